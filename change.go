@@ -1,0 +1,148 @@
+package backout
+
+import "time"
+
+// ChangeState is where a change stands in its life.
+type ChangeState string
+
+// The states of a change. The arrows are drawn in internal/change.
+const (
+	// ChangePlanned is a change that is known and may not be made yet.
+	ChangePlanned ChangeState = "planned"
+	// ChangeReady is a planned change whose gate has passed.
+	ChangeReady ChangeState = "ready"
+	// ChangeOpen is a change whose window is open: the patch may be applied and
+	// alerts count.
+	ChangeOpen ChangeState = "open"
+	// ChangeWatching is a change that has been patched, or whose window is over,
+	// and whose alerts still count.
+	ChangeWatching ChangeState = "watching"
+	// ChangeBackingOut is a change with at least one rollback that is not final.
+	ChangeBackingOut ChangeState = "backing_out"
+	// ChangeBackedOut is final: every rollback of it recovered its targets.
+	ChangeBackedOut ChangeState = "backed_out"
+	// ChangeBackoutFailed is final: a rollback of it ended without recovery.
+	ChangeBackoutFailed ChangeState = "backout_failed"
+	// ChangeClosed is final: the watch ended and nothing had to be rolled back.
+	ChangeClosed ChangeState = "closed"
+	// ChangeCancelled is final: it was withdrawn before its window opened.
+	ChangeCancelled ChangeState = "cancelled"
+)
+
+// Final tells whether no event moves the change any more.
+func (s ChangeState) Final() bool {
+	switch s {
+	case ChangeBackedOut, ChangeBackoutFailed, ChangeClosed, ChangeCancelled:
+		return true
+	case ChangePlanned, ChangeReady, ChangeOpen, ChangeWatching, ChangeBackingOut:
+		return false
+	}
+	return false
+}
+
+// Live tells whether alerts count for the change: its window is open, watched,
+// or a rollback of it is running.
+func (s ChangeState) Live() bool {
+	return s == ChangeOpen || s == ChangeWatching || s == ChangeBackingOut
+}
+
+// ChangeSpec is what a person or a pipeline asks for: the change as planned.
+type ChangeSpec struct {
+	// ID is the change's name everywhere ("CHG0030001"): 1 to 64 characters of
+	// A-Z a-z 0-9 . _ -, starting with a letter or digit.
+	ID           string            `json:"id"`
+	Title        string            `json:"title,omitempty"`
+	Patch        Patch             `json:"patch"`
+	Targets      []string          `json:"targets"`
+	Plan         string            `json:"plan"`
+	Window       Window            `json:"window"`
+	Owner        string            `json:"owner,omitempty"`
+	Stakeholders []string          `json:"stakeholders,omitempty"`
+	Labels       map[string]string `json:"labels,omitempty"`
+}
+
+// Patch names what is being applied.
+type Patch struct {
+	// Kind is kb, advisory, packages, image or other.
+	Kind string `json:"kind,omitempty"`
+	// IDs are the patch's own names: KB numbers, advisories, package NEVRAs.
+	IDs []string `json:"ids,omitempty"`
+	// CVEs are the vulnerabilities the patch closes, and a rollback reopens.
+	CVEs []string `json:"cves,omitempty"`
+}
+
+// Window says when the change may be made and how long alerts count afterwards.
+type Window struct {
+	Opens  time.Time `json:"opens"`
+	Closes time.Time `json:"closes"`
+	// TimeZone is an IANA name, for people; the times above are absolute.
+	TimeZone string `json:"time_zone,omitempty"`
+	// Watch is how long after patching, or after Closes, alerts still count.
+	Watch Duration `json:"watch"`
+	// Auto opens the window by itself at Opens once the gate passes.
+	Auto bool `json:"auto,omitempty"`
+}
+
+// Change is a change as it stands: what was planned and what has happened.
+type Change struct {
+	ChangeSpec
+	State ChangeState `json:"state"`
+	// Requester planned the change; it never counts as its approver.
+	Requester  string    `json:"requester,omitempty"`
+	PlannedAt  time.Time `json:"planned_at"`
+	OpenedAt   time.Time `json:"opened_at,omitzero"`
+	PatchedAt  time.Time `json:"patched_at,omitzero"`
+	WatchUntil time.Time `json:"watch_until,omitzero"`
+	EndedAt    time.Time `json:"ended_at,omitzero"`
+	// Frozen is the plan as it was when the window opened, with its hash; nil
+	// before. Later edits of the plan file do not reach this change.
+	Frozen *FrozenPlan `json:"frozen,omitempty"`
+	// Violations are the gate's last reasons for a no.
+	Violations []Violation `json:"violations,omitempty"`
+	// Rollbacks are the rollbacks of this change, oldest first.
+	Rollbacks []RollbackRef `json:"rollbacks,omitempty"`
+	// Revision is the sequence of the change's last record.
+	Revision uint64 `json:"revision,omitempty"`
+}
+
+// FrozenPlan is a plan bound to a change by its content.
+type FrozenPlan struct {
+	Plan Plan `json:"plan"`
+	// Hash is "sha256:" and the hex digest of the plan's canonical JSON.
+	Hash string `json:"hash"`
+}
+
+// RollbackRef is a change's memory of one of its rollbacks.
+type RollbackRef struct {
+	ID      string         `json:"id"`
+	Targets []string       `json:"targets"`
+	Status  RollbackStatus `json:"status"`
+}
+
+// ActiveRollback returns the id of the rollback that is not final and holds the
+// target, or "". A target is in at most one.
+func (c *Change) ActiveRollback(target string) string {
+	for _, ref := range c.Rollbacks {
+		if ref.Status.Final() {
+			continue
+		}
+		for _, t := range ref.Targets {
+			if t == target {
+				return ref.ID
+			}
+		}
+	}
+	return ""
+}
+
+// Violation is one reason why the gate says no.
+type Violation struct {
+	// Check names what was checked, such as "plan", "targets" or "overlap".
+	Check string `json:"check"`
+	// Target and Level say where, when it is about one.
+	Target string `json:"target,omitempty"`
+	Level  string `json:"level,omitempty"`
+	// Reason says what is wrong, Fix what to do about it.
+	Reason string `json:"reason"`
+	Fix    string `json:"fix,omitempty"`
+}

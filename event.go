@@ -1,0 +1,312 @@
+package backout
+
+import "time"
+
+// Event is something that happened to a rollback, as its log tells it. Events
+// are facts: folding them never decides anything again, so a newer version reads
+// an older log as it was meant.
+//
+//sumtype:decl
+type Event interface {
+	// Kind is the event's name in the log; it never changes.
+	Kind() string
+}
+
+// The events of a rollback.
+type (
+	// Opened is the first event: the rollback exists, and has started nothing.
+	Opened struct {
+		RollbackID  string     `json:"rollback_id"`
+		ChangeID    string     `json:"change_id"`
+		ChangeTitle string     `json:"change_title,omitempty"`
+		Patch       Patch      `json:"patch"`
+		Frozen      FrozenPlan `json:"frozen"`
+		Targets     []string   `json:"targets"`
+		StartAt     int        `json:"start_at"`
+		StartAfter  time.Time  `json:"start_after,omitzero"`
+		Trigger     Trigger    `json:"trigger"`
+		Alert       *AlertRef  `json:"alert,omitempty"`
+	}
+	// Asked opens a question to the approvers.
+	Asked struct {
+		Ask Ask `json:"ask"`
+	}
+	// Voted records one vote on the open question.
+	Voted struct {
+		AskID string `json:"ask_id"`
+		Vote  Vote   `json:"vote"`
+	}
+	// Answered closes the open question.
+	Answered struct {
+		AskID string `json:"ask_id"`
+		// Outcome is approved, denied, expired, unheld, moot or superseded.
+		Outcome string `json:"outcome"`
+		By      string `json:"by,omitempty"`
+	}
+	// LevelEntered begins a level; its steps follow.
+	LevelEntered struct {
+		Level int `json:"level"`
+		// Targets are those not yet recovered.
+		Targets []string `json:"targets"`
+		Reason  string   `json:"reason,omitempty"`
+	}
+	// StepRequested asks a runner for an attempt.
+	StepRequested struct {
+		Level     int    `json:"level"`
+		Step      int    `json:"step"`
+		Target    string `json:"target"`
+		AttemptID string `json:"attempt_id"`
+		Number    int    `json:"number"`
+	}
+	// StepStarted is a runner's claim: from here the effect may have happened.
+	StepStarted struct {
+		Target    string    `json:"target"`
+		AttemptID string    `json:"attempt_id"`
+		Runner    string    `json:"runner"`
+		Deadline  time.Time `json:"deadline,omitzero"`
+	}
+	// ClockStarted sets the level's deadline, with its first started step.
+	ClockStarted struct {
+		Level    int       `json:"level"`
+		Deadline time.Time `json:"deadline"`
+	}
+	// StepDone ends an attempt well.
+	StepDone struct {
+		Target    string  `json:"target"`
+		AttemptID string  `json:"attempt_id"`
+		Outcome   Outcome `json:"outcome"`
+	}
+	// StepFailed ends an attempt badly: its level has failed on the target.
+	StepFailed struct {
+		Target    string  `json:"target"`
+		AttemptID string  `json:"attempt_id"`
+		Outcome   Outcome `json:"outcome"`
+		Reason    string  `json:"reason"`
+	}
+	// StepInDoubt ends what can be known of an attempt; people must say.
+	StepInDoubt struct {
+		Target    string `json:"target"`
+		AttemptID string `json:"attempt_id"`
+		Reason    string `json:"reason"`
+	}
+	// DoubtResolved is a person's word on an attempt in doubt.
+	DoubtResolved struct {
+		Target    string `json:"target"`
+		AttemptID string `json:"attempt_id"`
+		// Verdict is happened, did_not or failed.
+		Verdict string `json:"verdict"`
+		By      string `json:"by"`
+	}
+	// StopRequested asks the runner to stop an attempt.
+	StopRequested struct {
+		Target    string `json:"target"`
+		AttemptID string `json:"attempt_id"`
+		Reason    string `json:"reason"`
+	}
+	// LevelOverdue says that the level's time is up while steps still run.
+	LevelOverdue struct {
+		Level int `json:"level"`
+	}
+	// VerifyStarted says that the level's steps have ended and checks decide.
+	VerifyStarted struct {
+		Level int `json:"level"`
+		// Deadline replaces the level's when a late step gets its one chance.
+		Deadline time.Time `json:"deadline,omitzero"`
+	}
+	// TargetGreen says that every check of the target is green since Since.
+	TargetGreen struct {
+		Target string    `json:"target"`
+		Since  time.Time `json:"since"`
+	}
+	// TargetRed says that a check of the target is not green (any more).
+	TargetRed struct {
+		Target string `json:"target"`
+		Reason string `json:"reason"`
+	}
+	// TargetBack says that the target was green for as long as the plan wants.
+	TargetBack struct {
+		Target string `json:"target"`
+	}
+	// LevelFailed ends a level that did not bring every target back.
+	LevelFailed struct {
+		Level int `json:"level"`
+		// Cause is time, failure or manual.
+		Cause   string   `json:"cause"`
+		Targets []string `json:"targets"`
+		By      string   `json:"by,omitempty"`
+	}
+	// HeldBack stops the rollback until a person acts.
+	HeldBack struct {
+		Reason string `json:"reason"`
+		By     string `json:"by,omitempty"`
+	}
+	// Released ends a hold.
+	Released struct {
+		By     string `json:"by,omitempty"`
+		Reason string `json:"reason,omitempty"`
+	}
+	// Paused freezes the rollback's clocks and allows no new effect.
+	Paused struct {
+		By     string `json:"by,omitempty"`
+		Reason string `json:"reason,omitempty"`
+	}
+	// Resumed ends a pause; every deadline moves by its length.
+	Resumed struct {
+		By string `json:"by,omitempty"`
+	}
+	// EvidenceAdded records one more alert on a target of the rollback.
+	EvidenceAdded struct {
+		Alert AlertRef `json:"alert"`
+	}
+	// AbortRequested ends the rollback once no step runs.
+	AbortRequested struct {
+		By     string `json:"by"`
+		Reason string `json:"reason,omitempty"`
+	}
+	// Ended is the last event.
+	Ended struct {
+		Status RollbackStatus `json:"status"`
+		Reason string         `json:"reason,omitempty"`
+	}
+)
+
+// Kind implements [Event].
+func (Opened) Kind() string         { return "opened" }
+func (Asked) Kind() string          { return "asked" }
+func (Voted) Kind() string          { return "voted" }
+func (Answered) Kind() string       { return "answered" }
+func (LevelEntered) Kind() string   { return "level_entered" }
+func (StepRequested) Kind() string  { return "step_requested" }
+func (StepStarted) Kind() string    { return "step_started" }
+func (ClockStarted) Kind() string   { return "clock_started" }
+func (StepDone) Kind() string       { return "step_done" }
+func (StepFailed) Kind() string     { return "step_failed" }
+func (StepInDoubt) Kind() string    { return "step_in_doubt" }
+func (DoubtResolved) Kind() string  { return "doubt_resolved" }
+func (StopRequested) Kind() string  { return "stop_requested" }
+func (LevelOverdue) Kind() string   { return "level_overdue" }
+func (VerifyStarted) Kind() string  { return "verify_started" }
+func (TargetGreen) Kind() string    { return "target_green" }
+func (TargetRed) Kind() string      { return "target_red" }
+func (TargetBack) Kind() string     { return "target_back" }
+func (LevelFailed) Kind() string    { return "level_failed" }
+func (HeldBack) Kind() string       { return "held" }
+func (Released) Kind() string       { return "released" }
+func (Paused) Kind() string         { return "paused" }
+func (Resumed) Kind() string        { return "resumed" }
+func (EvidenceAdded) Kind() string  { return "evidence_added" }
+func (AbortRequested) Kind() string { return "abort_requested" }
+func (Ended) Kind() string          { return "ended" }
+
+// Command is what an event asks the outside world to do. Carrying one out twice
+// is harmless: each has an identity made from the rollback, the event's sequence
+// and its place.
+//
+//sumtype:decl
+type Command interface{ command() }
+
+// RunStep asks a runner to claim the attempt and run the step.
+type RunStep struct {
+	RollbackID string
+	Level      int
+	Step       int
+	Target     string
+	AttemptID  string
+}
+
+// StopStep asks the runner of an attempt to stop it.
+type StopStep struct {
+	RollbackID string
+	Target     string
+	AttemptID  string
+}
+
+// Tell asks for a notice to an audience.
+type Tell struct{ Notice Notice }
+
+func (RunStep) command()  {}
+func (StopStep) command() {}
+func (Tell) command()     {}
+
+// The events of a change, in CHANGES.
+type (
+	// Planned is the first event of a change.
+	Planned struct {
+		Spec ChangeSpec `json:"spec"`
+		By   string     `json:"by,omitempty"`
+	}
+	// GateRefused is a gate's no, with every reason.
+	GateRefused struct {
+		Violations []Violation `json:"violations"`
+		By         string      `json:"by,omitempty"`
+	}
+	// GatePassed is a gate's yes, bound to the plan's hash and the targets.
+	GatePassed struct {
+		PlanHash string   `json:"plan_hash"`
+		Targets  []string `json:"targets"`
+	}
+	// WindowOpened freezes the plan and lets the patch begin.
+	WindowOpened struct {
+		Frozen FrozenPlan `json:"frozen"`
+		By     string     `json:"by,omitempty"`
+	}
+	// WindowExtended moves the window's end.
+	WindowExtended struct {
+		Closes time.Time `json:"closes"`
+		By     string    `json:"by,omitempty"`
+		Reason string    `json:"reason,omitempty"`
+	}
+	// PatchStarted says that the patch command has begun.
+	PatchStarted struct {
+		By string `json:"by,omitempty"`
+	}
+	// PatchEnded says that patching is over.
+	PatchEnded struct {
+		ExitCode int    `json:"exit_code"`
+		By       string `json:"by,omitempty"`
+	}
+	// WatchStarted begins the watch.
+	WatchStarted struct {
+		Until time.Time `json:"until"`
+	}
+	// RollbackRequested makes a rollback exist. The change's log decides who
+	// opens one, so a target is in at most one; Opened becomes the first event
+	// of the rollback's own log.
+	RollbackRequested struct {
+		Opened Opened `json:"opened"`
+		// Held says why limits hold it for approval; empty when they do not.
+		Held string `json:"held,omitempty"`
+		// Manual approval is wanted although the plan asks none (mode ask).
+		Ask bool `json:"ask,omitempty"`
+	}
+	// RollbackEnded tells the change how one of its rollbacks ended.
+	RollbackEnded struct {
+		RollbackID string         `json:"rollback_id"`
+		Status     RollbackStatus `json:"status"`
+	}
+	// VerdictGiven records what a rule said and nothing followed from: a shadow
+	// rule, or a target that is being rolled back already.
+	VerdictGiven struct {
+		Verdict Verdict `json:"verdict"`
+	}
+	// ChangeEnded is the last event of a change.
+	ChangeEnded struct {
+		State  ChangeState `json:"state"`
+		By     string      `json:"by,omitempty"`
+		Reason string      `json:"reason,omitempty"`
+	}
+)
+
+// Kind implements [Event].
+func (Planned) Kind() string           { return "planned" }
+func (GateRefused) Kind() string       { return "gate_refused" }
+func (GatePassed) Kind() string        { return "gate_passed" }
+func (WindowOpened) Kind() string      { return "window_opened" }
+func (WindowExtended) Kind() string    { return "window_extended" }
+func (PatchStarted) Kind() string      { return "patch_started" }
+func (PatchEnded) Kind() string        { return "patch_ended" }
+func (WatchStarted) Kind() string      { return "watch_started" }
+func (RollbackRequested) Kind() string { return "rollback_requested" }
+func (RollbackEnded) Kind() string     { return "rollback_ended" }
+func (VerdictGiven) Kind() string      { return "verdict_given" }
+func (ChangeEnded) Kind() string       { return "change_ended" }

@@ -1,0 +1,163 @@
+package backout
+
+import "encoding/json"
+
+// Plan is the back-out plan: the levels to climb, how to verify, who is told.
+// It is written in a file, and frozen by its hash when a window opens.
+type Plan struct {
+	Name    string `json:"name"`
+	Summary string `json:"summary,omitempty"`
+	// Author never counts as an approver of this plan's levels.
+	Author string `json:"author,omitempty"`
+	// DataMigration says whether the patch also moves data. With forward_only no
+	// level starts without an approval.
+	DataMigration DataMigration `json:"data_migration"`
+	// Levels are climbed in order, each at most once; 1 to 9 of them.
+	Levels []Level `json:"levels"`
+	Verify Verify  `json:"verify"`
+	Limits Limits  `json:"limits"`
+	// Audience is told of what concerns no single level: opened, recovered, held.
+	Audience []string `json:"audience,omitempty"`
+}
+
+// DataMigration says what the patch does to data.
+type DataMigration string
+
+// The values of [DataMigration].
+const (
+	DataMigrationNone        DataMigration = "none"
+	DataMigrationReversible  DataMigration = "reversible"
+	DataMigrationForwardOnly DataMigration = "forward_only"
+)
+
+// Level is one way back: L1 uninstall the patch, L2 restore the snapshot, L3
+// rebuild from the gold image.
+type Level struct {
+	// Name is "L1" to "L9", by position.
+	Name    string `json:"name"`
+	Summary string `json:"summary,omitempty"`
+	Steps   []Step `json:"steps"`
+	// EscalateAfter is counted from the start of the level's first step.
+	EscalateAfter Duration `json:"escalate_after"`
+	Approval      Approval `json:"approval"`
+	// Audience is told of every change to and within this level.
+	Audience []string `json:"audience,omitempty"`
+	// Destructive is set when a step loses data written since the baseline.
+	Destructive bool `json:"destructive,omitempty"`
+	// Loses says in words what is lost, for the approval and the notice.
+	Loses string `json:"loses,omitempty"`
+	// MaxParallel is how many targets run a step at once; 0 means all.
+	MaxParallel int `json:"max_parallel,omitempty"`
+	// StopAtFailures holds the rollback when this share of the level's targets
+	// (in percent, 1 to 100) has failed; 0 means off.
+	StopAtFailures int `json:"stop_at_failures,omitempty"`
+}
+
+// Step is one action, run on each target of its level.
+type Step struct {
+	Name string `json:"name,omitempty"`
+	// Uses is "<executor>.<action>" or "<executor>".
+	Uses string `json:"uses"`
+	// With is the executor's own section, strictly decoded when the plan was
+	// loaded, as canonical JSON.
+	With json.RawMessage `json:"with,omitempty"`
+	// Timeout ends a step that takes longer; 0 leaves it to the level's clock.
+	Timeout Duration `json:"timeout,omitempty"`
+	// OnOverdue is what happens to the running step when its level's time is up.
+	// The executor declares it; the loader writes it here.
+	OnOverdue OnOverdue `json:"on_overdue"`
+}
+
+// OnOverdue says what is done with a step that still runs when its level's time
+// is up.
+type OnOverdue string
+
+// The values of [OnOverdue].
+const (
+	// OverdueWait lets the step end: interrupting it does more harm.
+	OverdueWait OnOverdue = "wait"
+	// OverdueStop stops the step.
+	OverdueStop OnOverdue = "stop"
+)
+
+// Approval is the policy of one level: whose votes it needs before it starts.
+type Approval struct {
+	Mode ApprovalMode `json:"mode"`
+	// Votes is how many different people must approve; at least 1 when required.
+	Votes int `json:"votes,omitempty"`
+	// Groups are whose votes count. Empty means nobody.
+	Groups []string `json:"groups,omitempty"`
+	// Veto is how long a veto window stays open.
+	Veto Duration `json:"veto,omitempty"`
+	// Expires ends an unanswered question; OnExpiry says how.
+	Expires  Duration `json:"expires,omitempty"`
+	OnExpiry OnExpiry `json:"on_expiry,omitempty"`
+}
+
+// ApprovalMode says whether a level waits for people.
+type ApprovalMode string
+
+// The values of [ApprovalMode].
+const (
+	// ApprovalNone starts the level at once.
+	ApprovalNone ApprovalMode = "none"
+	// ApprovalVeto starts the level when the veto window ends unheld.
+	ApprovalVeto ApprovalMode = "veto"
+	// ApprovalRequired starts the level when enough votes are there.
+	ApprovalRequired ApprovalMode = "required"
+)
+
+// OnExpiry is the outcome of an approval nobody answered in time.
+type OnExpiry string
+
+// The values of [OnExpiry].
+const (
+	// ExpiryDeny holds the rollback.
+	ExpiryDeny OnExpiry = "deny"
+	// ExpiryEscalate goes to the next level, and its own approval.
+	ExpiryEscalate OnExpiry = "escalate"
+	// ExpiryGo starts the level; never allowed for the last one.
+	ExpiryGo OnExpiry = "go"
+)
+
+// Verify says when a target counts as recovered: its alerts are resolved and
+// every check is green, without a break, for HoldFor.
+type Verify struct {
+	Every   Duration `json:"every"`
+	HoldFor Duration `json:"hold_for"`
+	Checks  []Check  `json:"checks,omitempty"`
+	// IgnoreAlerts leaves the alerts out of it. Only for plans whose alerts
+	// cannot resolve in time; the gate warns of it.
+	IgnoreAlerts bool `json:"ignore_alerts,omitempty"`
+}
+
+// Check is one probe of a target: http, command, promql, unit.
+type Check struct {
+	Name string          `json:"name,omitempty"`
+	Uses string          `json:"uses"`
+	With json.RawMessage `json:"with,omitempty"`
+}
+
+// Limits bound the blast radius of automatic rollbacks. Past a limit a rollback
+// is held for approval, never dropped. Zero means no limit.
+type Limits struct {
+	// ActiveRollbacks is how many rollbacks may be active at once, everywhere.
+	ActiveRollbacks int `json:"active_rollbacks,omitempty"`
+	// TargetsPerHour is how many targets may enter a rollback in an hour.
+	TargetsPerHour int `json:"targets_per_hour,omitempty"`
+	// ShareOfChange is how many percent of a change's targets may enter a
+	// rollback without a person saying so.
+	ShareOfChange int `json:"share_of_change,omitempty"`
+}
+
+// Target is a host (or VM, cluster, service) in the inventory.
+type Target struct {
+	Name string `json:"name"`
+	// Address is how it is reached; empty means Name.
+	Address string `json:"address,omitempty"`
+	// Transport is local or ssh.
+	Transport string            `json:"transport"`
+	OS        string            `json:"os,omitempty"`
+	Site      string            `json:"site,omitempty"`
+	Labels    map[string]string `json:"labels,omitempty"`
+}

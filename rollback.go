@@ -1,0 +1,236 @@
+package backout
+
+import "time"
+
+// RollbackStatus is where a rollback stands.
+type RollbackStatus string
+
+// The states of a rollback. internal/rollback moves them; DESIGN.md there draws
+// the arrows.
+const (
+	// RollbackPending has started nothing: it waits for its rule's "for", or
+	// for the approval of its first level.
+	RollbackPending RollbackStatus = "pending"
+	// RollbackRunning runs the steps of its level.
+	RollbackRunning RollbackStatus = "running"
+	// RollbackVerifying has run the level's steps and watches the checks.
+	RollbackVerifying RollbackStatus = "verifying"
+	// RollbackAwaiting waits for the approval of its next level.
+	RollbackAwaiting RollbackStatus = "awaiting_approval"
+	// RollbackHeld needs a human, and a notice has said so.
+	RollbackHeld RollbackStatus = "held"
+	// RollbackAborting was aborted while steps ran; it ends with the last one.
+	RollbackAborting RollbackStatus = "aborting"
+	// RollbackRecovered is final: every target has recovered.
+	RollbackRecovered RollbackStatus = "recovered"
+	// RollbackExhausted is final: the last level did not help.
+	RollbackExhausted RollbackStatus = "exhausted"
+	// RollbackAborted is final: a person ended it.
+	RollbackAborted RollbackStatus = "aborted"
+	// RollbackCancelled is final: the alert resolved before anything started.
+	RollbackCancelled RollbackStatus = "cancelled"
+)
+
+// Final tells whether the rollback has ended for good.
+func (s RollbackStatus) Final() bool {
+	switch s {
+	case RollbackRecovered, RollbackExhausted, RollbackAborted, RollbackCancelled:
+		return true
+	case RollbackPending, RollbackRunning, RollbackVerifying, RollbackAwaiting, RollbackHeld, RollbackAborting:
+		return false
+	}
+	return false
+}
+
+// Rollback is one execution of a plan for some targets of one change: the fold
+// of its events.
+type Rollback struct {
+	ID          string         `json:"id"`
+	ChangeID    string         `json:"change_id"`
+	ChangeTitle string         `json:"change_title,omitempty"`
+	Patch       Patch          `json:"patch"`
+	Frozen      FrozenPlan     `json:"frozen"`
+	Trigger     Trigger        `json:"trigger"`
+	Status      RollbackStatus `json:"status"`
+	OpenedAt    time.Time      `json:"opened_at"`
+	EndedAt     time.Time      `json:"ended_at,omitzero"`
+	// StartAt is the index of the first level; StartAfter the end of the rule's
+	// "for".
+	StartAt    int       `json:"start_at"`
+	StartAfter time.Time `json:"start_after,omitzero"`
+	// Level is the index of the level entered last, -1 before the first.
+	Level          int       `json:"level"`
+	LevelEnteredAt time.Time `json:"level_entered_at,omitzero"`
+	// LevelDeadline is when the level's time is up; zero until its first step
+	// has started.
+	LevelDeadline time.Time `json:"level_deadline,omitzero"`
+	// Overdue is set when the level's time was up while steps still ran.
+	Overdue bool          `json:"overdue,omitempty"`
+	Targets []TargetState `json:"targets"`
+	// Ask is the open question to the approvers, if any.
+	Ask *Ask `json:"ask,omitempty"`
+	// HeldReason says what the rollback is held for; HeldStatus is where it was.
+	HeldReason string         `json:"held_reason,omitempty"`
+	HeldStatus RollbackStatus `json:"held_status,omitempty"`
+	// PausedAt is set while the rollback is paused; its clocks stand still.
+	PausedAt     time.Time `json:"paused_at,omitzero"`
+	PausedReason string    `json:"paused_reason,omitempty"`
+	// Evidence are the alerts that speak for this rollback, oldest first, at
+	// most 100.
+	Evidence []AlertRef `json:"evidence,omitempty"`
+	// Reason says why the rollback is where it is, in a few words.
+	Reason string `json:"reason,omitempty"`
+	// Revision is the sequence of the rollback's last record.
+	Revision uint64 `json:"revision,omitempty"`
+}
+
+// Trigger says what opened a rollback: a rule's verdict or a person.
+type Trigger struct {
+	Verdict *Verdict `json:"verdict,omitempty"`
+	// By is the person, for a rollback started by hand.
+	By     string `json:"by,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// AlertRef is an alert as a rollback remembers it.
+type AlertRef struct {
+	Fingerprint string    `json:"fingerprint"`
+	Name        string    `json:"name"`
+	Target      string    `json:"target"`
+	StartsAt    time.Time `json:"starts_at"`
+	Summary     string    `json:"summary,omitempty"`
+}
+
+// TargetPhase is where one target stands within the current level.
+type TargetPhase string
+
+// The values of [TargetPhase].
+const (
+	// TargetWaiting has not begun the current level.
+	TargetWaiting TargetPhase = "waiting"
+	// TargetRunning has an attempt that is requested or started.
+	TargetRunning TargetPhase = "running"
+	// TargetInDoubt has an attempt nobody knows the end of.
+	TargetInDoubt TargetPhase = "in_doubt"
+	// TargetDone has run every step of the level and is being verified.
+	TargetDone TargetPhase = "done"
+	// TargetFailed has a step of the level that failed.
+	TargetFailed TargetPhase = "failed"
+	// TargetRecovered is back; no further level touches it.
+	TargetRecovered TargetPhase = "recovered"
+)
+
+// TargetState is one target of a rollback.
+type TargetState struct {
+	Name  string      `json:"name"`
+	Phase TargetPhase `json:"phase"`
+	// Step is the index of the current step in the current level.
+	Step int `json:"step"`
+	// Attempt is the current attempt, if any; its id is the fence.
+	Attempt *Attempt `json:"attempt,omitempty"`
+	// GreenSince is since when every check has been green; zero while red.
+	GreenSince time.Time `json:"green_since,omitzero"`
+	// Red says why the checks are not green, when they are not.
+	Red string `json:"red,omitempty"`
+	// Failure says why the level failed here.
+	Failure string `json:"failure,omitempty"`
+	// RecoveredAt and RecoveredLevel say when, and by which level (-1 before
+	// the first).
+	RecoveredAt    time.Time `json:"recovered_at,omitzero"`
+	RecoveredLevel int       `json:"recovered_level,omitempty"`
+}
+
+// Attempt is one try of one step on one target.
+type Attempt struct {
+	// ID names the try everywhere, on the target too: rollback, level, step,
+	// target and number; see [AttemptID].
+	ID     string `json:"id"`
+	Number int    `json:"number"`
+	// Runner claimed the attempt; empty while it is only requested.
+	Runner    string    `json:"runner,omitempty"`
+	StartedAt time.Time `json:"started_at,omitzero"`
+	// Deadline ends the attempt by its step's time-out; zero means none.
+	Deadline time.Time `json:"deadline,omitzero"`
+	// Stopping is set once a stop was asked for.
+	Stopping bool `json:"stopping,omitempty"`
+}
+
+// CurrentLevel returns the level entered last, or nil before the first.
+func (r *Rollback) CurrentLevel() *Level {
+	if r.Level < 0 || r.Level >= len(r.Frozen.Plan.Levels) {
+		return nil
+	}
+	return &r.Frozen.Plan.Levels[r.Level]
+}
+
+// NextLevel returns the level that would be entered next, or nil after the last.
+func (r *Rollback) NextLevel() *Level {
+	next := r.Level + 1
+	if r.Level < 0 {
+		next = r.StartAt
+	}
+	if next >= len(r.Frozen.Plan.Levels) {
+		return nil
+	}
+	return &r.Frozen.Plan.Levels[next]
+}
+
+// Target returns the named target's state, or nil.
+func (r *Rollback) Target(name string) *TargetState {
+	for i := range r.Targets {
+		if r.Targets[i].Name == name {
+			return &r.Targets[i]
+		}
+	}
+	return nil
+}
+
+// Ask is an open question to people: may this level start? It is bound to the
+// plan's hash, the level and the targets; any change of them is a new question.
+type Ask struct {
+	// ID names the question; a vote must carry it.
+	ID string `json:"id"`
+	// Level is the index of the level asked for.
+	Level  int      `json:"level"`
+	Why    string   `json:"why,omitempty"`
+	Policy Approval `json:"policy"`
+	// AskedAt and Deadline bound it; at the deadline Policy says what happens.
+	AskedAt  time.Time `json:"asked_at"`
+	Deadline time.Time `json:"deadline,omitzero"`
+	// Excluded may not approve: requester, plan author, who triggered it.
+	Excluded []string `json:"excluded,omitempty"`
+	Votes    []Vote   `json:"votes,omitempty"`
+}
+
+// Choice is what a person voted.
+type Choice string
+
+// The values of [Choice].
+const (
+	// ChoiceApprove lets the level start, once there are enough.
+	ChoiceApprove Choice = "approve"
+	// ChoiceDeny holds the rollback; one is enough.
+	ChoiceDeny Choice = "deny"
+)
+
+// Vote is one person's answer to an [Ask], whatever channel it came by.
+type Vote struct {
+	User   string   `json:"user"`
+	Groups []string `json:"groups,omitempty"`
+	Choice Choice   `json:"choice"`
+	Reason string   `json:"reason,omitempty"`
+	// Via is the channel: cli, api, slack, dashboard.
+	Via string    `json:"via,omitempty"`
+	At  time.Time `json:"at"`
+}
+
+// Approvals counts the approving votes.
+func (a *Ask) Approvals() int {
+	n := 0
+	for _, v := range a.Votes {
+		if v.Choice == ChoiceApprove {
+			n++
+		}
+	}
+	return n
+}
