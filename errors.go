@@ -124,3 +124,22 @@ func (ps Problems) Fatal() error {
 	}
 	return fatal
 }
+
+// RefusedError is a gate's no: it wraps [ErrRefused] and carries every reason.
+type RefusedError struct{ Violations []Violation }
+
+// Error lists the reasons, one a line.
+func (e *RefusedError) Error() string {
+	lines := make([]string, 0, len(e.Violations))
+	for _, v := range e.Violations {
+		line := v.Check + ": " + v.Reason
+		if v.Fix != "" {
+			line += ": " + v.Fix
+		}
+		lines = append(lines, line)
+	}
+	return "refused: " + strings.Join(lines, "\n")
+}
+
+// Unwrap makes errors.Is(err, ErrRefused) true.
+func (e *RefusedError) Unwrap() error { return ErrRefused }
