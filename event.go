@@ -26,6 +26,11 @@ type (
 		StartAfter  time.Time  `json:"start_after,omitzero"`
 		Trigger     Trigger    `json:"trigger"`
 		Alert       *AlertRef  `json:"alert,omitempty"`
+		// Requester planned the change; it never counts as an approver.
+		Requester string `json:"requester,omitempty"`
+		// AskFirst says why the first level needs an approval whatever its plan
+		// says (a rule in mode ask, a limit); empty when it does not.
+		AskFirst string `json:"ask_first,omitempty"`
 	}
 	// Asked opens a question to the approvers.
 	Asked struct {
@@ -106,6 +111,8 @@ type (
 	// LevelOverdue says that the level's time is up while steps still run.
 	LevelOverdue struct {
 		Level int `json:"level"`
+		// By is the person who asked to escalate now; empty for the clock.
+		By string `json:"by,omitempty"`
 	}
 	// VerifyStarted says that the level's steps have ended and checks decide.
 	VerifyStarted struct {
@@ -137,8 +144,9 @@ type (
 	}
 	// HeldBack stops the rollback until a person acts.
 	HeldBack struct {
-		Reason string `json:"reason"`
-		By     string `json:"by,omitempty"`
+		Cause  HoldCause `json:"cause"`
+		Reason string    `json:"reason"`
+		By     string    `json:"by,omitempty"`
 	}
 	// Released ends a hold.
 	Released struct {
@@ -274,10 +282,6 @@ type (
 	// of the rollback's own log.
 	RollbackRequested struct {
 		Opened Opened `json:"opened"`
-		// Held says why limits hold it for approval; empty when they do not.
-		Held string `json:"held,omitempty"`
-		// Manual approval is wanted although the plan asks none (mode ask).
-		Ask bool `json:"ask,omitempty"`
 	}
 	// RollbackEnded tells the change how one of its rollbacks ended.
 	RollbackEnded struct {

@@ -69,11 +69,26 @@ type Rollback struct {
 	Targets []TargetState `json:"targets"`
 	// Ask is the open question to the approvers, if any.
 	Ask *Ask `json:"ask,omitempty"`
-	// HeldReason says what the rollback is held for; HeldStatus is where it was.
+	// Asks counts the questions asked so far.
+	Asks int `json:"asks,omitempty"`
+	// AskFirst says why the first level needs an approval whatever its plan says.
+	AskFirst string `json:"ask_first,omitempty"`
+	// Excluded may not approve: requester, plan author, who started it by hand.
+	Excluded []string `json:"excluded,omitempty"`
+	// HeldAt is set while the rollback is held, with the cause, the reason in
+	// words, and the status it goes back to. Its clocks stand still.
+	HeldAt     time.Time      `json:"held_at,omitzero"`
+	HeldCause  HoldCause      `json:"held_cause,omitempty"`
 	HeldReason string         `json:"held_reason,omitempty"`
 	HeldStatus RollbackStatus `json:"held_status,omitempty"`
+	// FailuresAccepted is set when a person released a hold at stop_at_failures
+	// in this level.
+	FailuresAccepted bool `json:"failures_accepted,omitempty"`
+	// EscalateBy is who asked to leave the level while its steps still ran.
+	EscalateBy string `json:"escalate_by,omitempty"`
 	// PausedAt is set while the rollback is paused; its clocks stand still.
 	PausedAt     time.Time `json:"paused_at,omitzero"`
+	PausedBy     string    `json:"paused_by,omitempty"`
 	PausedReason string    `json:"paused_reason,omitempty"`
 	// Evidence are the alerts that speak for this rollback, oldest first, at
 	// most 100.
@@ -83,6 +98,23 @@ type Rollback struct {
 	// Revision is the sequence of the rollback's last record.
 	Revision uint64 `json:"revision,omitempty"`
 }
+
+// HoldCause says why a rollback is held.
+type HoldCause string
+
+// The values of [HoldCause].
+const (
+	// HoldPerson is a person's hold.
+	HoldPerson HoldCause = "person"
+	// HoldDenied is an approval that was denied, or expired unanswered.
+	HoldDenied HoldCause = "denied"
+	// HoldDoubt is an attempt nobody knows the end of.
+	HoldDoubt HoldCause = "doubt"
+	// HoldFailures is a level that failed on too many targets.
+	HoldFailures HoldCause = "failures"
+	// HoldNobody is an approval that nobody may give.
+	HoldNobody HoldCause = "nobody"
+)
 
 // Trigger says what opened a rollback: a rule's verdict or a person.
 type Trigger struct {
