@@ -1,0 +1,252 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/rollback"
+	"github.com/backout-io/backout/internal/runner"
+)
+
+// runStep runs a requested attempt. The claim is an append: whoever wins it
+// starts the step, everybody else leaves it alone.
+func (e *Engine) runStep(ctx context.Context, c backout.RunStep) {
+	if pause, err := e.store.Control.Pause(ctx); err == nil && pause.On {
+		return // Resume brings the command again.
+	}
+	r, ok := e.rollbacks.get(c.RollbackID)
+	if !ok {
+		return
+	}
+	job, err := e.job(r, c.Target, c.AttemptID)
+	if err != nil {
+		e.giveUp(ctx, c.RollbackID, c.AttemptID, err)
+		return
+	}
+	job.Claim = func(ctx context.Context) error {
+		claimed, err := e.input(ctx, c.RollbackID, rollback.Claim{AttemptID: c.AttemptID, Runner: e.server})
+		if err != nil {
+			return err
+		}
+		if t := claimed.Target(c.Target); t != nil && t.Attempt != nil {
+			job.Task.Deadline = t.Attempt.Deadline
+		}
+		return nil
+	}
+	e.metrics.attempts.Inc()
+	e.report(ctx, c.RollbackID, c.AttemptID, e.runner.Run(ctx, job))
+}
+
+// resumeAttempt takes up an attempt that was claimed before this server started:
+// it is probed and attached to, never simply run again.
+func (e *Engine) resumeAttempt(r backout.Rollback, t backout.TargetState) {
+	e.spawn(func(ctx context.Context) {
+		job, err := e.job(r, t.Name, t.Attempt.ID)
+		if err != nil {
+			e.decided(ctx, r.ID, rollback.Doubt{AttemptID: t.Attempt.ID, Reason: "the server restarted and cannot look: " + err.Error()})
+			return
+		}
+		job.Task.Deadline = t.Attempt.Deadline
+		e.report(ctx, r.ID, t.Attempt.ID, e.runner.Resume(ctx, job))
+	})
+}
+
+// giveUp fails an attempt that cannot even begin. It is claimed first, so that
+// the log shows who said so.
+func (e *Engine) giveUp(ctx context.Context, rollbackID, attemptID string, cause error) {
+	if _, err := e.input(ctx, rollbackID, rollback.Claim{AttemptID: attemptID, Runner: e.server}); err != nil {
+		return
+	}
+	e.decided(ctx, rollbackID, rollback.Finished{AttemptID: attemptID, Failure: cause.Error()})
+}
+
+func (e *Engine) stopStep(ctx context.Context, c backout.StopStep) {
+	if err := e.runner.Stop(ctx, c.AttemptID); err != nil && ctx.Err() == nil {
+		e.log.Warn("step not stopped", "rollback_id", c.RollbackID, "target", c.Target, "attempt", c.AttemptID, "error", err)
+	}
+}
+
+// report appends how an attempt ended. A server that is being closed reports
+// nothing: the step goes on and is attached to at the next start.
+func (e *Engine) report(ctx context.Context, rollbackID, attemptID string, res runner.Result) {
+	if len(res.Output) > 0 {
+		if err := e.store.Artifacts.PutOutput(context.WithoutCancel(ctx), attemptID, res.Output); err != nil {
+			e.log.Warn("step output not stored", "rollback_id", rollbackID, "attempt", attemptID, "error", err)
+		}
+	}
+	switch {
+	case res.NotClaimed, ctx.Err() != nil:
+	case res.InDoubt:
+		e.decided(ctx, rollbackID, rollback.Doubt{AttemptID: attemptID, Reason: reason(res.Err, "nobody can tell how it ended")})
+	case res.Err != nil:
+		e.decided(ctx, rollbackID, rollback.Finished{AttemptID: attemptID, Outcome: res.Outcome, Failure: clip(res.Err.Error(), 2000)})
+	default:
+		e.decided(ctx, rollbackID, rollback.Finished{AttemptID: attemptID, Outcome: res.Outcome})
+	}
+	e.outputs.drop(attemptID)
+}
+
+// decided appends an input that must not get lost: while the store refuses, it is
+// tried again until the server closes, and then found again by probing.
+func (e *Engine) decided(ctx context.Context, rollbackID string, in rollback.Input) {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
+		_, err := e.input(ctx, rollbackID, in)
+		if err == nil || errors.Is(err, backout.ErrStale) || errors.Is(err, backout.ErrFinal) || ctx.Err() != nil {
+			return
+		}
+		e.log.Error("outcome not recorded, trying again", "rollback_id", rollbackID, "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+// job gathers what the runner needs of an attempt.
+func (e *Engine) job(r backout.Rollback, target, attemptID string) (*runner.Job, error) {
+	cfg := e.cfg()
+	t := r.Target(target)
+	level := r.CurrentLevel()
+	if t == nil || level == nil || t.Step >= len(level.Steps) {
+		return nil, fmt.Errorf("attempt %s: %w", attemptID, backout.ErrStale)
+	}
+	inventory, ok := cfg.Inventory[target]
+	if !ok {
+		return nil, fmt.Errorf("target %s is not in the inventory any more: %w", target, backout.ErrNotFound)
+	}
+	step := level.Steps[t.Step]
+	kind, ok := cfg.Executors.Lookup(step.Uses)
+	if !ok {
+		return nil, fmt.Errorf("executor %s: %w", step.Uses, backout.ErrNotFound)
+	}
+	executor, err := kind.Build(e.ctx, step.With, cfg.Resolve)
+	if err != nil {
+		return nil, err
+	}
+	host, err := cfg.Hosts.For(inventory)
+	if err != nil {
+		return nil, err
+	}
+	return &runner.Job{
+		Task: backout.Task{
+			AttemptID: attemptID, RollbackID: r.ID, ChangeID: r.ChangeID, Level: level.Name, Step: step, Target: inventory,
+			PlanHash: r.Frozen.Hash, Facts: facts(r, level, inventory, attemptID),
+		},
+		Executor: executor,
+		Host:     host,
+		Live:     e.outputs.writer(attemptID),
+	}, nil
+}
+
+// facts are the BACKOUT_* variables of a step.
+func facts(r backout.Rollback, level *backout.Level, target backout.Target, attemptID string) map[string]string {
+	address := target.Address
+	if address == "" {
+		address = target.Name
+	}
+	f := map[string]string{
+		"BACKOUT_CHANGE_ID":      r.ChangeID,
+		"BACKOUT_ROLLBACK_ID":    r.ID,
+		"BACKOUT_LEVEL":          level.Name,
+		"BACKOUT_TARGET":         target.Name,
+		"BACKOUT_TARGET_ADDRESS": address,
+		"BACKOUT_ATTEMPT":        attemptID,
+		"BACKOUT_PATCH_KIND":     r.Patch.Kind,
+		"BACKOUT_PATCH_IDS":      strings.Join(r.Patch.IDs, ","),
+	}
+	if v := r.Trigger.Verdict; v != nil {
+		f["BACKOUT_RULE"], f["BACKOUT_ALERT_NAME"] = v.Rule, v.AlertName
+	}
+	return f
+}
+
+// forgetAttempts removes what the targets keep of a rollback that has ended.
+func (e *Engine) forgetAttempts(ctx context.Context, r backout.Rollback) {
+	cfg := e.cfg()
+	for i, t := range r.Targets {
+		inventory, ok := cfg.Inventory[t.Name]
+		if !ok || t.Attempt == nil || t.Phase == backout.TargetInDoubt {
+			continue
+		}
+		host, err := cfg.Hosts.For(inventory)
+		if err != nil {
+			continue
+		}
+		for level := r.StartAt; level <= r.Level; level++ {
+			for step := range r.Frozen.Plan.Levels[level].Steps {
+				for number := range t.Attempt.Number {
+					// What is left behind costs a little disk, never correctness.
+					_ = host.Forget(ctx, backout.AttemptID(r.ID, level, step, i, number+1))
+				}
+			}
+		}
+	}
+}
+
+func reason(err error, otherwise string) string {
+	if err == nil {
+		return otherwise
+	}
+	return clip(err.Error(), 2000)
+}
+
+// outputs keeps what running attempts have printed so far, for people who watch.
+type outputs struct {
+	mu   sync.Mutex
+	byID map[string]*liveOutput
+}
+
+// liveOutputMax is how much of a running step's output is kept for watchers, in
+// bytes; the newest.
+const liveOutputMax = 64 << 10
+
+type liveOutput struct {
+	mu   sync.Mutex
+	data []byte
+}
+
+func newOutputs() *outputs { return &outputs{byID: map[string]*liveOutput{}} }
+
+func (o *outputs) writer(attemptID string) io.Writer {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	out := &liveOutput{}
+	o.byID[attemptID] = out
+	return out
+}
+
+func (o *outputs) get(attemptID string) ([]byte, bool) {
+	o.mu.Lock()
+	out := o.byID[attemptID]
+	o.mu.Unlock()
+	if out == nil {
+		return nil, false
+	}
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	return append([]byte(nil), out.data...), true
+}
+
+func (o *outputs) drop(attemptID string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.byID, attemptID)
+}
+
+// Write implements [io.Writer].
+func (l *liveOutput) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.data = append(l.data, p...)
+	if over := len(l.data) - liveOutputMax; over > 0 {
+		l.data = append(l.data[:0:0], l.data[over:]...)
+	}
+	return len(p), nil
+}

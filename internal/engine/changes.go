@@ -1,0 +1,175 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/handlers"
+	"github.com/backout-io/backout/internal/change"
+	"github.com/backout-io/backout/internal/store"
+)
+
+// changeMoved keeps the world and the deadlines in step with a change, and opens
+// the rollbacks that its log has decided on.
+func (e *Engine) changeMoved(_ context.Context, _ string, before, after backout.Change, _ bool, _ backout.Record) {
+	if !e.live.Load() {
+		return
+	}
+	e.world.changed(after)
+	e.armChange(after)
+	if after.State != before.State {
+		e.metrics.changeStates.WithLabelValues(string(after.State)).Inc()
+		if after.State == backout.ChangeOpen {
+			// What is red already is judged against the new window.
+			e.spawn(func(ctx context.Context) { e.judgeAll(ctx) })
+		}
+	}
+}
+
+func (e *Engine) armChange(c backout.Change) {
+	at, ok := change.NextDeadline(c)
+	e.deadlines.set(changeKey+c.ID, at, ok)
+}
+
+// changeDue is called when something about a change is due: its window opens or
+// closes by itself, its watch ends, or something failed and is tried again.
+func (e *Engine) changeDue(ctx context.Context, id string) error {
+	c, ok := e.changes.get(id)
+	if !ok {
+		return nil
+	}
+	for _, ref := range c.Rollbacks {
+		e.reconcileRef(id, ref)
+	}
+	if c.State == backout.ChangePlanned || c.State == backout.ChangeReady {
+		_, err := e.OpenChange(ctx, handlers.Actor{Via: "schedule"}, id)
+		if errors.Is(err, backout.ErrRefused) {
+			return nil // the log has the reasons, and the notice has gone out
+		}
+		return err
+	}
+	_, err := e.changeInput(ctx, id, "", change.Tick{})
+	return err
+}
+
+// PlanChange implements [handlers.Changes].
+func (e *Engine) PlanChange(ctx context.Context, by handlers.Actor, spec backout.ChangeSpec) (backout.Change, error) {
+	if violations := change.Validate(spec); len(violations) > 0 {
+		return backout.Change{}, fmt.Errorf("%w: %w", backout.ErrInvalid, &backout.RefusedError{Violations: violations})
+	}
+	return e.changeInput(ctx, spec.ID, by.Name, change.Plan{Spec: spec})
+}
+
+// ListChanges implements [handlers.Changes]: newest window first.
+func (e *Engine) ListChanges(_ context.Context, f handlers.ChangeFilter) ([]backout.Change, error) {
+	var out []backout.Change
+	e.changes.all(func(_ string, c backout.Change) {
+		if (f.State == "" || f.State == c.State) && (f.Target == "" || slices.Contains(c.Targets, f.Target)) {
+			out = append(out, c)
+		}
+	})
+	slices.SortFunc(out, func(a, b backout.Change) int {
+		return cmp.Or(b.Window.Opens.Compare(a.Window.Opens), cmp.Compare(a.ID, b.ID))
+	})
+	return out, nil
+}
+
+// Change implements [handlers.Changes].
+func (e *Engine) Change(_ context.Context, id string) (backout.Change, error) {
+	c, ok := e.changes.get(id)
+	if !ok {
+		return c, fmt.Errorf("change %q: %w", id, backout.ErrNotFound)
+	}
+	return c, nil
+}
+
+// ChangeLog implements [handlers.Changes].
+func (e *Engine) ChangeLog(ctx context.Context, id string) ([]handlers.LogEntry, error) {
+	if _, err := e.Change(ctx, id); err != nil {
+		return nil, err
+	}
+	return loadLog(ctx, e.store.Changes, id)
+}
+
+func loadLog(ctx context.Context, log *store.Log, id string) ([]handlers.LogEntry, error) {
+	entries, err := log.Load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]handlers.LogEntry, len(entries))
+	for i, entry := range entries {
+		out[i] = handlers.LogEntry{ID: entry.ID, Seq: entry.Seq, Record: entry.Record}
+	}
+	return out, nil
+}
+
+// OpenChange implements [handlers.Changes]. The gate is asked again at this very
+// moment. Openings take their turn, so that of two windows on one target only one
+// finds it free.
+func (e *Engine) OpenChange(ctx context.Context, by handlers.Actor, id string) (backout.Change, error) {
+	c, err := e.Change(ctx, id)
+	if err != nil {
+		return c, err
+	}
+	if c.State != backout.ChangePlanned && c.State != backout.ChangeReady {
+		return c, fmt.Errorf("open %s: it is %s: %w", id, c.State, backout.ErrRefused)
+	}
+	checked := e.checkGate(ctx, c)
+	if len(checked.Violations) > 0 {
+		return e.gateRefused(ctx, by, c, checked)
+	}
+	e.opening.Lock()
+	defer e.opening.Unlock()
+	// The slow part is done; who else opened meanwhile is looked at again.
+	if overlaps := e.overlaps(c); len(overlaps) > 0 {
+		checked = e.checkGate(ctx, c)
+		return e.gateRefused(ctx, by, c, checked)
+	}
+	plan := e.cfg().Plans[c.Plan]
+	return e.changeInput(ctx, id, by.Name, change.Open{Frozen: freeze(plan), Gate: checked.gate()})
+}
+
+func (e *Engine) gateRefused(ctx context.Context, by handlers.Actor, c backout.Change, checked gateCheck) (backout.Change, error) {
+	c, err := e.changeInput(ctx, c.ID, by.Name, checked.gate())
+	if err != nil {
+		return c, err
+	}
+	return c, &backout.RefusedError{Violations: checked.Violations}
+}
+
+// ExtendChange implements [handlers.Changes].
+func (e *Engine) ExtendChange(ctx context.Context, by handlers.Actor, id string, closes time.Time, reason string) (backout.Change, error) {
+	return e.knownChange(ctx, by, id, change.Extend{Closes: closes.UTC(), Reason: reason})
+}
+
+// CloseChange implements [handlers.Changes].
+func (e *Engine) CloseChange(ctx context.Context, by handlers.Actor, id, reason string) (backout.Change, error) {
+	return e.knownChange(ctx, by, id, change.Close{Reason: reason})
+}
+
+// CancelChange implements [handlers.Changes].
+func (e *Engine) CancelChange(ctx context.Context, by handlers.Actor, id, reason string) (backout.Change, error) {
+	return e.knownChange(ctx, by, id, change.Cancel{Reason: reason})
+}
+
+// PatchStarted implements [handlers.Changes].
+func (e *Engine) PatchStarted(ctx context.Context, by handlers.Actor, id string) (backout.Change, error) {
+	return e.knownChange(ctx, by, id, change.PatchStarted{})
+}
+
+// PatchEnded implements [handlers.Changes].
+func (e *Engine) PatchEnded(ctx context.Context, by handlers.Actor, id string, exitCode int) (backout.Change, error) {
+	return e.knownChange(ctx, by, id, change.PatchEnded{ExitCode: exitCode})
+}
+
+func (e *Engine) knownChange(ctx context.Context, by handlers.Actor, id string, do change.Request) (backout.Change, error) {
+	if _, err := e.Change(ctx, id); err != nil {
+		return backout.Change{}, err
+	}
+	return e.changeInput(ctx, id, by.Name, do)
+}

@@ -1,0 +1,124 @@
+package engine
+
+import (
+	"container/heap"
+	"context"
+	"sync"
+	"time"
+)
+
+// deadlines is a wheel of one timer: it knows the earliest deadline of each key
+// and calls fire when one has passed. Deadlines are in the logs; this only wakes
+// the server at the right time.
+type deadlines struct {
+	mu    sync.Mutex
+	queue deadlineQueue
+	byKey map[string]*deadline
+	wake  chan struct{}
+}
+
+type deadline struct {
+	key   string
+	at    time.Time
+	index int
+}
+
+func newDeadlines() *deadlines {
+	return &deadlines{byKey: map[string]*deadline{}, wake: make(chan struct{}, 1)}
+}
+
+// set arms, moves or (with ok false) clears the deadline of a key.
+func (d *deadlines) set(key string, at time.Time, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	known := d.byKey[key]
+	switch {
+	case !ok && known != nil:
+		heap.Remove(&d.queue, known.index)
+		delete(d.byKey, key)
+		return
+	case !ok:
+		return
+	case known != nil:
+		known.at = at
+		heap.Fix(&d.queue, known.index)
+	default:
+		known = &deadline{key: key, at: at}
+		d.byKey[key] = known
+		heap.Push(&d.queue, known)
+	}
+	if d.queue[0] == known {
+		select {
+		case d.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// run calls fire with each key whose deadline has passed, one after another,
+// until ctx ends. A fired deadline is disarmed; fire's effects arm it again.
+func (d *deadlines) run(ctx context.Context, fire func(key string)) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		keys, wait := d.due(time.Now())
+		for _, key := range keys {
+			fire(key)
+		}
+		if len(keys) > 0 {
+			continue
+		}
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+func (d *deadlines) due(now time.Time) (keys []string, wait time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for len(d.queue) > 0 && !d.queue[0].at.After(now) {
+		next, ok := heap.Pop(&d.queue).(*deadline)
+		if !ok {
+			break
+		}
+		delete(d.byKey, next.key)
+		keys = append(keys, next.key)
+	}
+	if len(d.queue) == 0 {
+		return keys, time.Hour
+	}
+	return keys, d.queue[0].at.Sub(now)
+}
+
+// deadlineQueue is a heap by time.
+type deadlineQueue []*deadline
+
+func (q deadlineQueue) Len() int           { return len(q) }
+func (q deadlineQueue) Less(i, j int) bool { return q[i].at.Before(q[j].at) }
+func (q deadlineQueue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].index, q[j].index = i, j
+}
+
+// Push implements [heap.Interface].
+func (q *deadlineQueue) Push(x any) {
+	d, ok := x.(*deadline)
+	if !ok {
+		return
+	}
+	d.index = len(*q)
+	*q = append(*q, d)
+}
+
+// Pop implements [heap.Interface].
+func (q *deadlineQueue) Pop() any {
+	old := *q
+	last := old[len(old)-1]
+	*q = old[:len(old)-1]
+	return last
+}

@@ -1,0 +1,25 @@
+// Package engine is the shell round the pure cores: it takes inputs in, lets a
+// core decide, appends what it decided, and carries out what follows.
+//
+// # The order of things
+//
+// An effect never comes before its append. The append carries the expected
+// sequence of its log, so of any number of servers that decide at once one wins;
+// the others fold what happened and decide again. Everything carried out after an
+// append is found again after a crash:
+//
+//   - a step that was requested or claimed stands in the rollback's state, and is
+//     started or probed when the server comes back;
+//   - a deadline is part of the state, and armed from it;
+//   - a rollback that its change's log names and that has no log of its own is
+//     opened from that record;
+//   - a notice is derived from the log by the relay, which remembers how far it
+//     has come; a notice derived twice has the same identity and goes out once.
+//
+// # Who owns which goroutine
+//
+// [Engine.Start] starts one follower for each log, the relay, the deadline loop
+// and the pulse that judges rules again; steps and verification have one each
+// while they last. [Engine.Close] ends all and waits. Work on targets is left
+// running: it is attached to again.
+package engine

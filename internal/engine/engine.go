@@ -1,0 +1,305 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/executors"
+	"github.com/backout-io/backout/internal/change"
+	"github.com/backout-io/backout/internal/checks"
+	"github.com/backout-io/backout/internal/rollback"
+	"github.com/backout-io/backout/internal/runner"
+	"github.com/backout-io/backout/internal/store"
+	"github.com/backout-io/backout/rules"
+)
+
+// Config is everything that comes from files and is swapped as one at a reload. A
+// rollback that runs keeps the plan it was opened with.
+type Config struct {
+	Plans     map[string]backout.Plan
+	Inventory map[string]backout.Target
+	Rules     *rules.Set
+	Executors *executors.Registry
+	Checks    *checks.Registry
+	// Groups are the members of each group, for the gate's count of approvers.
+	Groups map[string][]string
+	// Hosts finds the far end of a target.
+	Hosts Hosts
+	// Resolve fills in the secrets of a plug-in section.
+	Resolve func(config any) error
+	// Alerts asks Alertmanager whether an alert still fires; nil asks nobody.
+	Alerts FiringAlerts
+	// ExternalURL is where people find this server, for links in notices.
+	ExternalURL string
+}
+
+// Hosts finds the far end of a target.
+type Hosts interface {
+	For(t backout.Target) (backout.Host, error)
+}
+
+// FiringAlerts asks Alertmanager for the fingerprints of what is firing now.
+type FiringAlerts interface {
+	Firing(ctx context.Context) (map[string]bool, error)
+}
+
+// Sender takes notices for delivery; it returns once they are stored.
+type Sender interface {
+	Send(ctx context.Context, n backout.Notice) error
+}
+
+// Options are what an engine is made of.
+type Options struct {
+	Store  *store.Store
+	Server string
+	Sender Sender
+	Log    *slog.Logger
+	// Pulse is how often rules are judged again on what is red, for conditions
+	// that time alone makes true; 0 means 5 s.
+	Pulse time.Duration
+	// Remember is how far back alerts are read at the start; 0 means 24 h.
+	Remember time.Duration
+}
+
+// Engine is the shell; see the package's doc.
+type Engine struct {
+	store    *store.Store
+	server   string
+	sender   Sender
+	log      *slog.Logger
+	pulse    time.Duration
+	remember time.Duration
+
+	config    atomic.Pointer[Config]
+	changes   *table[backout.Change]
+	rollbacks *table[backout.Rollback]
+	world     *world
+	deadlines *deadlines
+	verifiers *verifiers
+	outputs   *outputs
+	runner    *runner.Runner
+	watchers  *watchers
+	metrics   *Metrics
+	notReady  atomic.Pointer[string]
+
+	// opening lets one window open at a time.
+	opening sync.Mutex
+
+	// ctx ends with Close; every goroutine is counted in tasks.
+	ctx    context.Context //nolint:containedctx // the life of the engine's own goroutines
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup
+	// live is false while the logs are replayed: nothing is carried out.
+	live atomic.Bool
+}
+
+// New makes an engine that does nothing yet.
+func New(o Options, cfg *Config) *Engine {
+	ctx, cancel := context.WithCancel(context.Background())
+	e := &Engine{
+		store: o.Store, server: o.Server, sender: o.Sender, log: o.Log, pulse: o.Pulse, remember: o.Remember,
+		deadlines: newDeadlines(), outputs: newOutputs(), watchers: newWatchers(), metrics: newMetrics(),
+		ctx: ctx, cancel: cancel,
+	}
+	if e.pulse == 0 {
+		e.pulse = 5 * time.Second
+	}
+	if e.remember == 0 {
+		e.remember = 24 * time.Hour
+	}
+	e.config.Store(cfg)
+	e.world = newWorld(e.cfg)
+	e.verifiers = newVerifiers(e)
+	e.runner = runner.New(runner.Options{Log: o.Log})
+	e.changes = newTable(o.Store.Changes, o.Server, foldChange)
+	e.changes.moved = e.changeMoved
+	e.rollbacks = newTable(o.Store.Rollbacks, o.Server, rollback.Fold)
+	e.rollbacks.moved = e.rollbackMoved
+	starting := "replaying the logs"
+	e.notReady.Store(&starting)
+	return e
+}
+
+func foldChange(c backout.Change, seq uint64, rec backout.Record) backout.Change {
+	for _, ev := range rec.Events {
+		c = change.Apply(c, seq, rec.At, ev)
+	}
+	return c
+}
+
+func (e *Engine) cfg() *Config { return e.config.Load() }
+
+// Reconfigure swaps the config. Rules are judged again on what is red.
+func (e *Engine) Reconfigure(cfg *Config) {
+	e.config.Store(cfg)
+	e.spawn(func(ctx context.Context) { e.judgeAll(ctx) })
+}
+
+// Metrics are the engine's own collectors.
+func (e *Engine) Metrics() *Metrics { return e.metrics }
+
+// Ready returns nil once the logs are replayed and everything is armed.
+func (e *Engine) Ready() error {
+	if why := e.notReady.Load(); why != nil {
+		return errors.New(*why)
+	}
+	return nil
+}
+
+// Start replays the logs, then arms the deadlines, takes up what was left undone,
+// and returns when alerts may come. On an error the engine must be closed.
+func (e *Engine) Start(ctx context.Context) error {
+	if err := e.replay(ctx); err != nil {
+		return err
+	}
+	e.live.Store(true)
+	e.recover()
+	e.spawn(func(ctx context.Context) { e.deadlines.run(ctx, e.due) })
+	e.spawn(e.pulseLoop)
+	e.notReady.Store(nil)
+	return nil
+}
+
+// Close ends every goroutine of the engine and waits for them. Steps that run on
+// targets go on there.
+func (e *Engine) Close() {
+	e.cancel()
+	e.tasks.Wait()
+}
+
+// spawn runs fn in a goroutine that Close waits for.
+func (e *Engine) spawn(fn func(ctx context.Context)) {
+	if e.ctx.Err() != nil {
+		return
+	}
+	e.tasks.Go(func() { fn(e.ctx) })
+}
+
+// replay starts the followers and waits until each has handed over what was there
+// when it began.
+func (e *Engine) replay(ctx context.Context) error {
+	// One place each for the end and for the failure of every follower.
+	caught := make(chan struct{}, 8)
+	failed := make(chan error, 8)
+	relay := newRelay(e)
+	follow := func(name string, run func(ctx context.Context, caughtUp func()) error) {
+		e.spawn(func(ctx context.Context) {
+			err := run(ctx, func() { caught <- struct{}{} })
+			if err != nil && ctx.Err() == nil {
+				e.log.Error("follower stopped", "stream", name, "error", err)
+				why := "follower of " + name + " stopped: " + err.Error()
+				e.notReady.Store(&why)
+				failed <- fmt.Errorf("follow %s: %w", name, err)
+			}
+		})
+	}
+	if err := relay.load(ctx); err != nil {
+		return err
+	}
+	follow("changes", func(ctx context.Context, caughtUp func()) error {
+		return e.store.Changes.Follow(ctx, 0, func(entry store.Entry) error {
+			e.changes.replayed(ctx, entry, e.live.Load())
+			return relay.change(ctx, entry)
+		}, caughtUp)
+	})
+	follow("rollbacks", func(ctx context.Context, caughtUp func()) error {
+		return e.store.Rollbacks.Follow(ctx, 0, func(entry store.Entry) error {
+			e.rollbacks.replayed(ctx, entry, e.live.Load())
+			e.watchers.tell(entry)
+			return relay.rollback(ctx, entry)
+		}, caughtUp)
+	})
+	for range 2 {
+		if err := await(ctx, caught, failed); err != nil {
+			return err
+		}
+	}
+	// Alerts come last: whether one counts depends on the changes.
+	e.changes.all(func(_ string, c backout.Change) { e.world.changed(c) })
+	since := time.Now().Add(-e.remember)
+	follow("alerts", func(ctx context.Context, caughtUp func()) error {
+		return e.store.Alerts.Follow(ctx, since, e.replayedPost, caughtUp)
+	})
+	return await(ctx, caught, failed)
+}
+
+func await(ctx context.Context, caught <-chan struct{}, failed <-chan error) error {
+	select {
+	case <-caught:
+		return nil
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("replay: %w", context.Cause(ctx))
+	}
+}
+
+// recover takes up what the logs say is undone.
+func (e *Engine) recover() {
+	e.changes.all(func(id string, c backout.Change) {
+		e.armChange(c)
+		for _, ref := range c.Rollbacks {
+			e.reconcileRef(id, ref)
+		}
+	})
+	e.rollbacks.all(func(id string, r backout.Rollback) {
+		e.armRollback(r)
+		if r.Status.Final() {
+			return
+		}
+		e.carryOut(rollback.Outstanding(r))
+		for _, t := range r.Targets {
+			if t.Phase == backout.TargetRunning && t.Attempt != nil && t.Attempt.Runner != "" {
+				e.resumeAttempt(r, t)
+			}
+		}
+		e.verifiers.want(r)
+	})
+	e.spawn(func(ctx context.Context) { e.judgeAll(ctx) })
+}
+
+// reconcileRef brings a change and one of its rollbacks to the same knowledge.
+func (e *Engine) reconcileRef(changeID string, ref backout.RollbackRef) {
+	r, ok := e.rollbacks.get(ref.ID)
+	switch {
+	case !ok && !ref.Status.Final():
+		e.spawn(func(ctx context.Context) { e.openFromLog(ctx, changeID, ref.ID) })
+	case ok && r.Status.Final() && !ref.Status.Final():
+		e.spawn(func(ctx context.Context) { e.rollbackEnded(ctx, r) })
+	}
+}
+
+// due is called by the deadline loop.
+func (e *Engine) due(key string) {
+	e.spawn(func(ctx context.Context) {
+		var err error
+		if id, ok := cutKey(key, rollbackKey); ok {
+			_, err = e.input(ctx, id, rollback.Tick{})
+		} else if id, ok := cutKey(key, changeKey); ok {
+			err = e.changeDue(ctx, id)
+		}
+		if err == nil || errors.Is(err, backout.ErrFinal) {
+			return
+		}
+		e.log.Error("deadline not handled, trying again", "key", key, "error", err)
+		e.deadlines.set(key, time.Now().Add(5*time.Second), true)
+	})
+}
+
+const (
+	rollbackKey = "rollback/"
+	changeKey   = "change/"
+)
+
+func cutKey(key, prefix string) (string, bool) {
+	if len(key) > len(prefix) && key[:len(prefix)] == prefix {
+		return key[len(prefix):], true
+	}
+	return "", false
+}

@@ -1,0 +1,154 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/handlers"
+	"github.com/backout-io/backout/internal/change"
+	"github.com/backout-io/backout/internal/gate"
+)
+
+// gateCheck is one answer of the gate, with what it is bound to.
+type gateCheck struct {
+	gate.Result
+	planHash string
+	targets  []string
+}
+
+func (g gateCheck) gate() change.Gate {
+	return change.Gate{PlanHash: g.planHash, Targets: g.targets, Violations: g.Violations}
+}
+
+// CheckGate implements [handlers.Changes]. The answer is recorded: a yes makes a
+// planned change ready, a no keeps its reasons.
+func (e *Engine) CheckGate(ctx context.Context, by handlers.Actor, id string) (handlers.GateResult, error) {
+	c, err := e.Change(ctx, id)
+	if err != nil {
+		return handlers.GateResult{}, err
+	}
+	checked := e.checkGate(ctx, c)
+	result := handlers.GateResult{
+		ChangeID: id, Passed: checked.Passed(), PlanHash: checked.planHash, Violations: checked.Violations, Warnings: checked.Warnings,
+	}
+	if c.State == backout.ChangePlanned || c.State == backout.ChangeReady {
+		_, err = e.changeInput(ctx, id, by.Name, checked.gate())
+	}
+	return result, err
+}
+
+// checkGate gathers the facts and lets the gate judge them.
+func (e *Engine) checkGate(ctx context.Context, c backout.Change) gateCheck {
+	cfg := e.cfg()
+	f := gate.Facts{Change: c, Targets: cfg.Inventory, Overlaps: e.overlaps(c), Groups: cfg.Groups, Now: time.Now().UTC()}
+	if plan, ok := cfg.Plans[c.Plan]; ok {
+		frozen := freeze(plan)
+		f.Plan, f.PlanHash = &plan, frozen.Hash
+		f.Preflight = e.preflight(ctx, cfg, c, plan)
+	}
+	return gateCheck{Result: gate.Check(f), planHash: f.PlanHash, targets: c.Targets}
+}
+
+// overlaps lists the other live changes on the change's targets.
+func (e *Engine) overlaps(c backout.Change) map[string][]string {
+	out := map[string][]string{}
+	for _, target := range c.Targets {
+		for _, other := range e.world.ChangesOn(target) {
+			if other.ID != c.ID {
+				out[target] = append(out[target], other.ID)
+			}
+		}
+	}
+	return out
+}
+
+const (
+	// preflightParallel is how many targets are asked at once.
+	preflightParallel = 32
+	// preflightTimeout bounds what one target may take for all its steps.
+	preflightTimeout = 30 * time.Second
+)
+
+// preflight asks the executor of every step on every target whether it would
+// succeed now. What cannot be asked is a no.
+func (e *Engine) preflight(ctx context.Context, cfg *Config, c backout.Change, plan backout.Plan) []backout.Violation {
+	var mu sync.Mutex
+	var out []backout.Violation
+	slots := make(chan struct{}, preflightParallel)
+	var all sync.WaitGroup
+	for _, name := range c.Targets {
+		target, ok := cfg.Inventory[name]
+		if !ok {
+			continue // the gate says so itself
+		}
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			ctx, cancel := context.WithTimeout(ctx, preflightTimeout)
+			defer cancel()
+			found := preflightTarget(ctx, cfg, c, plan, target)
+			mu.Lock()
+			defer mu.Unlock()
+			out = append(out, found...)
+		})
+	}
+	all.Wait()
+	slices.SortStableFunc(out, func(a, b backout.Violation) int {
+		return slices.Index(c.Targets, a.Target) - slices.Index(c.Targets, b.Target)
+	})
+	return out
+}
+
+func preflightTarget(ctx context.Context, cfg *Config, c backout.Change, plan backout.Plan, target backout.Target) []backout.Violation {
+	no := func(level, check, reason, fix string) backout.Violation {
+		return backout.Violation{Check: check, Target: target.Name, Level: level, Reason: reason, Fix: fix}
+	}
+	host, err := cfg.Hosts.For(target)
+	if err != nil {
+		return []backout.Violation{no("", "reachable", err.Error(), "correct the target in the inventory")}
+	}
+	if _, err := host.BootID(ctx); err != nil {
+		return []backout.Violation{no("", "reachable", err.Error(), "make the target reachable, then check the gate again")}
+	}
+	var out []backout.Violation
+	for _, level := range plan.Levels {
+		for _, step := range level.Steps {
+			kind, ok := cfg.Executors.Lookup(step.Uses)
+			if !ok {
+				out = append(out, no(level.Name, "executor", "executor "+step.Uses+" is not known", "correct the plan"))
+				continue
+			}
+			executor, err := kind.Build(ctx, step.With, cfg.Resolve)
+			if err != nil {
+				out = append(out, no(level.Name, "executor", err.Error(), "correct the step in the plan"))
+				continue
+			}
+			if p, ok := executor.(backout.Preflighter); ok {
+				task := backout.Task{ChangeID: c.ID, Level: level.Name, Step: step, Target: target}
+				for _, v := range p.Preflight(ctx, task, host) {
+					v.Target, v.Level = target.Name, level.Name
+					out = append(out, v)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// freeze binds a plan by the digest of its canonical JSON: struct fields in their
+// order, map keys sorted, as encoding/json writes them.
+func freeze(p backout.Plan) backout.FrozenPlan {
+	data, err := json.Marshal(p)
+	if err != nil {
+		// A loaded plan came from JSON; it cannot fail to become JSON again.
+		panic("encode plan " + p.Name + ": " + err.Error())
+	}
+	sum := sha256.Sum256(data)
+	return backout.FrozenPlan{Plan: p, Hash: "sha256:" + hex.EncodeToString(sum[:])}
+}

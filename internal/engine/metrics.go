@@ -1,0 +1,101 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/backout-io/backout"
+)
+
+// Metrics are the engine's collectors; see docs/metrics.md.
+type Metrics struct {
+	verdicts     *prometheus.CounterVec
+	ruleErrors   prometheus.Counter
+	attempts     prometheus.Counter
+	changeStates *prometheus.CounterVec
+	rollbacks    *prometheus.CounterVec
+	escalations  *prometheus.CounterVec
+	active       prometheus.Gauge
+	held         prometheus.Gauge
+	duration     prometheus.Histogram
+}
+
+func newMetrics() *Metrics {
+	return &Metrics{
+		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "backout_verdicts_total", Help: "Verdicts of rules, by the rule's mode.",
+		}, []string{"mode"}),
+		ruleErrors: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "backout_rule_errors_total", Help: "Rules that failed while judging an alert; they count as not matched.",
+		}),
+		attempts: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "backout_attempts_total", Help: "Attempts of steps that this server set out to start.",
+		}),
+		changeStates: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "backout_change_state_entered_total", Help: "Changes that entered a state.",
+		}, []string{"state"}),
+		rollbacks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "backout_rollback_status_entered_total", Help: "Rollbacks that entered a status.",
+		}, []string{"status"}),
+		escalations: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "backout_escalations_total", Help: "Levels that did not bring every target back, by cause.",
+		}, []string{"cause"}),
+		active: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "backout_rollbacks_active", Help: "Rollbacks that have not ended.",
+		}),
+		held: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "backout_rollbacks_held", Help: "Rollbacks that need a human.",
+		}),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "backout_rollback_duration_seconds", Help: "From the opening of a rollback to its end.",
+			Buckets: []float64{10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400},
+		}),
+	}
+}
+
+// Describe implements [prometheus.Collector].
+func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, c := range m.collectors() {
+		c.Describe(ch)
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
+	for _, c := range m.collectors() {
+		c.Collect(ch)
+	}
+}
+
+func (m *Metrics) collectors() []prometheus.Collector {
+	return []prometheus.Collector{
+		m.verdicts, m.ruleErrors, m.attempts, m.changeStates, m.rollbacks, m.escalations, m.active, m.held, m.duration,
+	}
+}
+
+// rollback counts what a record made of a rollback.
+func (m *Metrics) rollback(before, after backout.Rollback, rec backout.Record) {
+	for _, ev := range rec.Events {
+		if failed, ok := ev.(backout.LevelFailed); ok {
+			m.escalations.WithLabelValues(failed.Cause).Inc()
+		}
+	}
+	if before.Status == after.Status {
+		return
+	}
+	m.rollbacks.WithLabelValues(string(after.Status)).Inc()
+	was := before.ID != "" && !before.Status.Final()
+	switch is := !after.Status.Final(); {
+	case is && !was:
+		m.active.Inc()
+	case was && !is:
+		m.active.Dec()
+		m.duration.Observe(after.EndedAt.Sub(after.OpenedAt).Round(time.Millisecond).Seconds())
+	}
+	if after.Status == backout.RollbackHeld {
+		m.held.Inc()
+	} else if before.Status == backout.RollbackHeld {
+		m.held.Dec()
+	}
+}

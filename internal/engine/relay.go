@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/change"
+	"github.com/backout-io/backout/internal/rollback"
+	"github.com/backout-io/backout/internal/store"
+)
+
+// relay derives notices from the logs, in their order, and hands them to the
+// outbox. It remembers how far it has come, so that a server that dies between an
+// append and its notices sends them after its start; a notice that was handed
+// over before has the same identity and goes out once.
+type relay struct {
+	e *Engine
+
+	mu        sync.Mutex
+	position  relayPosition
+	revision  uint64
+	changes   map[string]backout.Change
+	rollbacks map[string]backout.Rollback
+}
+
+// relayPosition is the last sequence of each log whose notices are handed over.
+type relayPosition struct {
+	Changes   uint64 `json:"changes"`
+	Rollbacks uint64 `json:"rollbacks"`
+}
+
+func newRelay(e *Engine) *relay {
+	return &relay{e: e, changes: map[string]backout.Change{}, rollbacks: map[string]backout.Rollback{}}
+}
+
+// load reads how far the relay came before.
+func (r *relay) load(ctx context.Context) error {
+	doc, err := r.e.store.Control.Get(ctx, r.key())
+	if errors.Is(err, backout.ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		r.revision = doc.Revision
+		err = json.Unmarshal(doc.Value, &r.position)
+	}
+	if err != nil {
+		return fmt.Errorf("read relay position: %w", err)
+	}
+	return nil
+}
+
+func (r *relay) key() string { return "relay." + r.e.server }
+
+// change takes the next record of CHANGES.
+func (r *relay) change(ctx context.Context, entry store.Entry) error {
+	before := r.changes[entry.ID]
+	after := foldChange(before, entry.Seq, entry.Record)
+	r.changes[entry.ID] = after
+	if after.State.Final() {
+		delete(r.changes, entry.ID)
+	}
+	if entry.Seq <= r.done().Changes {
+		return nil
+	}
+	var notices []backout.Notice
+	c := before
+	for i, ev := range entry.Record.Events {
+		var further []string
+		if plan, ok := r.e.cfg().Plans[c.Plan]; ok && c.Frozen == nil {
+			further = plan.Audience
+		}
+		for _, n := range change.Tells(c, entry.Record.At, ev, further...) {
+			n.ID = fmt.Sprintf("%s.%d.%d.%s", entry.ID, entry.Seq, i, n.Audience)
+			notices = append(notices, n)
+		}
+		c = change.Apply(c, entry.Seq, entry.Record.At, ev)
+	}
+	return r.handOver(ctx, notices, "changes/"+entry.ID, func(p *relayPosition) { p.Changes = entry.Seq })
+}
+
+// rollback takes the next record of ROLLBACKS.
+func (r *relay) rollback(ctx context.Context, entry store.Entry) error {
+	before := r.rollbacks[entry.ID]
+	after := rollback.Fold(before, entry.Seq, entry.Record)
+	r.rollbacks[entry.ID] = after
+	if after.Status.Final() {
+		delete(r.rollbacks, entry.ID)
+	}
+	if entry.Seq <= r.done().Rollbacks {
+		return nil
+	}
+	var notices []backout.Notice
+	for _, c := range rollback.Commands(before, entry.Seq, entry.Record) {
+		if tell, ok := c.(backout.Tell); ok {
+			notices = append(notices, tell.Notice)
+		}
+	}
+	return r.handOver(ctx, notices, "rollbacks/"+entry.ID, func(p *relayPosition) { p.Rollbacks = entry.Seq })
+}
+
+func (r *relay) done() relayPosition {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.position
+}
+
+// handOver stores the notices in the outbox, as long as it takes, then remembers
+// the position.
+func (r *relay) handOver(ctx context.Context, notices []backout.Notice, path string, advance func(*relayPosition)) error {
+	for _, n := range notices {
+		if base := r.e.cfg().ExternalURL; base != "" {
+			n.URL = base + "/" + path
+		}
+		if err := r.send(ctx, n); err != nil {
+			return err
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	advance(&r.position)
+	if len(notices) == 0 {
+		return nil // nothing to lose: deriving it again yields nothing again
+	}
+	data, err := json.Marshal(r.position)
+	if err == nil {
+		err = r.remember(ctx, data)
+	}
+	if err != nil && ctx.Err() == nil {
+		// Handing a notice over twice is harmless, so this is not fatal.
+		r.e.log.Warn("relay position not stored", "error", err)
+	}
+	return nil
+}
+
+func (r *relay) remember(ctx context.Context, data []byte) (err error) {
+	if r.revision == 0 {
+		r.revision, err = r.e.store.Control.Create(ctx, r.key(), data)
+		return err
+	}
+	revision, err := r.e.store.Control.Put(ctx, r.key(), data, r.revision)
+	if err == nil {
+		r.revision = revision
+	}
+	return err
+}
+
+// send hands one notice over; while the store refuses it is tried again, so that
+// no notice is lost and their order is kept.
+func (r *relay) send(ctx context.Context, n backout.Notice) error {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
+		err := r.e.sender.Send(ctx, n)
+		if err == nil {
+			return nil
+		}
+		if backout.IsPermanent(err) {
+			r.e.log.Error("notice has no way out", "notice_id", n.ID, "moment", n.Moment, "audience", n.Audience, "error", err)
+			return nil
+		}
+		r.e.log.Warn("notice not handed over, trying again", "notice_id", n.ID, "error", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}

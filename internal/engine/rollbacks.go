@@ -1,0 +1,168 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/change"
+	"github.com/backout-io/backout/internal/rollback"
+)
+
+// input lets the rollback's core decide and appends what it decided.
+func (e *Engine) input(ctx context.Context, id string, in rollback.Input) (backout.Rollback, error) {
+	return e.rollbacks.transact(ctx, id, func(r backout.Rollback, at time.Time) ([]backout.Event, error) {
+		return rollback.Decide(r, at, in)
+	})
+}
+
+// changeInput does the same for a change.
+func (e *Engine) changeInput(ctx context.Context, id, by string, do change.Request) (backout.Change, error) {
+	return e.changes.transact(ctx, id, func(c backout.Change, at time.Time) ([]backout.Event, error) {
+		return change.Decide(c, change.Input{At: at, By: by, Do: do})
+	})
+}
+
+// rollbackMoved carries out what a record asks for. Records of other servers only
+// move deadlines and checks: their effects are theirs.
+func (e *Engine) rollbackMoved(_ context.Context, _ string, before, after backout.Rollback, own bool, rec backout.Record) {
+	if !e.live.Load() {
+		return
+	}
+	e.armRollback(after)
+	e.verifiers.want(after)
+	e.metrics.rollback(before, after, rec)
+	if !own {
+		return
+	}
+	e.carryOut(rollback.Commands(before, after.Revision, rec))
+	if after.Status.Final() && !before.Status.Final() {
+		e.spawn(func(ctx context.Context) { e.rollbackEnded(ctx, after) })
+	}
+}
+
+// carryOut starts what the commands say. Notices are the relay's.
+func (e *Engine) carryOut(commands []backout.Command) {
+	for _, c := range commands {
+		switch c := c.(type) {
+		case backout.RunStep:
+			e.spawn(func(ctx context.Context) { e.runStep(ctx, c) })
+		case backout.StopStep:
+			e.spawn(func(ctx context.Context) { e.stopStep(ctx, c) })
+		case backout.Tell:
+		}
+	}
+}
+
+func (e *Engine) armRollback(r backout.Rollback) {
+	at, ok := rollback.NextDeadline(r)
+	e.deadlines.set(rollbackKey+r.ID, at, ok)
+}
+
+// rollbackEnded tells the change. It is told again at the next start if this
+// fails now.
+func (e *Engine) rollbackEnded(ctx context.Context, r backout.Rollback) {
+	_, err := e.changeInput(ctx, r.ChangeID, "", change.RollbackEnded{RollbackID: r.ID, Status: r.Status})
+	if err != nil && !errors.Is(err, backout.ErrFinal) && ctx.Err() == nil {
+		e.log.Error("change not told of its rollback's end", "change_id", r.ChangeID, "rollback_id", r.ID, "error", err)
+		e.deadlines.set(changeKey+r.ChangeID, time.Now().Add(5*time.Second), true)
+		return
+	}
+	e.forgetAttempts(ctx, r)
+}
+
+// openRollback makes a rollback exist: first in the change's log, which lets one
+// win, then in its own.
+func (e *Engine) openRollback(ctx context.Context, by string, c backout.Change, opened backout.Opened) (backout.Rollback, error) {
+	opened.ChangeID, opened.ChangeTitle, opened.Patch, opened.Requester = c.ID, c.Title, c.Patch, c.Requester
+	if c.Frozen != nil {
+		opened.Frozen = *c.Frozen
+	}
+	_, err := e.changes.transact(ctx, c.ID, func(now backout.Change, at time.Time) ([]backout.Event, error) {
+		opened.RollbackID = fmt.Sprintf("%s-r%d", c.ID, len(now.Rollbacks)+1)
+		return change.Decide(now, change.Input{At: at, By: by, Do: change.RequestRollback{Request: backout.RollbackRequested{Opened: opened}}})
+	})
+	if err != nil {
+		return backout.Rollback{}, err
+	}
+	return e.open(ctx, opened)
+}
+
+// open begins the rollback's own log; that it exists already is not an error.
+func (e *Engine) open(ctx context.Context, opened backout.Opened) (backout.Rollback, error) {
+	pause, err := e.store.Control.Pause(ctx)
+	if err != nil {
+		return backout.Rollback{}, fmt.Errorf("read pause switch: %w", err)
+	}
+	in := rollback.Open{Opened: opened}
+	if pause.On {
+		in.PausedBy, in.PausedReason = switchName(pause.By), pause.Reason
+	}
+	r, err := e.input(ctx, opened.RollbackID, in)
+	if errors.Is(err, backout.ErrExists) {
+		return r, nil
+	}
+	return r, err
+}
+
+// openFromLog finishes what a crash interrupted between the two logs.
+func (e *Engine) openFromLog(ctx context.Context, changeID, rollbackID string) {
+	entries, err := e.store.Changes.Load(ctx, changeID)
+	if err == nil {
+		for _, entry := range entries {
+			for _, ev := range entry.Record.Events {
+				if req, ok := ev.(backout.RollbackRequested); ok && req.Opened.RollbackID == rollbackID {
+					_, err = e.open(ctx, req.Opened)
+				}
+			}
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		e.log.Error("rollback not opened from its change's log, trying again", "change_id", changeID, "rollback_id", rollbackID, "error", err)
+		e.deadlines.set(changeKey+changeID, time.Now().Add(5*time.Second), true)
+	}
+}
+
+// limit says why the plan's limits hold a rollback of so many targets for
+// approval, or nothing.
+func (e *Engine) limit(c backout.Change, targets []string) string {
+	limits := c.Frozen.Plan.Limits
+	active, lastHour := 0, 0
+	since := time.Now().Add(-time.Hour)
+	ofChange := len(targets)
+	e.rollbacks.all(func(_ string, r backout.Rollback) {
+		if !r.Status.Final() {
+			active++
+		}
+		if r.OpenedAt.After(since) {
+			lastHour += len(r.Targets)
+		}
+		if r.ChangeID == c.ID && r.Status != backout.RollbackCancelled {
+			ofChange += len(r.Targets)
+		}
+	})
+	switch {
+	case limits.ActiveRollbacks > 0 && active >= limits.ActiveRollbacks:
+		return fmt.Sprintf("limit: %d rollbacks are active, the plan allows %d", active, limits.ActiveRollbacks)
+	case limits.TargetsPerHour > 0 && lastHour+len(targets) > limits.TargetsPerHour:
+		return fmt.Sprintf("limit: %d targets in an hour, the plan allows %d", lastHour+len(targets), limits.TargetsPerHour)
+	case limits.ShareOfChange > 0 && ofChange*100 > limits.ShareOfChange*len(c.Targets):
+		return fmt.Sprintf("limit: %d of the change's %d targets, the plan allows %d%%", ofChange, len(c.Targets), limits.ShareOfChange)
+	}
+	return ""
+}
+
+// levelIndex finds a level of the plan by name; empty means the first.
+func levelIndex(p backout.Plan, name string) (int, error) {
+	if name == "" {
+		return 0, nil
+	}
+	i := slices.IndexFunc(p.Levels, func(l backout.Level) bool { return l.Name == name })
+	if i < 0 {
+		return 0, fmt.Errorf("plan %s has no level %q, it has L1 to L%d: %w", p.Name, name, len(p.Levels), backout.ErrInvalid)
+	}
+	return i, nil
+}

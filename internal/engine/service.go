@@ -1,0 +1,194 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/handlers"
+	"github.com/backout-io/backout/internal/rollback"
+	"github.com/backout-io/backout/internal/store"
+)
+
+// ListRollbacks implements [handlers.Rollbacks]: the newest first.
+func (e *Engine) ListRollbacks(_ context.Context, f handlers.RollbackFilter) ([]backout.Rollback, error) {
+	var out []backout.Rollback
+	e.rollbacks.all(func(_ string, r backout.Rollback) {
+		if (f.ChangeID == "" || f.ChangeID == r.ChangeID) && !(f.ActiveOnly && r.Status.Final()) {
+			out = append(out, r)
+		}
+	})
+	slices.SortFunc(out, func(a, b backout.Rollback) int { return cmp.Or(b.OpenedAt.Compare(a.OpenedAt), cmp.Compare(a.ID, b.ID)) })
+	return out, nil
+}
+
+// Rollback implements [handlers.Rollbacks].
+func (e *Engine) Rollback(_ context.Context, id string) (backout.Rollback, error) {
+	r, ok := e.rollbacks.get(id)
+	if !ok {
+		return r, fmt.Errorf("rollback %q: %w", id, backout.ErrNotFound)
+	}
+	return r, nil
+}
+
+// RollbackLog implements [handlers.Rollbacks].
+func (e *Engine) RollbackLog(ctx context.Context, id string) ([]handlers.LogEntry, error) {
+	if _, err := e.Rollback(ctx, id); err != nil {
+		return nil, err
+	}
+	return loadLog(ctx, e.store.Rollbacks, id)
+}
+
+// FollowRollback implements [handlers.Rollbacks].
+func (e *Engine) FollowRollback(ctx context.Context, id string, from uint64, fn func(handlers.LogEntry) error) error {
+	if _, err := e.Rollback(ctx, id); err != nil {
+		return err
+	}
+	news, stop := e.watchers.add(id)
+	defer stop()
+	for {
+		entries, err := e.store.Rollbacks.Load(ctx, id)
+		if err != nil {
+			return err
+		}
+		for _, entry := range entries {
+			if entry.Seq <= from {
+				continue
+			}
+			if err := fn(handlers.LogEntry{ID: entry.ID, Seq: entry.Seq, Record: entry.Record}); err != nil {
+				return err
+			}
+			from = entry.Seq
+			if ended(entry.Record) {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-e.ctx.Done():
+			return fmt.Errorf("server stops: %w", backout.ErrUnavailable)
+		case <-news:
+		}
+	}
+}
+
+func ended(rec backout.Record) bool {
+	return slices.ContainsFunc(rec.Events, func(ev backout.Event) bool {
+		_, is := ev.(backout.Ended)
+		return is
+	})
+}
+
+// StartRollback implements [handlers.Rollbacks].
+func (e *Engine) StartRollback(ctx context.Context, by handlers.Actor, s handlers.StartRequest) (backout.Rollback, error) {
+	c, err := e.Change(ctx, s.ChangeID)
+	if err != nil {
+		return backout.Rollback{}, err
+	}
+	switch {
+	case !c.State.Live() || c.Frozen == nil:
+		return backout.Rollback{}, fmt.Errorf("change %s is %s, only a live one is rolled back: %w", c.ID, c.State, backout.ErrRefused)
+	case len(s.Targets) == 0:
+		return backout.Rollback{}, fmt.Errorf("name the targets to roll back, nothing never means all: %w", backout.ErrInvalid)
+	case s.Reason == "":
+		return backout.Rollback{}, fmt.Errorf("say why: a rollback by hand needs a reason: %w", backout.ErrInvalid)
+	}
+	level, err := levelIndex(c.Frozen.Plan, s.Level)
+	if err != nil {
+		return backout.Rollback{}, err
+	}
+	targets := slices.Compact(slices.Sorted(slices.Values(s.Targets)))
+	opened := backout.Opened{
+		Targets: targets, StartAt: level, Trigger: backout.Trigger{By: by.Name, Reason: s.Reason}, AskFirst: e.limit(c, targets),
+	}
+	return e.openRollback(ctx, by.Name, c, opened)
+}
+
+// Vote implements [handlers.Rollbacks].
+func (e *Engine) Vote(ctx context.Context, by handlers.Actor, id, askID string, choice backout.Choice, reason string) (backout.Rollback, error) {
+	vote := backout.Vote{User: by.Name, Groups: by.Groups, Choice: choice, Reason: reason, Via: by.Via}
+	return e.known(ctx, id, rollback.Vote{AskID: askID, Vote: vote})
+}
+
+// Act implements [handlers.Rollbacks].
+func (e *Engine) Act(ctx context.Context, by handlers.Actor, id string, a handlers.Action) (backout.Rollback, error) {
+	var in rollback.Input
+	switch a.Verb {
+	case handlers.VerbHold:
+		in = rollback.Hold{By: by.Name, Reason: a.Reason}
+	case handlers.VerbRelease:
+		in = rollback.Release{By: by.Name, Reason: a.Reason}
+	case handlers.VerbPause:
+		in = rollback.Pause{By: by.Name, Reason: a.Reason}
+	case handlers.VerbResume:
+		in = rollback.Resume{By: by.Name}
+	case handlers.VerbEscalate:
+		in = rollback.Escalate{By: by.Name, Reason: a.Reason}
+	case handlers.VerbAbort:
+		in = rollback.Abort{By: by.Name, Reason: a.Reason}
+	case handlers.VerbResolve:
+		in = rollback.Resolve{AttemptID: a.AttemptID, Verdict: a.Verdict, By: by.Name}
+	default:
+		return backout.Rollback{}, fmt.Errorf("verb %q is not known: %w", a.Verb, backout.ErrInvalid)
+	}
+	return e.known(ctx, id, in)
+}
+
+func (e *Engine) known(ctx context.Context, id string, in rollback.Input) (backout.Rollback, error) {
+	if _, err := e.Rollback(ctx, id); err != nil {
+		return backout.Rollback{}, err
+	}
+	return e.input(ctx, id, in)
+}
+
+// StepOutput implements [handlers.Rollbacks].
+func (e *Engine) StepOutput(ctx context.Context, rollbackID, attemptID string) ([]byte, error) {
+	if _, err := e.Rollback(ctx, rollbackID); err != nil {
+		return nil, err
+	}
+	if live, ok := e.outputs.get(attemptID); ok {
+		return live, nil
+	}
+	return e.store.Artifacts.GetOutput(ctx, attemptID)
+}
+
+// watchers wakes who follows a rollback when its log has grown.
+type watchers struct {
+	mu   sync.Mutex
+	byID map[string]map[chan struct{}]bool
+}
+
+func newWatchers() *watchers { return &watchers{byID: map[string]map[chan struct{}]bool{}} }
+
+func (w *watchers) add(id string) (news <-chan struct{}, stop func()) {
+	ch := make(chan struct{}, 1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.byID[id] == nil {
+		w.byID[id] = map[chan struct{}]bool{}
+	}
+	w.byID[id][ch] = true
+	return ch, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.byID[id], ch)
+		if len(w.byID[id]) == 0 {
+			delete(w.byID, id)
+		}
+	}
+}
+
+func (w *watchers) tell(entry store.Entry) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for ch := range w.byID[entry.ID] {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+}

@@ -1,0 +1,250 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/store"
+)
+
+// appender is the part of a log that a table needs.
+type appender interface {
+	Append(ctx context.Context, id string, expected uint64, rec backout.Record) (uint64, error)
+	Load(ctx context.Context, id string) ([]store.Entry, error)
+}
+
+// decideFunc decides on one input; see the pure cores.
+type decideFunc[S any] func(state S, at time.Time) ([]backout.Event, error)
+
+// table holds the folded aggregates of one log and is the only way to append to
+// it. Inputs that reach one aggregate while it is being appended to are decided
+// together and share the next record: a thousand targets that finish at once cost
+// one commit.
+type table[S any] struct {
+	log    appender
+	server string
+	fold   func(state S, seq uint64, rec backout.Record) S
+	// moved is called after a record of this server became part of the log, and
+	// for records of others; own tells which. It must not block.
+	moved func(ctx context.Context, id string, before, after S, own bool, rec backout.Record)
+
+	mu      sync.RWMutex
+	entries map[string]*aggregate[S]
+}
+
+type aggregate[S any] struct {
+	mu      sync.Mutex // guards the append and everything below
+	state   S
+	seq     uint64
+	queueMu sync.Mutex
+	queue   []*request[S]
+	busy    bool
+}
+
+type request[S any] struct {
+	decide decideFunc[S]
+	done   chan struct{}
+	state  S
+	err    error
+}
+
+func newTable[S any](log appender, server string, fold func(S, uint64, backout.Record) S) *table[S] {
+	return &table[S]{log: log, server: server, fold: fold, entries: map[string]*aggregate[S]{}}
+}
+
+func (t *table[S]) entry(id string) *aggregate[S] {
+	t.mu.RLock()
+	a := t.entries[id]
+	t.mu.RUnlock()
+	if a != nil {
+		return a
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if a = t.entries[id]; a == nil {
+		a = &aggregate[S]{}
+		t.entries[id] = a
+	}
+	return a
+}
+
+// get returns the state, and false when the log has no record of the id.
+func (t *table[S]) get(id string) (S, bool) {
+	t.mu.RLock()
+	a := t.entries[id]
+	t.mu.RUnlock()
+	if a == nil {
+		var none S
+		return none, false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.state, a.seq > 0
+}
+
+// all calls fn with every state there is, in no order.
+func (t *table[S]) all(fn func(id string, state S)) {
+	t.mu.RLock()
+	ids := make([]string, 0, len(t.entries))
+	for id := range t.entries {
+		ids = append(ids, id)
+	}
+	t.mu.RUnlock()
+	for _, id := range ids {
+		if s, ok := t.get(id); ok {
+			fn(id, s)
+		}
+	}
+}
+
+// replayed folds an entry that the log handed over. It reports whether the entry
+// was new to the table.
+func (t *table[S]) replayed(ctx context.Context, e store.Entry, live bool) bool {
+	a := t.entry(e.ID)
+	a.mu.Lock()
+	if e.Seq <= a.seq {
+		a.mu.Unlock()
+		return false
+	}
+	before := a.state
+	a.state, a.seq = t.fold(a.state, e.Seq, e.Record), e.Seq
+	after := a.state
+	a.mu.Unlock()
+	if live {
+		t.moved(ctx, e.ID, before, after, false, e.Record)
+	}
+	return true
+}
+
+// transact lets decide look at the newest state and appends what it returns. It
+// answers with the state after the append, or with decide's error and no change.
+// A nil answer of decide is no append and no error.
+func (t *table[S]) transact(ctx context.Context, id string, decide decideFunc[S]) (S, error) {
+	a := t.entry(id)
+	r := &request[S]{decide: decide, done: make(chan struct{})}
+	a.queueMu.Lock()
+	a.queue = append(a.queue, r)
+	leader := !a.busy
+	a.busy = true
+	a.queueMu.Unlock()
+	if leader {
+		// What follows is the fate of other callers' inputs too: it must not end
+		// with this caller's context.
+		t.lead(context.WithoutCancel(ctx), id, a)
+	}
+	<-r.done
+	return r.state, r.err
+}
+
+// lead works the queue off, round by round, until it is empty.
+func (t *table[S]) lead(ctx context.Context, id string, a *aggregate[S]) {
+	for {
+		a.queueMu.Lock()
+		batch := a.queue
+		a.queue = nil
+		if len(batch) == 0 {
+			a.busy = false
+			a.queueMu.Unlock()
+			return
+		}
+		a.queueMu.Unlock()
+		t.round(ctx, id, a, batch)
+		for _, r := range batch {
+			close(r.done)
+		}
+	}
+}
+
+// appendTimeout bounds one append, retries included. A caller that was told
+// "unavailable" may find that it happened all the same: the operation id tells.
+const appendTimeout = 15 * time.Second
+
+// round decides the batch on the newest state and appends once. After a lost race
+// it folds what others did and decides anew.
+func (t *table[S]) round(ctx context.Context, id string, a *aggregate[S], batch []*request[S]) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for {
+		before := a.state
+		rec := t.decideAll(id, a, batch)
+		if len(rec.Events) == 0 {
+			return
+		}
+		appendCtx, cancel := context.WithTimeout(ctx, appendTimeout)
+		seq, err := t.log.Append(appendCtx, id, a.seq, rec)
+		cancel()
+		switch {
+		case err == nil:
+			a.state, a.seq = t.fold(before, seq, rec), seq
+			for _, r := range batch {
+				if r.err == nil {
+					r.state = a.state
+				}
+			}
+			t.moved(ctx, id, before, a.state, true, rec)
+			return
+		case errors.Is(err, backout.ErrConflict):
+			if err := t.reload(ctx, id, a); err != nil {
+				fail(batch, err)
+				return
+			}
+		default:
+			fail(batch, fmt.Errorf("append to %s: %w", id, err))
+			return
+		}
+	}
+}
+
+// decideAll runs the batch in order, each on what the ones before made true.
+func (t *table[S]) decideAll(id string, a *aggregate[S], batch []*request[S]) backout.Record {
+	at := time.Now().UTC()
+	rec := backout.Record{By: t.server, At: at}
+	state := a.state
+	for _, r := range batch {
+		events, err := r.decide(state, at)
+		r.state, r.err = state, err
+		if err != nil || len(events) == 0 {
+			continue
+		}
+		state = t.fold(state, a.seq, backout.Record{At: at, Events: events})
+		rec.Events = append(rec.Events, events...)
+	}
+	rec.Op = fmt.Sprintf("%s.%s.%d.%d", t.server, id, a.seq, at.UnixNano())
+	return rec
+}
+
+// reload folds the aggregate again from its log.
+func (t *table[S]) reload(ctx context.Context, id string, a *aggregate[S]) error {
+	entries, err := t.log.Load(ctx, id)
+	if err != nil {
+		return fmt.Errorf("load %s: %w", id, err)
+	}
+	for _, e := range entries {
+		if e.Seq <= a.seq {
+			continue
+		}
+		before := a.state
+		a.state, a.seq = t.fold(a.state, e.Seq, e.Record), e.Seq
+		t.moved(ctx, id, before, a.state, false, e.Record)
+	}
+	return nil
+}
+
+// forget drops an aggregate from memory; its log stays.
+func (t *table[S]) forget(id string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.entries, id)
+}
+
+func fail[S any](batch []*request[S], err error) {
+	for _, r := range batch {
+		if r.err == nil {
+			r.err = err
+		}
+	}
+}

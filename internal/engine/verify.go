@@ -1,0 +1,186 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/checks"
+	"github.com/backout-io/backout/internal/rollback"
+)
+
+// verifiers owns one goroutine for each rollback whose targets are being judged:
+// it runs the checks every so often and appends only what changed.
+type verifiers struct {
+	e       *Engine
+	mu      sync.Mutex
+	running map[string]chan struct{}
+}
+
+func newVerifiers(e *Engine) *verifiers {
+	return &verifiers{e: e, running: map[string]chan struct{}{}}
+}
+
+// want starts the rollback's verifier, or makes a running one look at once.
+func (v *verifiers) want(r backout.Rollback) {
+	if !judgedNow(r) {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if nudge := v.running[r.ID]; nudge != nil {
+		select {
+		case nudge <- struct{}{}:
+		default:
+		}
+		return
+	}
+	nudge := make(chan struct{}, 1)
+	v.running[r.ID] = nudge
+	v.e.spawn(func(ctx context.Context) { v.run(ctx, r.ID, nudge) })
+}
+
+func (v *verifiers) run(ctx context.Context, id string, nudge <-chan struct{}) {
+	for ctx.Err() == nil {
+		r, ok := v.e.rollbacks.get(id)
+		if !ok || !judgedNow(r) {
+			// A want that came meanwhile has left a nudge; one that comes later
+			// finds no verifier and starts one.
+			v.mu.Lock()
+			if len(nudge) == 0 {
+				delete(v.running, id)
+				v.mu.Unlock()
+				return
+			}
+			<-nudge
+			v.mu.Unlock()
+			continue
+		}
+		v.e.verify(ctx, r)
+		every := max(time.Duration(r.Frozen.Plan.Verify.Every), 100*time.Millisecond)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(every):
+		case <-nudge:
+			// Looking costs the targets something: twice in a row at most.
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(every / 4):
+			}
+		}
+	}
+}
+
+func judgedNow(r backout.Rollback) bool {
+	for _, t := range r.Targets {
+		if rollback.Judged(r, t.Name) {
+			return true
+		}
+	}
+	return false
+}
+
+// verifyParallel is how many targets of one rollback are checked at once.
+const verifyParallel = 32
+
+// verify looks at every judged target once.
+func (e *Engine) verify(ctx context.Context, r backout.Rollback) {
+	cfg := e.cfg()
+	var firing map[string]bool
+	var asked error
+	if cfg.Alerts != nil && !r.Frozen.Plan.Verify.IgnoreAlerts {
+		firing, asked = cfg.Alerts.Firing(ctx)
+	}
+	slots := make(chan struct{}, verifyParallel)
+	var all sync.WaitGroup
+	for _, t := range r.Targets {
+		if !rollback.Judged(r, t.Name) {
+			continue
+		}
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			red := e.alertsRed(r, t.Name, firing, asked)
+			if red == "" {
+				red = e.checksRed(ctx, cfg, r, t.Name)
+			}
+			if ctx.Err() != nil || (red == "") == !t.GreenSince.IsZero() && (red != "" && t.Red != "" || red == "") {
+				return // as known already
+			}
+			_, err := e.input(ctx, r.ID, rollback.Checked{Target: t.Name, Green: red == "", Reason: clip(red, 500)})
+			if err != nil && ctx.Err() == nil {
+				e.log.Warn("check result not recorded", "rollback_id", r.ID, "target", t.Name, "error", err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// alertsRed says which alert keeps the target red. What the webhooks said counts,
+// unless Alertmanager itself says that the alert is over: a lost "resolved" must
+// not keep a target red for ever.
+func (e *Engine) alertsRed(r backout.Rollback, target string, firing map[string]bool, asked error) string {
+	if r.Frozen.Plan.Verify.IgnoreAlerts {
+		return ""
+	}
+	var since time.Time
+	if c, ok := e.changes.get(r.ChangeID); ok {
+		since = c.OpenedAt
+	}
+	for _, a := range e.world.redSince(target, since) {
+		if firing != nil && asked == nil && !firing[a.Fingerprint] {
+			continue
+		}
+		return fmt.Sprintf("alert %s fires since %s", a.Name(), a.StartsAt.UTC().Format(time.RFC3339))
+	}
+	if asked != nil && len(r.Evidence) == 0 {
+		return ""
+	}
+	for _, ref := range r.Evidence {
+		if ref.Target == target && firing[ref.Fingerprint] {
+			return fmt.Sprintf("alert %s fires, Alertmanager says", ref.Name)
+		}
+	}
+	return ""
+}
+
+// checksRed runs the plan's checks of one target; what cannot be found out is
+// red.
+func (e *Engine) checksRed(ctx context.Context, cfg *Config, r backout.Rollback, target string) string {
+	inventory, ok := cfg.Inventory[target]
+	if !ok {
+		return "target is not in the inventory any more"
+	}
+	subject := checks.Subject{Target: inventory, ChangeID: r.ChangeID}
+	if len(r.Frozen.Plan.Verify.Checks) > 0 {
+		host, err := cfg.Hosts.For(inventory)
+		if err != nil {
+			return err.Error()
+		}
+		subject.Host = host
+	}
+	var red []string
+	for _, check := range r.Frozen.Plan.Verify.Checks {
+		name := check.Name
+		if name == "" {
+			name = check.Uses
+		}
+		kind, ok := cfg.Checks.Lookup(check.Uses)
+		if !ok {
+			return "check " + check.Uses + " is not known"
+		}
+		checker, err := kind.Build(ctx, check.With, cfg.Resolve)
+		if err != nil {
+			return "check " + name + ": " + err.Error()
+		}
+		if result := checker.Check(ctx, subject); !result.Green {
+			red = append(red, "check "+name+": "+result.Detail)
+		}
+	}
+	return strings.Join(red, "; ")
+}

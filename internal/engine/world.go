@@ -1,0 +1,150 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/evidence"
+	"github.com/backout-io/backout/rules"
+)
+
+// world is what rules see: who is red, which changes are live on which target,
+// and the inventory. It implements rules.World.
+type world struct {
+	cfg func() *Config
+
+	mu sync.RWMutex
+	// live are the live changes by target, each list sorted by id and replaced
+	// whole, never changed in place.
+	live map[string][]*backout.Change
+	// where are the targets a live change was listed under.
+	where    map[string][]string
+	evidence *evidence.Table
+	// recorded are the shadow verdicts that stand in a change's log.
+	recorded map[string]bool
+}
+
+func newWorld(cfg func() *Config) *world {
+	return &world{
+		cfg: cfg, live: map[string][]*backout.Change{}, where: map[string][]string{}, evidence: evidence.New(evidence.Options{}),
+		recorded: map[string]bool{},
+	}
+}
+
+// changed lists the change under its targets while it is live.
+func (w *world) changed(c backout.Change) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, target := range w.where[c.ID] {
+		rest := slices.DeleteFunc(slices.Clone(w.live[target]), func(o *backout.Change) bool { return o.ID == c.ID })
+		if len(rest) == 0 {
+			delete(w.live, target)
+		} else {
+			w.live[target] = rest
+		}
+	}
+	delete(w.where, c.ID)
+	if c.State.Live() {
+		for _, target := range c.Targets {
+			list := append(slices.Clone(w.live[target]), &c)
+			slices.SortFunc(list, func(a, b *backout.Change) int { return cmp.Compare(a.ID, b.ID) })
+			w.live[target] = list
+		}
+		w.where[c.ID] = c.Targets
+	}
+}
+
+// observe notes an alert, and returns the targets it names that a live change
+// touches.
+func (w *world) observe(a *backout.Alert, at time.Time) []string {
+	labels := w.cfg().Rules.TargetLabels()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var live []string
+	for _, label := range labels {
+		target := rules.Host(a.Labels[label])
+		if target == "" {
+			continue
+		}
+		w.evidence.Observe(target, a, at)
+		if len(w.live[target]) > 0 {
+			live = append(live, target)
+		}
+	}
+	return live
+}
+
+// expire drops alerts whose end has passed unconfirmed, and returns the targets
+// of live changes among them.
+func (w *world) expire(now time.Time) []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	gone := w.evidence.Expire(now)
+	return slices.DeleteFunc(gone, func(target string) bool { return len(w.live[target]) == 0 })
+}
+
+// firing tells whether the alert fires on the target, as far as is known.
+func (w *world) firing(target, fingerprint string) bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return slices.ContainsFunc(w.evidence.Red(target), func(a *backout.Alert) bool { return a.Fingerprint == fingerprint })
+}
+
+// redSince lists what fires on the target and began after the time.
+func (w *world) redSince(target string, since time.Time) []*backout.Alert {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return slices.DeleteFunc(slices.Clone(w.evidence.Red(target)), func(a *backout.Alert) bool { return a.StartsAt.Before(since) })
+}
+
+// redOnLive lists what fires on targets of live changes.
+func (w *world) redOnLive() []*backout.Alert {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	var out []*backout.Alert
+	for _, target := range sortedKeys(w.live) {
+		out = append(out, w.evidence.Red(target)...)
+	}
+	return out
+}
+
+// once tells whether this verdict on this firing of this alert is new.
+func (w *world) once(kind string, v backout.Verdict, a *backout.Alert) bool {
+	key := kind + "\x00" + v.Rule + "\x00" + v.ChangeID + "\x00" + v.Target + "\x00" + a.Fingerprint + "\x00" + a.StartsAt.String()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.recorded[key] {
+		return false
+	}
+	w.recorded[key] = true
+	return true
+}
+
+// ChangesOn implements rules.World.
+func (w *world) ChangesOn(target string) []*backout.Change {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.live[target]
+}
+
+// Target implements rules.World.
+func (w *world) Target(name string) (backout.Target, bool) {
+	t, ok := w.cfg().Inventory[name]
+	return t, ok
+}
+
+// Evidence implements rules.World. The control group is the part of the
+// inventory that no live change touches.
+func (w *world) Evidence(c *backout.Change) backout.Evidence {
+	inventory := w.cfg().Inventory
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	control := func(target string) bool {
+		_, known := inventory[target]
+		return known && len(w.live[target]) == 0
+	}
+	return w.evidence.EvidenceAmong(c, max(0, len(inventory)-len(w.live)), control, time.Now())
+}

@@ -1,0 +1,247 @@
+package rollback
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/backout-io/backout"
+)
+
+// Commands says what one record of events asks the outside world to do. before
+// is the state that the record was appended to, seq its sequence. Called twice it
+// returns the same commands with the same identities.
+func Commands(before backout.Rollback, seq uint64, rec backout.Record) []backout.Command {
+	var out []backout.Command
+	r := before
+	r.Targets = cloneTargets(r.Targets)
+	for i, e := range rec.Events {
+		r = apply(r, rec.At, e)
+		switch e := e.(type) {
+		case backout.StepRequested:
+			out = append(out, runStep(r, e.Target))
+		case backout.StopRequested:
+			out = append(out, backout.StopStep{RollbackID: r.ID, Target: e.Target, AttemptID: e.AttemptID})
+		case backout.Resumed, backout.Released:
+			out = append(out, Outstanding(r)...)
+		}
+		for _, n := range tell(r, e) {
+			n.ID = fmt.Sprintf("%s.%d.%d.%s", r.ID, seq, i, n.Audience)
+			n.At = rec.At
+			out = append(out, backout.Tell{Notice: n})
+		}
+	}
+	return out
+}
+
+// Outstanding returns the commands that the state still waits for: what to carry
+// out again after a restart. Attempts that were claimed are not among them; they
+// are probed.
+func Outstanding(r backout.Rollback) []backout.Command {
+	if r.Status.Final() || !r.PausedAt.IsZero() {
+		return nil
+	}
+	var out []backout.Command
+	for i := range r.Targets {
+		t := &r.Targets[i]
+		if t.Phase != backout.TargetRunning || t.Attempt == nil {
+			continue
+		}
+		if t.Attempt.Runner == "" && r.Status == backout.RollbackRunning {
+			out = append(out, runStep(r, t.Name))
+		}
+		if t.Attempt.Stopping {
+			out = append(out, backout.StopStep{RollbackID: r.ID, Target: t.Name, AttemptID: t.Attempt.ID})
+		}
+	}
+	return out
+}
+
+func runStep(r backout.Rollback, target string) backout.RunStep {
+	t := r.Target(target)
+	return backout.RunStep{RollbackID: r.ID, Level: r.Level, Step: t.Step, Target: target, AttemptID: t.Attempt.ID}
+}
+
+// tell returns one notice for each audience that the event concerns.
+func tell(r backout.Rollback, e backout.Event) []backout.Notice {
+	n := backout.Notice{
+		ChangeID: r.ChangeID, Title: r.ChangeTitle, RollbackID: r.ID, CVEs: r.Patch.CVEs, Targets: remaining(r),
+	}
+	if v := r.Trigger.Verdict; v != nil {
+		n.Rule, n.AlertName, n.Summary = v.Rule, v.AlertName, v.Annotations["summary"]
+	}
+	if level := r.CurrentLevel(); level != nil {
+		n.Level = level.Name
+	}
+	if next := r.NextLevel(); next != nil {
+		n.NextLevel = next.Name
+	}
+	audience := r.Frozen.Plan.Audience
+	switch e := e.(type) {
+	case backout.Opened:
+		audience = union(audience, levelAudience(r, r.StartAt))
+		n.Moment, n.Reason, n.Deadline = backout.MomentRed, openedReason(e), e.StartAfter
+	case backout.Asked:
+		audience = union(levelAudience(r, e.Ask.Level), audience)
+		asked(&n, r, e.Ask)
+	case backout.LevelEntered:
+		audience = levelAudience(r, e.Level)
+		n.Moment, n.Reason, n.Targets = backout.MomentLevelStarted, e.Reason, e.Targets
+		n.Loses = r.CurrentLevel().Loses
+		n.Deadline = r.LevelDeadline
+		n.IfNobodyActs = afterLevel(r)
+	case backout.LevelOverdue:
+		audience = levelAudience(r, e.Level)
+		n.Moment = backout.MomentOverdue
+		n.Reason = "steps of " + n.Level + " still run; " + afterLevel(r) + " when they have ended"
+	case backout.LevelFailed:
+		if r.NextLevel() == nil {
+			return nil // the end that follows tells it
+		}
+		audience = union(levelAudience(r, e.Level), levelAudience(r, e.Level+1))
+		n.Moment, n.Reason, n.Targets = backout.MomentEscalated, causeInWords(e.Cause), e.Targets
+	case backout.StepInDoubt:
+		audience = union(levelAudience(r, r.Level), audience)
+		n.Moment, n.Targets = backout.MomentInDoubt, []string{e.Target}
+		n.Reason = e.Reason + " (attempt " + e.AttemptID + "): it happened, it did not, or escalate"
+	case backout.HeldBack:
+		audience = everyone(r)
+		n.Moment, n.Reason, n.IfNobodyActs = backout.MomentHeld, e.Reason, "nothing happens until somebody acts"
+	case backout.Released:
+		audience = everyone(r)
+		n.Moment, n.Reason = backout.MomentResumed, e.Reason
+	case backout.Paused:
+		audience = everyone(r)
+		n.Moment, n.Reason, n.IfNobodyActs = backout.MomentPaused, e.Reason, "nothing happens until somebody resumes"
+	case backout.Resumed:
+		audience = everyone(r)
+		n.Moment = backout.MomentResumed
+	case backout.Ended:
+		audience = everyone(r)
+		n.Moment, n.Reason, n.NextLevel = endMoment(e.Status), e.Reason, ""
+		if e.Status == backout.RollbackRecovered {
+			n.Targets = allTargets(r)
+		}
+	default:
+		return nil
+	}
+	notices := make([]backout.Notice, len(audience))
+	for i, a := range audience {
+		notices[i] = n
+		notices[i].Audience = a
+	}
+	return notices
+}
+
+func asked(n *backout.Notice, r backout.Rollback, ask backout.Ask) {
+	level := r.Frozen.Plan.Levels[ask.Level]
+	n.Moment, n.Reason, n.NextLevel = backout.MomentApproval, ask.Why, level.Name
+	n.Loses, n.Deadline, n.AskID = level.Loses, ask.Deadline, ask.ID
+	if ask.Policy.Mode == backout.ApprovalVeto {
+		n.IfNobodyActs = level.Name + " starts"
+		return
+	}
+	n.VotesNeeded, n.VotesGiven = ask.Policy.Votes, ask.Approvals()
+	switch ask.Policy.OnExpiry {
+	case backout.ExpiryGo:
+		n.IfNobodyActs = level.Name + " starts"
+	case backout.ExpiryEscalate:
+		n.IfNobodyActs = "the next level is asked for"
+	case backout.ExpiryDeny:
+		n.IfNobodyActs = "the rollback is held"
+	}
+}
+
+func afterLevel(r backout.Rollback) string {
+	if next := r.NextLevel(); next != nil {
+		return next.Name + " follows"
+	}
+	return "the rollback is exhausted"
+}
+
+func openedReason(o backout.Opened) string {
+	switch {
+	case o.Trigger.Verdict == nil:
+		return "started by " + o.Trigger.By + ": " + o.Trigger.Reason
+	case o.AskFirst != "":
+		return o.AskFirst
+	case !o.StartAfter.IsZero():
+		return "waits whether it stays red for " + time.Duration(o.Trigger.Verdict.For).String()
+	}
+	return "rule " + o.Trigger.Verdict.Rule + " matched"
+}
+
+func causeInWords(cause string) string {
+	switch cause {
+	case "time":
+		return "the level's time is up and the targets have not recovered"
+	case "failure":
+		return "the level's steps failed"
+	case "manual":
+		return "escalated by hand"
+	}
+	return cause
+}
+
+func endMoment(s backout.RollbackStatus) backout.Moment {
+	switch s {
+	case backout.RollbackRecovered:
+		return backout.MomentRecovered
+	case backout.RollbackExhausted:
+		return backout.MomentExhausted
+	case backout.RollbackCancelled:
+		return backout.MomentCancelled
+	case backout.RollbackAborted, backout.RollbackPending, backout.RollbackRunning, backout.RollbackVerifying,
+		backout.RollbackAwaiting, backout.RollbackHeld, backout.RollbackAborting:
+		return backout.MomentAborted
+	}
+	return backout.MomentAborted
+}
+
+// everyone is who has been told of anything so far, and the plan's own audience.
+func everyone(r backout.Rollback) []string {
+	out := union(r.Frozen.Plan.Audience, levelAudience(r, r.StartAt))
+	for i := r.StartAt; i <= r.Level; i++ {
+		out = union(out, levelAudience(r, i))
+	}
+	if r.Ask != nil {
+		out = union(out, levelAudience(r, r.Ask.Level))
+	}
+	return out
+}
+
+// levelAudience is the level's own audience, or the plan's where it names none.
+func levelAudience(r backout.Rollback, level int) []string {
+	if level < 0 || level >= len(r.Frozen.Plan.Levels) || len(r.Frozen.Plan.Levels[level].Audience) == 0 {
+		return r.Frozen.Plan.Audience
+	}
+	return r.Frozen.Plan.Levels[level].Audience
+}
+
+func union(a, b []string) []string {
+	out := slices.Clone(a)
+	for _, s := range b {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func remaining(r backout.Rollback) []string {
+	var names []string
+	for _, t := range r.Targets {
+		if t.Phase != backout.TargetRecovered {
+			names = append(names, t.Name)
+		}
+	}
+	return names
+}
+
+func allTargets(r backout.Rollback) []string {
+	names := make([]string, len(r.Targets))
+	for i, t := range r.Targets {
+		names[i] = t.Name
+	}
+	return names
+}

@@ -1,0 +1,246 @@
+package rollback
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/backout-io/backout"
+)
+
+// The verdicts of a person on an attempt in doubt.
+const (
+	// DoubtHappened says that the step's effect happened: go on behind it.
+	DoubtHappened = "happened"
+	// DoubtDidNot says that it did not: run the step again, as a new attempt.
+	DoubtDidNot = "did_not"
+	// DoubtFailed gives the level up on this target.
+	DoubtFailed = "failed"
+)
+
+// Decide returns what becomes true when the input reaches the rollback at the
+// given time. No events and no error means that there is nothing to record. An
+// error wraps a sentinel of the root package, and nothing has happened.
+func Decide(r backout.Rollback, at time.Time, in Input) ([]backout.Event, error) {
+	r.Targets = cloneTargets(r.Targets)
+	d := &decider{r: r, at: at}
+	if open, ok := in.(Open); ok {
+		return d.open(open)
+	}
+	if r.ID == "" {
+		return nil, fmt.Errorf("rollback: %w", backout.ErrNotFound)
+	}
+	if r.Status.Final() {
+		return nil, fmt.Errorf("rollback %s is %s: %w", r.ID, r.Status, backout.ErrFinal)
+	}
+	if err := d.take(in); err != nil {
+		return nil, err
+	}
+	d.settle()
+	return d.events, nil
+}
+
+// decider gathers the events of one decision, folding each as it goes, so that
+// later steps of the decision see the earlier ones.
+type decider struct {
+	r      backout.Rollback
+	at     time.Time
+	events []backout.Event
+}
+
+func (d *decider) emit(e backout.Event) {
+	d.events = append(d.events, e)
+	d.r = apply(d.r, d.at, e)
+}
+
+func (d *decider) take(in Input) error {
+	switch in := in.(type) {
+	case Tick:
+		return nil
+	case Open:
+		return fmt.Errorf("rollback %s: %w", d.r.ID, backout.ErrExists)
+	case Resolved:
+		d.resolved()
+		return nil
+	case AlertSeen:
+		d.alertSeen(in)
+		return nil
+	case Claim:
+		return d.claim(in)
+	case Finished:
+		return d.finished(in)
+	case Doubt:
+		return d.doubt(in)
+	case Resolve:
+		return d.resolve(in)
+	case Checked:
+		d.checked(in)
+		return nil
+	case Vote:
+		return d.vote(in)
+	case Hold, Release, Pause, Resume, Escalate, Abort:
+		return d.person(in)
+	}
+	return fmt.Errorf("input %T: %w", in, backout.ErrInvalid)
+}
+
+func (d *decider) open(in Open) ([]backout.Event, error) {
+	o := in.Opened
+	switch {
+	case d.r.ID != "":
+		return nil, fmt.Errorf("rollback %s: %w", d.r.ID, backout.ErrExists)
+	case o.RollbackID == "" || o.ChangeID == "":
+		return nil, fmt.Errorf("rollback without id or change: %w", backout.ErrInvalid)
+	case len(o.Targets) == 0:
+		return nil, fmt.Errorf("rollback %s has no targets, and nothing never means everything: %w", o.RollbackID, backout.ErrInvalid)
+	case o.StartAt < 0 || o.StartAt >= len(o.Frozen.Plan.Levels):
+		return nil, fmt.Errorf("rollback %s starts at level %d of %d: %w", o.RollbackID, o.StartAt+1, len(o.Frozen.Plan.Levels), backout.ErrInvalid)
+	}
+	d.emit(o)
+	if in.PausedBy != "" {
+		d.emit(backout.Paused{By: in.PausedBy, Reason: in.PausedReason})
+	}
+	d.settle()
+	return d.events, nil
+}
+
+// resolved cancels what has not started; what has started goes on, since the
+// system is already being changed.
+func (d *decider) resolved() {
+	if d.started() || d.r.Trigger.Verdict == nil {
+		return
+	}
+	d.close("moot", "")
+	d.end(backout.RollbackCancelled, "the alert resolved before anything had started")
+}
+
+func (d *decider) alertSeen(in AlertSeen) {
+	if len(d.r.Evidence) >= evidenceMax || d.r.Target(in.Alert.Target) == nil {
+		return
+	}
+	known := slices.ContainsFunc(d.r.Evidence, func(a backout.AlertRef) bool {
+		return a.Fingerprint == in.Alert.Fingerprint && a.Target == in.Alert.Target
+	})
+	if !known {
+		d.emit(backout.EvidenceAdded{Alert: in.Alert})
+	}
+}
+
+func (d *decider) claim(in Claim) error {
+	t, err := d.attempt(in.AttemptID)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !d.r.PausedAt.IsZero():
+		return fmt.Errorf("attempt %s: %w", in.AttemptID, backout.ErrPaused)
+	case d.r.Status != backout.RollbackRunning:
+		return fmt.Errorf("attempt %s: rollback is %s: %w", in.AttemptID, d.r.Status, backout.ErrRefused)
+	case t.Attempt.Runner != "":
+		return fmt.Errorf("attempt %s is claimed by %s: %w", in.AttemptID, t.Attempt.Runner, backout.ErrConflict)
+	case t.Attempt.Stopping || d.r.Overdue:
+		return fmt.Errorf("attempt %s: its level's time is up: %w", in.AttemptID, backout.ErrRefused)
+	}
+	level := d.r.CurrentLevel()
+	first := d.r.LevelStartedAt.IsZero()
+	var deadline time.Time
+	if timeout := level.Steps[t.Step].Timeout; timeout > 0 {
+		deadline = d.at.Add(time.Duration(timeout))
+	}
+	d.emit(backout.StepStarted{Target: t.Name, AttemptID: in.AttemptID, Runner: in.Runner, Deadline: deadline})
+	if first {
+		d.emit(backout.ClockStarted{Level: d.r.Level, Deadline: d.at.Add(time.Duration(level.EscalateAfter))})
+	}
+	return nil
+}
+
+func (d *decider) finished(in Finished) error {
+	t, err := d.attempt(in.AttemptID)
+	if err != nil {
+		return err
+	}
+	if t.Attempt.Runner == "" {
+		return fmt.Errorf("attempt %s was never claimed: %w", in.AttemptID, backout.ErrRefused)
+	}
+	if in.Failure == "" {
+		d.emit(backout.StepDone{Target: t.Name, AttemptID: in.AttemptID, Outcome: in.Outcome})
+	} else {
+		d.emit(backout.StepFailed{Target: t.Name, AttemptID: in.AttemptID, Outcome: in.Outcome, Reason: in.Failure})
+	}
+	return nil
+}
+
+func (d *decider) doubt(in Doubt) error {
+	t, err := d.attempt(in.AttemptID)
+	if err != nil {
+		return err
+	}
+	d.emit(backout.StepInDoubt{Target: t.Name, AttemptID: in.AttemptID, Reason: in.Reason})
+	return nil
+}
+
+func (d *decider) resolve(in Resolve) error {
+	i := slices.IndexFunc(d.r.Targets, func(t backout.TargetState) bool {
+		return t.Phase == backout.TargetInDoubt && t.Attempt != nil && t.Attempt.ID == in.AttemptID
+	})
+	switch {
+	case i < 0:
+		return fmt.Errorf("attempt %s is not in doubt: %w", in.AttemptID, backout.ErrStale)
+	case !slices.Contains([]string{DoubtHappened, DoubtDidNot, DoubtFailed}, in.Verdict):
+		return fmt.Errorf("verdict %q: want happened, did_not or failed: %w", in.Verdict, backout.ErrInvalid)
+	case in.By == "":
+		return fmt.Errorf("attempt %s: a doubt is resolved by a named person: %w", in.AttemptID, backout.ErrInvalid)
+	}
+	d.emit(backout.DoubtResolved{Target: d.r.Targets[i].Name, AttemptID: in.AttemptID, Verdict: in.Verdict, By: in.By})
+	if d.r.Status == backout.RollbackHeld && d.r.HeldCause == backout.HoldDoubt && !d.anyInDoubt() {
+		d.emit(backout.Released{By: in.By, Reason: "no attempt is in doubt any more"})
+	}
+	return nil
+}
+
+func (d *decider) checked(in Checked) {
+	t := d.r.Target(in.Target)
+	if t == nil || !Judged(d.r, in.Target) {
+		return
+	}
+	switch {
+	case in.Green && t.GreenSince.IsZero():
+		d.emit(backout.TargetGreen{Target: in.Target, Since: d.at})
+	case !in.Green && (!t.GreenSince.IsZero() || t.Red == ""):
+		d.emit(backout.TargetRed{Target: in.Target, Reason: in.Reason})
+	}
+}
+
+// attempt finds the running attempt of this id. An older one is stale: its
+// outcome never moves the state.
+func (d *decider) attempt(id string) (*backout.TargetState, error) {
+	for i := range d.r.Targets {
+		t := &d.r.Targets[i]
+		if t.Attempt != nil && t.Attempt.ID == id && t.Phase == backout.TargetRunning {
+			return t, nil
+		}
+	}
+	return nil, fmt.Errorf("attempt %s: %w", id, backout.ErrStale)
+}
+
+// started tells whether any effect may have happened.
+func (d *decider) started() bool {
+	return slices.ContainsFunc(d.r.Targets, func(t backout.TargetState) bool {
+		return t.Attempt != nil && t.Attempt.Runner != "" || t.Attempt != nil && t.Attempt.Number > 1
+	}) || d.r.Level > d.r.StartAt
+}
+
+func (d *decider) anyInDoubt() bool {
+	return slices.ContainsFunc(d.r.Targets, func(t backout.TargetState) bool { return t.Phase == backout.TargetInDoubt })
+}
+
+func (d *decider) end(status backout.RollbackStatus, reason string) {
+	d.emit(backout.Ended{Status: status, Reason: reason})
+}
+
+// close ends the open question, if there is one.
+func (d *decider) close(outcome, by string) {
+	if d.r.Ask != nil {
+		d.emit(backout.Answered{AskID: d.r.Ask.ID, Outcome: outcome, By: by})
+	}
+}

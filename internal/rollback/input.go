@@ -1,0 +1,153 @@
+package rollback
+
+import (
+	"time"
+
+	"github.com/backout-io/backout"
+)
+
+// Input is what reaches a rollback: a runner's word, a person's, an alert's, or
+// the clock's.
+//
+//sumtype:decl
+type Input interface{ input() }
+
+type (
+	// Open begins a rollback. PausedBy is set when the pause switch is on.
+	Open struct {
+		Opened       backout.Opened
+		PausedBy     string
+		PausedReason string
+	}
+	// Tick says that time has passed.
+	Tick struct{}
+	// Resolved says that no alert speaks for the rollback any more.
+	Resolved struct{}
+	// AlertSeen is an alert on a target of the rollback.
+	AlertSeen struct{ Alert backout.AlertRef }
+	// Claim is a runner's wish to start a requested attempt.
+	Claim struct {
+		AttemptID string
+		Runner    string
+	}
+	// Finished is the end of an attempt; Failure is empty when it went well.
+	Finished struct {
+		AttemptID string
+		Outcome   backout.Outcome
+		Failure   string
+	}
+	// Doubt says that nobody can know how an attempt ended.
+	Doubt struct {
+		AttemptID string
+		Reason    string
+	}
+	// Resolve is a person's word on an attempt in doubt: happened, did_not or
+	// failed.
+	Resolve struct {
+		AttemptID string
+		Verdict   string
+		By        string
+	}
+	// Checked is what the checks of a target say now.
+	Checked struct {
+		Target string
+		Green  bool
+		Reason string
+	}
+	// Vote answers the open question.
+	Vote struct {
+		AskID string
+		Vote  backout.Vote
+	}
+	// Hold stops the rollback until it is released.
+	Hold struct{ By, Reason string }
+	// Release ends a hold.
+	Release struct{ By, Reason string }
+	// Pause freezes the rollback.
+	Pause struct{ By, Reason string }
+	// Resume ends a pause.
+	Resume struct{ By string }
+	// Escalate leaves the level now.
+	Escalate struct{ By, Reason string }
+	// Abort ends the rollback.
+	Abort struct{ By, Reason string }
+)
+
+func (Open) input()      {}
+func (Tick) input()      {}
+func (Resolved) input()  {}
+func (AlertSeen) input() {}
+func (Claim) input()     {}
+func (Finished) input()  {}
+func (Doubt) input()     {}
+func (Resolve) input()   {}
+func (Checked) input()   {}
+func (Vote) input()      {}
+func (Hold) input()      {}
+func (Release) input()   {}
+func (Pause) input()     {}
+func (Resume) input()    {}
+func (Escalate) input()  {}
+func (Abort) input()     {}
+
+// NextDeadline returns the earliest time at which a [Tick] would move the
+// rollback, and false when only somebody's word can.
+func NextDeadline(r backout.Rollback) (time.Time, bool) {
+	if r.Status.Final() || r.Status == backout.RollbackHeld || r.Status == backout.RollbackAborting || !r.PausedAt.IsZero() {
+		return time.Time{}, false
+	}
+	var next time.Time
+	consider := func(t time.Time) {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	if r.Ask != nil {
+		consider(r.Ask.Deadline)
+	} else if r.Status == backout.RollbackPending {
+		consider(r.StartAfter)
+	}
+	running := r.Status == backout.RollbackRunning
+	if (running && !r.Overdue) || r.Status == backout.RollbackVerifying {
+		consider(r.LevelDeadline)
+	}
+	for i := range r.Targets {
+		if judged(&r.Targets[i]) && !r.Targets[i].GreenSince.IsZero() {
+			consider(r.Targets[i].GreenSince.Add(time.Duration(r.Frozen.Plan.Verify.HoldFor)))
+		}
+	}
+	return next, !next.IsZero()
+}
+
+// Judged tells whether the checks of the target are wanted now: a level has been
+// tried on it, nothing runs on it, and it is not back yet.
+func Judged(r backout.Rollback, target string) bool {
+	t := r.Target(target)
+	if t == nil || r.Status.Final() || !r.PausedAt.IsZero() {
+		return false
+	}
+	switch r.Status {
+	case backout.RollbackRunning, backout.RollbackVerifying, backout.RollbackAwaiting:
+		return judged(t)
+	case backout.RollbackPending, backout.RollbackHeld, backout.RollbackAborting, backout.RollbackRecovered,
+		backout.RollbackExhausted, backout.RollbackAborted, backout.RollbackCancelled:
+		return false
+	}
+	return false
+}
+
+func judged(t *backout.TargetState) bool {
+	if t.Attempt == nil {
+		return false
+	}
+	switch t.Phase {
+	case backout.TargetDone, backout.TargetFailed:
+		return true
+	case backout.TargetWaiting:
+		// Between two steps of a level nothing is judged; between two levels it is.
+		return t.Step == 0
+	case backout.TargetRunning, backout.TargetInDoubt, backout.TargetRecovered:
+		return false
+	}
+	return false
+}

@@ -1,0 +1,291 @@
+package rollback
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/backout-io/backout"
+)
+
+// TestLaws drives random rollbacks with random inputs and checks the laws of the
+// core after every one of them.
+func TestLaws(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newLawWorld(rt)
+		for range rapid.IntRange(1, 80).Draw(rt, "steps") {
+			w.step(rt)
+		}
+	})
+}
+
+// lawWorld is one rollback under test with everything its laws speak of.
+type lawWorld struct {
+	r        backout.Rollback
+	now      time.Time
+	seq      uint64
+	records  []backout.Record
+	started  map[string]int // attempts, by how often their start was allowed
+	entered  []int
+	told     map[string]bool // "moment level audience"
+	paused   bool
+	outcomes map[string]bool
+}
+
+func newLawWorld(rt *rapid.T) *lawWorld {
+	w := &lawWorld{now: time.Date(2026, 1, 2, 2, 0, 0, 0, time.UTC), started: map[string]int{}, told: map[string]bool{}, outcomes: map[string]bool{}}
+	opened := backout.Opened{
+		RollbackID: "CHG1-r1", ChangeID: "CHG1", Requester: "rita",
+		Frozen:  backout.FrozenPlan{Plan: drawPlan(rt), Hash: "sha256:00"},
+		Trigger: backout.Trigger{Verdict: &backout.Verdict{Rule: "R"}},
+		Alert:   &backout.AlertRef{Fingerprint: "f0", Target: "web-0"},
+	}
+	for i := range rapid.IntRange(1, 4).Draw(rt, "targets") {
+		opened.Targets = append(opened.Targets, fmt.Sprintf("web-%d", i))
+	}
+	opened.StartAt = rapid.IntRange(0, len(opened.Frozen.Plan.Levels)-1).Draw(rt, "start_at")
+	if rapid.Bool().Draw(rt, "for") {
+		opened.StartAfter = w.now.Add(2 * time.Minute)
+	}
+	if rapid.IntRange(0, 3).Draw(rt, "ask_first") == 0 {
+		opened.AskFirst = "mode ask"
+	}
+	w.apply(rt, Open{Opened: opened})
+	return w
+}
+
+func drawPlan(rt *rapid.T) backout.Plan {
+	p := backout.Plan{
+		Name: "p", Author: "paul", DataMigration: rapid.SampledFrom([]backout.DataMigration{"none", "none", "forward_only"}).Draw(rt, "data"),
+		Audience: []string{"ops"},
+		Verify:   backout.Verify{Every: backout.Duration(15 * time.Second), HoldFor: backout.Duration(rapid.IntRange(0, 3).Draw(rt, "hold")) * backout.Duration(time.Minute)},
+	}
+	for i := range rapid.IntRange(1, 3).Draw(rt, "levels") {
+		l := backout.Level{
+			Name: fmt.Sprintf("L%d", i+1), EscalateAfter: backout.Duration(30 * time.Minute), Audience: []string{fmt.Sprintf("aud%d", i+1)},
+			MaxParallel: rapid.IntRange(0, 2).Draw(rt, "parallel"), StopAtFailures: rapid.SampledFrom([]int{0, 0, 50}).Draw(rt, "stop"),
+			Approval: backout.Approval{
+				Mode:  rapid.SampledFrom([]backout.ApprovalMode{"none", "veto", "required"}).Draw(rt, "mode"),
+				Votes: rapid.IntRange(0, 2).Draw(rt, "votes"), Veto: backout.Duration(5 * time.Minute),
+				OnExpiry: rapid.SampledFrom([]backout.OnExpiry{"deny", "escalate", "go"}).Draw(rt, "expiry"),
+			},
+		}
+		if rapid.Bool().Draw(rt, "groups") {
+			l.Approval.Groups = []string{"sre"}
+		}
+		for range rapid.IntRange(1, 2).Draw(rt, "steps") {
+			l.Steps = append(l.Steps, backout.Step{
+				Uses: "command", OnOverdue: rapid.SampledFrom([]backout.OnOverdue{"wait", "stop"}).Draw(rt, "overdue"),
+				Timeout: backout.Duration(rapid.IntRange(0, 1).Draw(rt, "timeout")) * backout.Duration(10*time.Minute),
+			})
+		}
+		p.Levels = append(p.Levels, l)
+	}
+	return p
+}
+
+func (w *lawWorld) step(rt *rapid.T) {
+	w.now = w.now.Add(time.Duration(rapid.SampledFrom([]int{0, 1, 30, 60, 600}).Draw(rt, "advance")) * time.Second)
+	if at, ok := NextDeadline(w.r); ok && rapid.IntRange(0, 3).Draw(rt, "jump") == 0 && at.After(w.now) {
+		w.now = at
+	}
+	w.apply(rt, w.draw(rt))
+}
+
+func (w *lawWorld) draw(rt *rapid.T) Input {
+	target := &w.r.Targets[rapid.IntRange(0, len(w.r.Targets)-1).Draw(rt, "target")]
+	attempt := "CHG1-r1.L1.s1.t1.a9"
+	if target.Attempt != nil {
+		attempt = target.Attempt.ID
+	}
+	ask := "none"
+	if w.r.Ask != nil {
+		ask = w.r.Ask.ID
+	}
+	who := rapid.SampledFrom([]string{"ann", "bob", "rita", "paul", "eve"}).Draw(rt, "who")
+	groups := []string{"sre"}
+	if who == "eve" {
+		groups = nil
+	}
+	switch rapid.IntRange(0, 19).Draw(rt, "input") {
+	case 0, 1:
+		return Tick{}
+	case 2, 3, 4:
+		return Claim{AttemptID: attempt, Runner: "s1"}
+	case 5, 6:
+		return Finished{AttemptID: attempt}
+	case 7:
+		return Finished{AttemptID: attempt, Failure: "exit 1"}
+	case 8:
+		return Doubt{AttemptID: attempt, Reason: "rebooted"}
+	case 9:
+		return Resolve{AttemptID: attempt, By: who, Verdict: rapid.SampledFrom([]string{"happened", "did_not", "failed"}).Draw(rt, "verdict")}
+	case 10, 11:
+		return Checked{Target: target.Name, Green: true}
+	case 12:
+		return Checked{Target: target.Name, Reason: "http 500"}
+	case 13:
+		return Vote{AskID: ask, Vote: backout.Vote{User: who, Groups: groups, Choice: backout.ChoiceApprove}}
+	case 14:
+		return rapid.SampledFrom([]Input{
+			Vote{AskID: ask, Vote: backout.Vote{User: who, Choice: backout.ChoiceDeny}}, Hold{By: who}, Pause{By: who},
+		}).Draw(rt, "stop")
+	case 15:
+		return Release{By: who}
+	case 16:
+		return Resume{By: who}
+	case 17:
+		return Escalate{By: who}
+	case 18:
+		return rapid.SampledFrom([]Input{Abort{By: who}, Resolved{}, Tick{}, Tick{}}).Draw(rt, "end")
+	}
+	return AlertSeen{Alert: backout.AlertRef{Fingerprint: rapid.SampledFrom([]string{"f0", "f1"}).Draw(rt, "alert"), Target: target.Name}}
+}
+
+// apply decides, appends and folds, and checks the laws on the way.
+func (w *lawWorld) apply(rt *rapid.T, in Input) {
+	before := w.r
+	untouched := Apply(before, w.now, backout.EvidenceAdded{}) // a deep copy but for the evidence
+	untouched.Evidence = before.Evidence
+	events, err := Decide(before, w.now, in)
+	if before.ID != "" {
+		if diff := cmp.Diff(untouched, before); diff != "" {
+			rt.Fatalf("Decide changed the state it was given:\n%s", diff)
+		}
+	}
+	if err != nil {
+		if len(events) > 0 {
+			rt.Fatalf("law 9: a refused %T returned events %v", in, events)
+		}
+		return
+	}
+	if before.Status.Final() && before.ID != "" {
+		rt.Fatalf("law 5: %s took %T", before.Status, in)
+	}
+	if len(events) == 0 {
+		return
+	}
+	w.seq++
+	rec := backout.Record{At: w.now, Events: events}
+	w.records = append(w.records, rec)
+	w.check(rt, before, rec)
+	w.r = Fold(before, w.seq, rec)
+	for _, c := range Commands(before, w.seq, rec) {
+		if tell, ok := c.(backout.Tell); ok {
+			n := tell.Notice
+			w.told[fmt.Sprintf("%s %s %s", n.Moment, n.Level, n.Audience)] = true
+		}
+	}
+	w.after(rt)
+}
+
+// check looks at each event in the state it happened in.
+func (w *lawWorld) check(rt *rapid.T, before backout.Rollback, rec backout.Record) {
+	r := before
+	for _, e := range rec.Events {
+		if r.Status.Final() && r.ID != "" {
+			rt.Fatalf("law 5: %s after the end", e.Kind())
+		}
+		switch e := e.(type) {
+		case backout.StepStarted:
+			w.started[e.AttemptID]++
+			if w.started[e.AttemptID] > 1 {
+				rt.Fatalf("law 2: attempt %s starts twice", e.AttemptID)
+			}
+			if !r.PausedAt.IsZero() || r.Status != backout.RollbackRunning {
+				rt.Fatalf("law 10: an effect while %s, paused %v", r.Status, !r.PausedAt.IsZero())
+			}
+		case backout.LevelEntered:
+			w.level(rt, r, e)
+		case backout.StepDone:
+			w.fence(rt, r, e.Target, e.AttemptID)
+		case backout.StepFailed:
+			w.fence(rt, r, e.Target, e.AttemptID)
+		}
+		r = Apply(r, rec.At, e)
+	}
+}
+
+func (w *lawWorld) fence(rt *rapid.T, r backout.Rollback, target, attempt string) {
+	t := r.Target(target)
+	if t.Attempt == nil || t.Attempt.ID != attempt || w.outcomes[attempt] {
+		rt.Fatalf("fence: outcome of %s moved the state of attempt %v", attempt, t.Attempt)
+	}
+	w.outcomes[attempt] = true
+}
+
+func (w *lawWorld) level(rt *rapid.T, r backout.Rollback, e backout.LevelEntered) {
+	if len(w.entered) > 0 && e.Level <= w.entered[len(w.entered)-1] {
+		rt.Fatalf("law 3: level %d after %v", e.Level, w.entered)
+	}
+	w.entered = append(w.entered, e.Level)
+	for _, t := range r.Targets {
+		if t.Phase == backout.TargetRunning || t.Phase == backout.TargetInDoubt {
+			rt.Fatalf("the next level starts while %s is %s", t.Name, t.Phase)
+		}
+	}
+	policy := r.Frozen.Plan.Levels[e.Level].Approval
+	forced := r.Frozen.Plan.DataMigration == backout.DataMigrationForwardOnly || r.Level < 0 && r.AskFirst != ""
+	if policy.Mode != backout.ApprovalRequired && !forced {
+		return
+	}
+	votes := 0
+	for _, rec := range w.records {
+		for _, ev := range rec.Events {
+			if v, ok := ev.(backout.Voted); ok && v.Vote.Choice == backout.ChoiceApprove {
+				if v.Vote.User == "rita" || v.Vote.User == "paul" || v.Vote.User == "eve" {
+					rt.Fatalf("law 1: %s may not approve", v.Vote.User)
+				}
+				votes++
+			}
+		}
+	}
+	went := policy.OnExpiry == backout.ExpiryGo && e.Reason == "the question expired, and the plan says go"
+	if votes < max(1, policy.Votes) && !went {
+		rt.Fatalf("law 1: %s starts with %d of %d votes", r.Frozen.Plan.Levels[e.Level].Name, votes, policy.Votes)
+	}
+	if went && e.Level+1 == len(r.Frozen.Plan.Levels) {
+		rt.Fatal("law 1: the last level went without a vote")
+	}
+}
+
+// after checks what must hold of every state.
+func (w *lawWorld) after(rt *rapid.T) {
+	var replayed backout.Rollback
+	for i, rec := range w.records {
+		replayed = Fold(replayed, uint64(i+1), rec)
+	}
+	if diff := cmp.Diff(w.r, replayed); diff != "" {
+		rt.Fatalf("law 8: replay differs:\n%s", diff)
+	}
+	if w.r.Level >= 0 {
+		name := w.r.CurrentLevel().Name
+		if !w.told[fmt.Sprintf("level_started %s aud%d", name, w.r.Level+1)] {
+			rt.Fatalf("law 7: nobody was told of %s: %v", name, w.told)
+		}
+	}
+	if w.r.Status.Final() {
+		return
+	}
+	_, armed := NextDeadline(w.r)
+	running := slices.ContainsFunc(w.r.Targets, func(t backout.TargetState) bool { return t.Phase == backout.TargetRunning })
+	held := w.r.Status == backout.RollbackHeld || !w.r.PausedAt.IsZero()
+	if !armed && !running && !held {
+		rt.Fatalf("law 6: %s waits silently", w.r.Status)
+	}
+	if at, ok := NextDeadline(w.r); ok && !at.After(w.now) {
+		events, err := Decide(w.r, w.now, Tick{})
+		if err != nil || len(events) == 0 {
+			rt.Fatalf("law 6: the deadline %v has passed and nothing follows (%v)", at, err)
+		}
+	}
+	events, err := Decide(w.r, w.now, Tick{})
+	if err != nil && !errors.Is(err, backout.ErrFinal) || len(events) > 0 {
+		rt.Fatalf("a decision left something to do at once: %v %v", events, err)
+	}
+}
