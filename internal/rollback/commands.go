@@ -153,10 +153,14 @@ func asked(n *backout.Notice, r backout.Rollback, ask backout.Ask) {
 }
 
 func afterLevel(r backout.Rollback) string {
-	if next := r.NextLevel(); next != nil {
-		return next.Name + " follows"
+	next := r.NextLevel()
+	switch {
+	case next == nil:
+		return "the rollback is exhausted"
+	case next.Approval.Mode == backout.ApprovalRequired:
+		return next.Name + " is asked for"
 	}
-	return "the rollback is exhausted"
+	return next.Name + " follows"
 }
 
 func openedReason(o backout.Opened) string {
@@ -204,8 +208,9 @@ func everyone(r backout.Rollback) []string {
 	for i := r.StartAt; i <= r.Level; i++ {
 		out = union(out, levelAudience(r, i))
 	}
-	if r.Ask != nil {
-		out = union(out, levelAudience(r, r.Ask.Level))
+	if r.Status == backout.RollbackAwaiting || r.HeldStatus == backout.RollbackAwaiting {
+		// Who was asked about the next level hears what became of the question.
+		out = union(out, levelAudience(r, r.Level+1))
 	}
 	return out
 }

@@ -90,7 +90,7 @@ func (d *decider) answer() {
 	case ask.Policy.Mode == backout.ApprovalVeto:
 		d.close("unheld", "")
 		d.begin(ask.Level, "nobody held it")
-	case ask.Policy.OnExpiry == backout.ExpiryGo && ask.Level+1 < len(d.r.Frozen.Plan.Levels):
+	case ask.Policy.OnExpiry == backout.ExpiryGo:
 		d.close("expired", "")
 		d.begin(ask.Level, "the question expired, and the plan says go")
 	case ask.Policy.OnExpiry == backout.ExpiryEscalate:
@@ -162,7 +162,8 @@ func (d *decider) policy(level int) (policy backout.Approval, why string) {
 	if policy.Expires == 0 {
 		policy.Expires = askExpires
 	}
-	if policy.OnExpiry == "" {
+	last := level+1 == len(plan.Levels)
+	if policy.OnExpiry == "" || last && policy.OnExpiry == backout.ExpiryGo {
 		policy.OnExpiry = backout.ExpiryDeny
 	}
 	return policy, why

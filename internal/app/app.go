@@ -1,0 +1,285 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/handlers"
+	"github.com/backout-io/backout/internal/bus"
+	"github.com/backout-io/backout/internal/config"
+	"github.com/backout-io/backout/internal/engine"
+	"github.com/backout-io/backout/internal/host"
+	"github.com/backout-io/backout/internal/outbox"
+	"github.com/backout-io/backout/internal/store"
+)
+
+// Options are how a server is run.
+type Options struct {
+	// Config is the path of backout.yaml.
+	Config  string
+	Log     *slog.Logger
+	Version string
+	// Listener is served instead of the config's address, for tests.
+	Listener net.Listener
+}
+
+// App is one server.
+type App struct {
+	o    Options
+	path string
+
+	bus     *bus.Bus
+	store   *store.Store
+	outbox  *outbox.Outbox
+	engine  *engine.Engine
+	hosts   *host.Registry
+	auth    *handlers.Auth
+	handler *handlers.Handler
+	server  *http.Server
+	addr    net.Addr
+
+	// mu lets one reload run at a time.
+	mu      sync.Mutex
+	current *loaded
+
+	cleanup []func() error
+	serving sync.WaitGroup
+	failed  chan error
+}
+
+// New builds the server from its files and starts everything but the listener. On
+// an error everything is ended again; problems in the files come as
+// [backout.Problems].
+func New(ctx context.Context, o Options) (*App, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &App{o: o, failed: make(chan error, 1)}
+	if err := a.build(ctx); err != nil {
+		return nil, errors.Join(err, a.undo())
+	}
+	return a, nil
+}
+
+func (a *App) build(ctx context.Context) error {
+	l, problems := load(a.o.Config)
+	if err := problems.Fatal(); err != nil {
+		return err
+	}
+	for _, p := range problems {
+		a.o.Log.Warn("config warning", "problem", p.String())
+	}
+	a.current = l
+	if err := a.openStore(ctx, l.config); err != nil {
+		return err
+	}
+	if err := a.startOutbox(ctx, l); err != nil {
+		return err
+	}
+	return a.startEngine(ctx, l)
+}
+
+func (a *App) later(fn func() error) { a.cleanup = append(a.cleanup, fn) }
+
+// undo ends what was begun, last first.
+func (a *App) undo() error {
+	var errs []error
+	for i := len(a.cleanup) - 1; i >= 0; i-- {
+		errs = append(errs, a.cleanup[i]())
+	}
+	a.cleanup = nil
+	return errors.Join(errs...)
+}
+
+func (a *App) openStore(ctx context.Context, cfg *config.Config) error {
+	o := bus.Options{Name: cfg.ServerName, Logger: a.o.Log}
+	if cfg.NATS.URL != "" {
+		o.URL, o.Credentials, o.CAFile = cfg.NATS.URL, cfg.NATS.Credentials, cfg.NATS.TLSCA
+	} else {
+		o.DataDir = cfg.DataDir
+	}
+	var err error
+	if a.bus, err = bus.Open(ctx, o); err != nil {
+		return err
+	}
+	a.later(a.bus.Close)
+	a.store, err = store.Open(ctx, store.Options{
+		JS: a.bus.JetStream(), Server: cfg.ServerName, Replicas: cfg.NATS.Replicas, AlertsMaxBytes: int64(cfg.Retention.AlertsMaxBytes), Logger: a.o.Log,
+	})
+	if err != nil {
+		return err
+	}
+	a.later(a.store.Close)
+	return nil
+}
+
+func (a *App) startOutbox(ctx context.Context, l *loaded) error {
+	a.outbox = outbox.New(outbox.Options{Store: a.store.Outbox, Log: a.o.Log})
+	a.later(a.outbox.Close)
+	cfg, err := l.outboxConfig(ctx)
+	if err != nil {
+		return err
+	}
+	return a.outbox.Update(cfg)
+}
+
+func (a *App) startEngine(ctx context.Context, l *loaded) error {
+	hosts, err := newHosts(l.config)
+	if err != nil {
+		return err
+	}
+	a.hosts = hosts
+	a.later(func() error { return a.hosts.Close() })
+	cfg, err := l.engineConfig(hosts)
+	if err != nil {
+		return err
+	}
+	a.engine = engine.New(engine.Options{Store: a.store, Server: l.config.ServerName, Sender: a.outbox, Log: a.o.Log}, cfg)
+	a.later(func() error { a.engine.Close(); return nil })
+	if err := a.engine.Start(ctx); err != nil {
+		return err
+	}
+	api, intake := l.tokens()
+	if a.auth, err = handlers.NewAuth(api, intake); err != nil {
+		return err
+	}
+	metrics := handlers.NewMetrics()
+	metrics.Add(a.engine.Metrics())
+	a.handler = handlers.New(handlers.Options{
+		Intake: a.engine, Changes: a.engine, Rollbacks: a.engine, Control: control{Engine: a.engine, app: a}, Auth: a.auth, Log: a.o.Log,
+		Limits:  handlers.Limits{MaxBody: int64(l.config.Intake.MaxBody), MaxWaiting: l.config.Intake.MaxWaiting},
+		Metrics: metrics, ExternalURL: l.config.ExternalURL, Version: a.o.Version,
+	})
+	return nil
+}
+
+func newHosts(cfg *config.Config) (*host.Registry, error) {
+	return host.New(host.Options{SSH: host.SSH{
+		User: cfg.SSH.User, Key: cfg.SSH.Key, KnownHosts: cfg.SSH.KnownHosts, Port: cfg.SSH.Port,
+		ConnectTimeout: time.Duration(cfg.SSH.ConnectTimeout), Sudo: cfg.SSH.Sudo,
+	}})
+}
+
+// Start listens and serves.
+func (a *App) Start() error {
+	cfg := a.current.config
+	listener := a.o.Listener
+	if listener == nil {
+		var err error
+		if listener, err = net.Listen("tcp", cfg.Listen); err != nil {
+			return fmt.Errorf("listen on %s: %w", cfg.Listen, err)
+		}
+	}
+	if cfg.TLS.CertFile != "" {
+		certificate, err := tls.LoadX509KeyPair(cfg.TLS.CertFile, cfg.TLS.KeyFile)
+		if err != nil {
+			return errors.Join(fmt.Errorf("load TLS certificate: %w", err), listener.Close())
+		}
+		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
+	}
+	a.addr = listener.Addr()
+	a.server = handlers.NewServer(a.handler, a.o.Log)
+	a.serving.Go(func() {
+		if err := a.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			a.failed <- fmt.Errorf("serve: %w", err)
+		}
+	})
+	a.later(a.stopServing)
+	a.o.Log.Info("serving", "address", a.addr.String(), "tls", cfg.TLS.CertFile != "")
+	return nil
+}
+
+// stopTimeout bounds how long requests may take to end.
+const stopTimeout = 10 * time.Second
+
+func (a *App) stopServing() error {
+	a.handler.EndStreams()
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	err := a.server.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("stop serving: %w", err), a.server.Close())
+	}
+	a.serving.Wait()
+	return err
+}
+
+// Addr is where it listens, once started.
+func (a *App) Addr() string { return a.addr.String() }
+
+// Handler answers requests without a listener, for tests in virtual time.
+func (a *App) Handler() http.Handler { return a.handler }
+
+// Failed gives the error that ended serving.
+func (a *App) Failed() <-chan error { return a.failed }
+
+// Close ends the server: no more requests, then the engine, the outbox, the
+// store, the bus. Steps on targets go on, and are found again.
+func (a *App) Close() error { return a.undo() }
+
+// Reload reads every file again and swaps what they say, or changes nothing and
+// returns the problems.
+func (a *App) Reload(ctx context.Context) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	l, problems := load(a.o.Config)
+	if err := problems.Fatal(); err != nil {
+		return err
+	}
+	if err := sameProcess(a.current.config, l.config); err != nil {
+		return err
+	}
+	hosts, err := newHosts(l.config)
+	if err != nil {
+		return err
+	}
+	cfg, err := l.engineConfig(hosts)
+	if err != nil {
+		return errors.Join(err, hosts.Close())
+	}
+	out, err := l.outboxConfig(ctx)
+	if err != nil {
+		return errors.Join(err, hosts.Close())
+	}
+	api, intake := l.tokens()
+	if err := a.auth.Set(api, intake); err != nil {
+		return errors.Join(err, hosts.Close())
+	}
+	if err := a.outbox.Update(out); err != nil {
+		return errors.Join(err, hosts.Close())
+	}
+	old := a.hosts
+	a.engine.Reconfigure(cfg)
+	a.hosts, a.current = hosts, l
+	// Steps that run hold the old connections; ending them is left to Close.
+	a.later(old.Close)
+	a.o.Log.Info("config reloaded", "plans", len(l.config.Plans), "rules", l.rules.Len(), "targets", len(l.config.Inventory))
+	return nil
+}
+
+// sameProcess refuses what a reload cannot change.
+func sameProcess(old, now *config.Config) error {
+	var moved backout.Problems
+	differs := func(key string, same bool) {
+		if !same {
+			moved = append(moved, backout.Problem{File: "backout.yaml", What: key + " changed", Fix: "restart the server for it, or change it back"})
+		}
+	}
+	differs("listen", old.Listen == now.Listen)
+	differs("data_dir", old.DataDir == now.DataDir)
+	differs("nats.url", old.NATS.URL == now.NATS.URL)
+	differs("server_name", old.ServerName == now.ServerName)
+	differs("tls", old.TLS == now.TLS)
+	if len(moved) > 0 {
+		return moved
+	}
+	return nil
+}

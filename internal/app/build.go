@@ -1,0 +1,132 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/executors"
+	executorsall "github.com/backout-io/backout/executors/all"
+	"github.com/backout-io/backout/handlers"
+	"github.com/backout-io/backout/internal/checks"
+	"github.com/backout-io/backout/internal/config"
+	"github.com/backout-io/backout/internal/engine"
+	"github.com/backout-io/backout/internal/host"
+	"github.com/backout-io/backout/internal/outbox"
+	"github.com/backout-io/backout/notifier"
+	notifierall "github.com/backout-io/backout/notifier/all"
+	"github.com/backout-io/backout/rules"
+)
+
+// Kinds are the plug-ins built in.
+func Kinds() (config.Kinds, error) {
+	ex, err := executors.NewRegistry(executorsall.Kinds()...)
+	if err != nil {
+		return config.Kinds{}, err
+	}
+	no, err := notifier.NewRegistry(notifierall.Kinds()...)
+	if err != nil {
+		return config.Kinds{}, err
+	}
+	ch, err := checks.NewRegistry(checks.Options{})
+	if err != nil {
+		return config.Kinds{}, err
+	}
+	return config.Kinds{Executors: ex, Notifiers: no, Checks: ch}, nil
+}
+
+// loaded is one reading of all files.
+type loaded struct {
+	config    *config.Config
+	kinds     config.Kinds
+	rules     *rules.Set
+	templates *notifier.Templates
+}
+
+// load reads every file the config names. All problems of all files come in one
+// run.
+func load(path string) (*loaded, backout.Problems) {
+	kinds, err := Kinds()
+	if err != nil {
+		return nil, backout.Problems{{File: path, What: err.Error()}}
+	}
+	cfg, problems := config.Load(path, kinds)
+	if cfg == nil {
+		return nil, problems
+	}
+	set, found := rules.Load(cfg.RuleFiles)
+	problems = append(problems, found...)
+	templates, found := notifier.New(cfg.Templates)
+	problems = append(problems, found...)
+	problems.Sort()
+	return &loaded{config: cfg, kinds: kinds, rules: set, templates: templates}, problems
+}
+
+// Check returns every problem of every file the config names.
+func Check(path string) backout.Problems {
+	_, problems := load(path)
+	return problems
+}
+
+// engineConfig is what the engine works with.
+func (l *loaded) engineConfig(hosts *host.Registry) (*engine.Config, error) {
+	cfg := l.config
+	kinds, err := checks.NewRegistry(checks.Options{PrometheusURL: cfg.Prometheus.URL, PrometheusToken: cfg.Prometheus.Token})
+	if err != nil {
+		return nil, err
+	}
+	out := &engine.Config{
+		Plans: cfg.Plans, Inventory: cfg.Inventory, Rules: l.rules, Executors: l.kinds.Executors, Checks: kinds,
+		Groups: cfg.Groups, Hosts: hosts, Resolve: config.ResolveSecrets, ExternalURL: cfg.ExternalURL,
+	}
+	servers := make([]checks.Alertmanager, len(cfg.Alertmanagers))
+	for i, am := range cfg.Alertmanagers {
+		servers[i] = checks.Alertmanager{URL: am.URL, Token: am.Token}
+	}
+	if alerts := checks.NewAlerts(servers); alerts != nil {
+		out.Alerts = alerts
+	}
+	return out, nil
+}
+
+// outboxConfig builds the channels.
+func (l *loaded) outboxConfig(ctx context.Context) (outbox.Config, error) {
+	out := outbox.Config{Channels: map[string]outbox.Channel{}, Audiences: l.config.Audiences, Templates: l.templates}
+	for _, name := range slices.Sorted(maps.Keys(l.config.Channels)) {
+		channel := l.config.Channels[name]
+		kind, ok := l.kinds.Notifiers.Lookup(channel.Type)
+		if !ok {
+			return out, fmt.Errorf("channel %s: type %s: %w", name, channel.Type, backout.ErrNotFound)
+		}
+		n, err := kind.Build(ctx, channel.Section, config.ResolveSecrets)
+		if err != nil {
+			return out, fmt.Errorf("channel %s: %w", name, err)
+		}
+		out.Channels[name] = outbox.Channel{Notifier: n, Escape: kind.Escape, Kind: channel.Type}
+	}
+	return out, nil
+}
+
+// tokens are who may call, and who may send alerts.
+func (l *loaded) tokens() (api, intake []handlers.Token) {
+	for _, t := range l.config.Auth.Tokens {
+		api = append(api, handlers.Token{Name: t.Name, Groups: l.groupsOf(t.Name, t.Groups), Secret: t.Token})
+	}
+	for _, t := range l.config.Intake.Tokens {
+		intake = append(intake, handlers.Token{Name: t.Name, Secret: t.Token})
+	}
+	return api, intake
+}
+
+// groupsOf joins a token's own groups and those that list its name.
+func (l *loaded) groupsOf(name string, own []string) []string {
+	out := slices.Clone(own)
+	for _, group := range slices.Sorted(maps.Keys(l.config.Groups)) {
+		if slices.Contains(l.config.Groups[group], name) && !slices.Contains(out, group) {
+			out = append(out, group)
+		}
+	}
+	return out
+}

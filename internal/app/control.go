@@ -1,0 +1,65 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/handlers"
+	"github.com/backout-io/backout/internal/engine"
+)
+
+// control is the engine's control with what only the whole server can do.
+type control struct {
+	*engine.Engine
+	app *App
+}
+
+var _ handlers.Control = control{}
+
+// Reload implements [handlers.Control].
+func (c control) Reload(ctx context.Context) error { return c.app.Reload(ctx) }
+
+// Ready implements [handlers.Control].
+func (c control) Ready() error {
+	if err := c.Engine.Ready(); err != nil {
+		return err
+	}
+	return c.app.bus.Health(context.Background())
+}
+
+// Targets implements [handlers.Control].
+func (c control) Targets(context.Context) ([]backout.Target, error) {
+	c.app.mu.Lock()
+	inventory := c.app.current.config.Inventory
+	c.app.mu.Unlock()
+	out := make([]backout.Target, 0, len(inventory))
+	for _, name := range slices.Sorted(maps.Keys(inventory)) {
+		out = append(out, inventory[name])
+	}
+	return out, nil
+}
+
+// NotifyTest implements [handlers.Control].
+func (c control) NotifyTest(ctx context.Context, by handlers.Actor, channel string) error {
+	if err := c.app.outbox.Test(ctx, channel); err != nil {
+		return fmt.Errorf("test channel %s: %w", channel, err)
+	}
+	c.app.o.Log.Info("channel tested", "channel", channel, "by", by.Name)
+	return nil
+}
+
+// Notices implements [handlers.Control].
+func (c control) Notices(ctx context.Context) ([]handlers.NoticeStatus, error) {
+	pending, err := c.app.outbox.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]handlers.NoticeStatus, len(pending))
+	for i, p := range pending {
+		out[i] = handlers.NoticeStatus{Channel: p.Channel, Notice: p.Notice, GivenUp: p.GivenUp, Tries: p.Tries, Error: p.Error}
+	}
+	return out, nil
+}

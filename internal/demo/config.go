@@ -1,0 +1,79 @@
+package demo
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"os"
+	"path/filepath"
+	"text/template"
+)
+
+//go:embed config
+var templates embed.FS
+
+// Values are what the config templates leave open.
+type Values struct {
+	Listen, DataDir, Secrets, HookURL, SSH       string
+	Every, HoldFor, EscalateAfter, Timeout, Port string
+	Bin, Target, Address, Transport              string
+}
+
+// RealTimes are the values of the example config in deploy/example.
+func RealTimes() Values {
+	return Values{
+		Listen: "127.0.0.1:8420", DataDir: "/var/lib/backout", Secrets: "/etc/backout/secrets", HookURL: "https://hooks.example.com/backout",
+		SSH:   "\nssh:\n  user: backout\n  key: {file: /etc/backout/secrets/ssh.key}\n  known_hosts: /etc/backout/known_hosts",
+		Every: "15s", HoldFor: "2m", EscalateAfter: "30m", Timeout: "20m", Port: "8080",
+		Bin: "/usr/local/lib/web-shop", Target: "web-1", Address: "web-1.example.com", Transport: "ssh",
+	}
+}
+
+// files are the templates by the name of what they become.
+var files = map[string]string{
+	"backout.yaml":            "config/backout.yaml.tmpl",
+	"plans/web-shop.yaml":     "config/plan.yaml.tmpl",
+	"rules/web-tier.yaml":     "config/rules.yaml.tmpl",
+	"inventory/web-tier.yaml": "config/inventory.yaml.tmpl",
+}
+
+// Render makes the config's files, by name.
+func Render(v Values) (map[string][]byte, error) {
+	out := make(map[string][]byte, len(files))
+	for name, source := range files {
+		t, err := template.ParseFS(templates, source)
+		if err != nil {
+			return nil, fmt.Errorf("parse %s: %w", source, err)
+		}
+		var b bytes.Buffer
+		if err := t.Execute(&b, v); err != nil {
+			return nil, fmt.Errorf("render %s: %w", source, err)
+		}
+		out[name] = append(bytes.TrimSpace(b.Bytes()), '\n')
+	}
+	return out, nil
+}
+
+// write puts the config's files under dir.
+func write(dir string, v Values) error {
+	rendered, err := Render(v)
+	if err != nil {
+		return err
+	}
+	for name, data := range rendered {
+		if err := writeFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeFile(path string, data []byte, mode os.FileMode) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("make directory: %w", err)
+	}
+	if err := os.WriteFile(path, data, mode); err != nil {
+		return fmt.Errorf("write demo file: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,21 @@
+plan L1 approval=1
+
+> open web-1 by=ann
+  opened
+  asked L1 required (L1 needs an approval)
+    tell ops: red
+    tell l1-people: red
+    tell l1-people: approval_needed if nobody acts: the rollback is held
+    tell ops: approval_needed if nobody acts: the rollback is held
+= pending, next at +30m
+
+> approve ann sre
+refused: ann asked for this change, wrote its plan or started the rollback; somebody else must approve: refused
+
+> approve bob sre
+  voted
+  answered approved
+  level_entered L1 web-1 because approved
+  step_requested CHG1-r1.L1.s1.t1.a1 on web-1
+    tell l1-people: level_started if nobody acts: the rollback is exhausted
+= running, next at +30m

@@ -1,0 +1,44 @@
+# The time of L1 is up while its step still runs. L2 does not start beside it;
+# people are told; the late step gets one chance to be verified.
+plan L1
+plan L2
+
+> open web-1
+  opened
+  level_entered L1 web-1
+  step_requested CHG1-r1.L1.s1.t1.a1 on web-1
+    tell ops: red
+    tell l1-people: red
+    tell l1-people: level_started if nobody acts: L2 follows
+= running, next at +30m
+
+> claim web-1
+  step_started CHG1-r1.L1.s1.t1.a1
+  clock_started until +30m
+= running, next at +30m
+
+> +30m
+  level_overdue
+    tell l1-people: overdue
+= running
+
+> +5m
+nothing
+
+> done web-1
+  step_done
+  verify_started
+= verifying, next at +37m30s
+
+> red web-1 http 500
+  target_red web-1: http 500
+= verifying, next at +37m30s
+
+> +2m30s
+  level_failed L1 by time: web-1
+  level_entered L2 web-1 because time
+  step_requested CHG1-r1.L2.s1.t1.a1 on web-1
+    tell l1-people: escalated
+    tell l2-people: escalated
+    tell l2-people: level_started if nobody acts: the rollback is exhausted
+= running, next at +1h7m30s
