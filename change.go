@@ -97,6 +97,8 @@ type Change struct {
 	// Frozen is the plan as it was when the window opened, with its hash; nil
 	// before. Later edits of the plan file do not reach this change.
 	Frozen *FrozenPlan `json:"frozen,omitempty"`
+	// GateAt is when the gate last answered; zero when it was never asked.
+	GateAt time.Time `json:"gate_at,omitzero"`
 	// Violations are the gate's last reasons for a no.
 	Violations []Violation `json:"violations,omitempty"`
 	// Rollbacks are the rollbacks of this change, oldest first.

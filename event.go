@@ -227,6 +227,8 @@ type StopStep struct {
 	RollbackID string
 	Target     string
 	AttemptID  string
+	// Reason is why, in words.
+	Reason string
 }
 
 // Tell asks for a notice to an audience.

@@ -61,8 +61,10 @@ type Rollback struct {
 	// Level is the index of the level entered last, -1 before the first.
 	Level          int       `json:"level"`
 	LevelEnteredAt time.Time `json:"level_entered_at,omitzero"`
-	// LevelDeadline is when the level's time is up; zero until its first step
-	// has started.
+	// LevelStartedAt is when the level's first step started; zero before.
+	LevelStartedAt time.Time `json:"level_started_at,omitzero"`
+	// LevelDeadline is when the level's time is up. Until its first step has
+	// started it bounds the wait for a runner.
 	LevelDeadline time.Time `json:"level_deadline,omitzero"`
 	// Overdue is set when the level's time was up while steps still ran.
 	Overdue bool          `json:"overdue,omitempty"`

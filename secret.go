@@ -17,8 +17,10 @@ const redacted = "[redacted]"
 // In files it is written as {file: /path}, {env: NAME} or {credential: name}
 // (a systemd credential); a value in the file itself is refused.
 type Secret struct {
-	ref   SecretRef
-	value string
+	ref SecretRef
+	// value is behind a pointer because fmt calls no method on an unexported
+	// field of another struct, nor for %p: it would print what stands here.
+	value *string
 }
 
 // SecretRef says where a secret is kept; exactly one field is set.
@@ -47,19 +49,24 @@ func NewSecret(ref SecretRef) Secret { return Secret{ref: ref} }
 
 // SecretValue returns a resolved secret that was not named in a file: made at
 // run time, or in a test.
-func SecretValue(value string) Secret { return Secret{value: value} }
+func SecretValue(value string) Secret { return Secret{value: &value} }
 
 // Ref says where the secret is kept.
 func (s Secret) Ref() SecretRef { return s.ref }
 
 // IsZero tells that no secret was named or given.
-func (s Secret) IsZero() bool { return s.ref == (SecretRef{}) && s.value == "" }
+func (s Secret) IsZero() bool { return s.ref == (SecretRef{}) && s.Reveal() == "" }
 
 // WithValue returns the secret with its value.
-func (s Secret) WithValue(value string) Secret { return Secret{ref: s.ref, value: value} }
+func (s Secret) WithValue(value string) Secret { return Secret{ref: s.ref, value: &value} }
 
 // Reveal returns the value. It is empty until the secret was resolved.
-func (s Secret) Reveal() string { return s.value }
+func (s Secret) Reveal() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}
 
 // String implements [fmt.Stringer].
 func (Secret) String() string { return redacted }
@@ -73,8 +80,11 @@ func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 // LogValue implements [slog.LogValuer].
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalJSON writes the reference, never the value.
+// MarshalJSON writes the reference, never the value; null for no secret.
 func (s Secret) MarshalJSON() ([]byte, error) {
+	if s.IsZero() {
+		return []byte("null"), nil
+	}
 	if s.ref == (SecretRef{}) {
 		return json.Marshal(redacted)
 	}
@@ -84,8 +94,12 @@ func (s Secret) MarshalJSON() ([]byte, error) {
 // MarshalText writes "[redacted]".
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// UnmarshalJSON reads a reference.
+// UnmarshalJSON reads a reference; null means no secret.
 func (s *Secret) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		*s = Secret{}
+		return nil
+	}
 	var ref SecretRef
 	if err := json.Unmarshal(data, &ref); err != nil {
 		return errors.New("a secret is written as {file: PATH}, {env: NAME} or {credential: NAME}, never as its value")

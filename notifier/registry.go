@@ -9,6 +9,7 @@ package notifier
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/plugin"
@@ -19,6 +20,10 @@ type Kind struct {
 	// Escape makes one value from outside harmless in this channel's text; nil
 	// means that the text is plain.
 	Escape func(string) string
+	// Time writes a time and Link an address in this channel's text; nil means
+	// that they are plain.
+	Time func(time.Time) string
+	Link func(url string) string
 
 	kind plugin.Kind[backout.Notifier]
 }
@@ -32,6 +37,11 @@ func Define[C any](name, doc string, build func(context.Context, C) (backout.Not
 
 // KindName is what a channel's "type" calls it.
 func (k Kind) KindName() string { return k.kind.Name }
+
+// Style is how channels of this kind write text.
+func (k Kind) Style() Style {
+	return Style{Kind: k.KindName(), Escape: k.Escape, Time: k.Time, Link: k.Link}
+}
 
 // Doc is one line for people.
 func (k Kind) Doc() string { return k.kind.Doc }

@@ -17,6 +17,7 @@ import (
 	"github.com/backout-io/backout/internal/config"
 	"github.com/backout-io/backout/internal/engine"
 	"github.com/backout-io/backout/internal/host"
+	"github.com/backout-io/backout/internal/host/ssh"
 	"github.com/backout-io/backout/internal/outbox"
 	"github.com/backout-io/backout/internal/store"
 )
@@ -43,7 +44,6 @@ type App struct {
 	hosts   *host.Registry
 	auth    *handlers.Auth
 	handler *handlers.Handler
-	server  *http.Server
 	addr    net.Addr
 
 	// mu lets one reload run at a time.
@@ -51,7 +51,6 @@ type App struct {
 	current *loaded
 
 	cleanup []func() error
-	serving sync.WaitGroup
 	failed  chan error
 }
 
@@ -123,12 +122,12 @@ func (a *App) openStore(ctx context.Context, cfg *config.Config) error {
 
 func (a *App) startOutbox(ctx context.Context, l *loaded) error {
 	a.outbox = outbox.New(outbox.Options{Store: a.store.Outbox, Log: a.o.Log})
-	a.later(a.outbox.Close)
+	a.later(func() error { a.outbox.Close(); return nil })
 	cfg, err := l.outboxConfig(ctx)
 	if err != nil {
 		return err
 	}
-	return a.outbox.Update(cfg)
+	return a.outbox.Update(ctx, cfg)
 }
 
 func (a *App) startEngine(ctx context.Context, l *loaded) error {
@@ -152,7 +151,9 @@ func (a *App) startEngine(ctx context.Context, l *loaded) error {
 		return err
 	}
 	metrics := handlers.NewMetrics()
-	metrics.Add(a.engine.Metrics())
+	if err := metrics.Registry.Register(a.engine.Metrics()); err != nil {
+		return fmt.Errorf("register metrics: %w", err)
+	}
 	a.handler = handlers.New(handlers.Options{
 		Intake: a.engine, Changes: a.engine, Rollbacks: a.engine, Control: control{Engine: a.engine, app: a}, Auth: a.auth, Log: a.o.Log,
 		Limits:  handlers.Limits{MaxBody: int64(l.config.Intake.MaxBody), MaxWaiting: l.config.Intake.MaxWaiting},
@@ -162,7 +163,7 @@ func (a *App) startEngine(ctx context.Context, l *loaded) error {
 }
 
 func newHosts(cfg *config.Config) (*host.Registry, error) {
-	return host.New(host.Options{SSH: host.SSH{
+	return host.New(host.Options{SSH: ssh.Options{
 		User: cfg.SSH.User, Key: cfg.SSH.Key, KnownHosts: cfg.SSH.KnownHosts, Port: cfg.SSH.Port,
 		ConnectTimeout: time.Duration(cfg.SSH.ConnectTimeout), Sudo: cfg.SSH.Sudo,
 	}})
@@ -178,38 +179,30 @@ func (a *App) Start() error {
 			return fmt.Errorf("listen on %s: %w", cfg.Listen, err)
 		}
 	}
-	if cfg.TLS.CertFile != "" {
+	o := handlers.ServerOptions{Log: a.o.Log}
+	if cfg.TLS.On() {
 		certificate, err := tls.LoadX509KeyPair(cfg.TLS.CertFile, cfg.TLS.KeyFile)
 		if err != nil {
 			return errors.Join(fmt.Errorf("load TLS certificate: %w", err), listener.Close())
 		}
-		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
+		o.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
 	}
 	a.addr = listener.Addr()
-	a.server = handlers.NewServer(a.handler, a.o.Log)
-	a.serving.Go(func() {
-		if err := a.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			a.failed <- fmt.Errorf("serve: %w", err)
+	ctx, stop := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() {
+		err := handlers.Serve(ctx, listener, a.handler, o)
+		if err != nil && ctx.Err() == nil {
+			a.failed <- err
 		}
+		served <- err
+	}()
+	a.later(func() error {
+		stop()
+		return <-served
 	})
-	a.later(a.stopServing)
-	a.o.Log.Info("serving", "address", a.addr.String(), "tls", cfg.TLS.CertFile != "")
+	a.o.Log.Info("serving", "address", a.addr.String(), "tls", cfg.TLS.On())
 	return nil
-}
-
-// stopTimeout bounds how long requests may take to end.
-const stopTimeout = 10 * time.Second
-
-func (a *App) stopServing() error {
-	a.handler.EndStreams()
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
-	err := a.server.Shutdown(ctx)
-	if err != nil {
-		err = errors.Join(fmt.Errorf("stop serving: %w", err), a.server.Close())
-	}
-	a.serving.Wait()
-	return err
 }
 
 // Addr is where it listens, once started.
@@ -253,7 +246,7 @@ func (a *App) Reload(ctx context.Context) error {
 	if err := a.auth.Set(api, intake); err != nil {
 		return errors.Join(err, hosts.Close())
 	}
-	if err := a.outbox.Update(out); err != nil {
+	if err := a.outbox.Update(ctx, out); err != nil {
 		return errors.Join(err, hosts.Close())
 	}
 	old := a.hosts

@@ -26,7 +26,7 @@ func Kinds() (config.Kinds, error) {
 	if err != nil {
 		return config.Kinds{}, err
 	}
-	no, err := notifier.NewRegistry(notifierall.Kinds()...)
+	no, err := notifierall.Registry()
 	if err != nil {
 		return config.Kinds{}, err
 	}
@@ -56,7 +56,11 @@ func load(path string) (*loaded, backout.Problems) {
 	if cfg == nil {
 		return nil, problems
 	}
-	set, found := rules.Load(cfg.RuleFiles)
+	files := make(map[string][]byte, len(cfg.RuleFiles))
+	for _, f := range cfg.RuleFiles {
+		files[f.Path] = f.Data
+	}
+	set, found := rules.Load(files)
 	problems = append(problems, found...)
 	templates, found := notifier.New(cfg.Templates)
 	problems = append(problems, found...)
@@ -104,7 +108,7 @@ func (l *loaded) outboxConfig(ctx context.Context) (outbox.Config, error) {
 		if err != nil {
 			return out, fmt.Errorf("channel %s: %w", name, err)
 		}
-		out.Channels[name] = outbox.Channel{Notifier: n, Escape: kind.Escape, Kind: channel.Type}
+		out.Channels[name] = outbox.Channel{Notifier: n, Style: kind.Style()}
 	}
 	return out, nil
 }

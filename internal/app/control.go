@@ -9,6 +9,7 @@ import (
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/handlers"
 	"github.com/backout-io/backout/internal/engine"
+	"github.com/backout-io/backout/internal/store"
 )
 
 // control is the engine's control with what only the whole server can do.
@@ -53,13 +54,20 @@ func (c control) NotifyTest(ctx context.Context, by handlers.Actor, channel stri
 
 // Notices implements [handlers.Control].
 func (c control) Notices(ctx context.Context) ([]handlers.NoticeStatus, error) {
-	pending, err := c.app.outbox.List(ctx)
+	undelivered, err := c.app.outbox.List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]handlers.NoticeStatus, len(pending))
-	for i, p := range pending {
-		out[i] = handlers.NoticeStatus{Channel: p.Channel, Notice: p.Notice, GivenUp: p.GivenUp, Tries: p.Tries, Error: p.Error}
+	out := make([]handlers.NoticeStatus, 0, len(undelivered.Waiting)+len(undelivered.GivenUp))
+	for _, p := range undelivered.Waiting {
+		out = append(out, status(p, false))
+	}
+	for _, p := range undelivered.GivenUp {
+		out = append(out, status(p, true))
 	}
 	return out, nil
+}
+
+func status(p store.Pending, givenUp bool) handlers.NoticeStatus {
+	return handlers.NoticeStatus{Channel: p.Channel, Notice: p.Notice, GivenUp: givenUp, Tries: p.Tries, Error: p.LastError}
 }

@@ -290,7 +290,7 @@ func (s *story) follow(ctx context.Context, id string) (backout.RollbackStatus, 
 	deadline, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	var status backout.RollbackStatus
-	err := s.client.FollowRollback(deadline, id, 0, func(entry handlers.LogEntry) error {
+	err := s.client.FollowRollback(deadline, id, 0, client.Watcher{Entry: func(entry handlers.LogEntry) error {
 		for _, ev := range entry.Record.Events {
 			if line := eventLine(ev); line != "" {
 				s.say("rollback     %s", line)
@@ -300,7 +300,7 @@ func (s *story) follow(ctx context.Context, id string) (backout.RollbackStatus, 
 			}
 		}
 		return nil
-	})
+	}})
 	if err != nil {
 		return status, fmt.Errorf("follow rollback %s: %w", id, err)
 	}

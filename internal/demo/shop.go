@@ -40,6 +40,14 @@ func Serve(ctx context.Context, dir string) error {
 // shopHandler answers /health from the files as they are now.
 func shopHandler(dir string) http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		healthy := 0
+		if read(dir, releaseFile) == "1.0" && read(dir, schemaFile) == "1" {
+			healthy = 1
+		}
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		_, _ = fmt.Fprintf(w, "# TYPE shop_healthy gauge\nshop_healthy %d\n", healthy)
+	})
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
 		release, schema := read(dir, releaseFile), read(dir, schemaFile)
 		if release != "1.0" || schema != "1" {

@@ -24,36 +24,46 @@ func (e *Engine) runStep(ctx context.Context, c backout.RunStep) {
 	if !ok {
 		return
 	}
-	job, err := e.job(r, c.Target, c.AttemptID)
+	task, err := e.task(r, c.Target, c.AttemptID)
 	if err != nil {
 		e.giveUp(ctx, c.RollbackID, c.AttemptID, err)
 		return
 	}
-	job.Claim = func(ctx context.Context) error {
-		claimed, err := e.input(ctx, c.RollbackID, rollback.Claim{AttemptID: c.AttemptID, Runner: e.server})
-		if err != nil {
-			return err
-		}
-		if t := claimed.Target(c.Target); t != nil && t.Attempt != nil {
-			job.Task.Deadline = t.Attempt.Deadline
-		}
-		return nil
+	if task.Step.Timeout > 0 {
+		task.Deadline = time.Now().Add(time.Duration(task.Step.Timeout))
+	}
+	claim := func(ctx context.Context) error {
+		_, err := e.input(ctx, c.RollbackID, rollback.Claim{AttemptID: c.AttemptID, Runner: e.server})
+		return err
 	}
 	e.metrics.attempts.Inc()
-	e.report(ctx, c.RollbackID, c.AttemptID, e.runner.Run(ctx, job))
+	e.withRunner(c.AttemptID, func(r *runner.Runner) {
+		e.report(ctx, c.RollbackID, c.AttemptID, r.Run(ctx, runner.Job{Task: task, Claim: claim, Live: e.outputs.writer(c.AttemptID)}))
+	})
+}
+
+// withRunner remembers which runner has the attempt, so that a stop reaches it
+// after a reload too.
+func (e *Engine) withRunner(attemptID string, run func(*runner.Runner)) {
+	r := e.cfg().Runner
+	e.runners.Store(attemptID, r)
+	defer e.runners.Delete(attemptID)
+	run(r)
 }
 
 // resumeAttempt takes up an attempt that was claimed before this server started:
 // it is probed and attached to, never simply run again.
 func (e *Engine) resumeAttempt(r backout.Rollback, t backout.TargetState) {
 	e.spawn(func(ctx context.Context) {
-		job, err := e.job(r, t.Name, t.Attempt.ID)
+		task, err := e.task(r, t.Name, t.Attempt.ID)
 		if err != nil {
 			e.decided(ctx, r.ID, rollback.Doubt{AttemptID: t.Attempt.ID, Reason: "the server restarted and cannot look: " + err.Error()})
 			return
 		}
-		job.Task.Deadline = t.Attempt.Deadline
-		e.report(ctx, r.ID, t.Attempt.ID, e.runner.Resume(ctx, job))
+		task.Deadline = t.Attempt.Deadline
+		e.withRunner(task.AttemptID, func(run *runner.Runner) {
+			e.report(ctx, r.ID, task.AttemptID, run.Resume(ctx, runner.Job{Task: task, Live: e.outputs.writer(task.AttemptID)}))
+		})
 	})
 }
 
@@ -67,9 +77,13 @@ func (e *Engine) giveUp(ctx context.Context, rollbackID, attemptID string, cause
 }
 
 func (e *Engine) stopStep(ctx context.Context, c backout.StopStep) {
-	if err := e.runner.Stop(ctx, c.AttemptID); err != nil && ctx.Err() == nil {
-		e.log.Warn("step not stopped", "rollback_id", c.RollbackID, "target", c.Target, "attempt", c.AttemptID, "error", err)
+	running, ok := e.runners.Load(c.AttemptID)
+	if r, is := running.(*runner.Runner); ok && is {
+		if err := r.Stop(c.AttemptID, c.Reason); err == nil {
+			return
+		}
 	}
+	e.log.WarnContext(ctx, "step to stop does not run here", "rollback_id", c.RollbackID, "target", c.Target, "attempt", c.AttemptID)
 }
 
 // report appends how an attempt ended. A server that is being closed reports
@@ -81,7 +95,7 @@ func (e *Engine) report(ctx context.Context, rollbackID, attemptID string, res r
 		}
 	}
 	switch {
-	case res.NotClaimed, ctx.Err() != nil:
+	case res.Unclaimed, res.Interrupted, ctx.Err() != nil:
 	case res.InDoubt:
 		e.decided(ctx, rollbackID, rollback.Doubt{AttemptID: attemptID, Reason: reason(res.Err, "nobody can tell how it ended")})
 	case res.Err != nil:
@@ -109,39 +123,19 @@ func (e *Engine) decided(ctx context.Context, rollbackID string, in rollback.Inp
 	}
 }
 
-// job gathers what the runner needs of an attempt.
-func (e *Engine) job(r backout.Rollback, target, attemptID string) (*runner.Job, error) {
-	cfg := e.cfg()
-	t := r.Target(target)
-	level := r.CurrentLevel()
+// task gathers what the runner needs of an attempt.
+func (e *Engine) task(r backout.Rollback, target, attemptID string) (backout.Task, error) {
+	t, level := r.Target(target), r.CurrentLevel()
 	if t == nil || level == nil || t.Step >= len(level.Steps) {
-		return nil, fmt.Errorf("attempt %s: %w", attemptID, backout.ErrStale)
+		return backout.Task{}, fmt.Errorf("attempt %s: %w", attemptID, backout.ErrStale)
 	}
-	inventory, ok := cfg.Inventory[target]
+	inventory, ok := e.cfg().Inventory[target]
 	if !ok {
-		return nil, fmt.Errorf("target %s is not in the inventory any more: %w", target, backout.ErrNotFound)
+		return backout.Task{}, fmt.Errorf("target %s is not in the inventory any more: %w", target, backout.ErrNotFound)
 	}
-	step := level.Steps[t.Step]
-	kind, ok := cfg.Executors.Lookup(step.Uses)
-	if !ok {
-		return nil, fmt.Errorf("executor %s: %w", step.Uses, backout.ErrNotFound)
-	}
-	executor, err := kind.Build(e.ctx, step.With, cfg.Resolve)
-	if err != nil {
-		return nil, err
-	}
-	host, err := cfg.Hosts.For(inventory)
-	if err != nil {
-		return nil, err
-	}
-	return &runner.Job{
-		Task: backout.Task{
-			AttemptID: attemptID, RollbackID: r.ID, ChangeID: r.ChangeID, Level: level.Name, Step: step, Target: inventory,
-			PlanHash: r.Frozen.Hash, Facts: facts(r, level, inventory, attemptID),
-		},
-		Executor: executor,
-		Host:     host,
-		Live:     e.outputs.writer(attemptID),
+	return backout.Task{
+		AttemptID: attemptID, RollbackID: r.ID, ChangeID: r.ChangeID, Level: level.Name, Step: level.Steps[t.Step], Target: inventory,
+		PlanHash: r.Frozen.Hash, Facts: facts(r, level, inventory, attemptID),
 	}, nil
 }
 

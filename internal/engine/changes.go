@@ -11,6 +11,7 @@ import (
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/handlers"
 	"github.com/backout-io/backout/internal/change"
+	"github.com/backout-io/backout/internal/planhash"
 	"github.com/backout-io/backout/internal/store"
 )
 
@@ -131,7 +132,7 @@ func (e *Engine) OpenChange(ctx context.Context, by handlers.Actor, id string) (
 		return e.gateRefused(ctx, by, c, checked)
 	}
 	plan := e.cfg().Plans[c.Plan]
-	return e.changeInput(ctx, id, by.Name, change.Open{Frozen: freeze(plan), Gate: checked.gate()})
+	return e.changeInput(ctx, id, by.Name, change.Open{Frozen: planhash.Freeze(plan), Gate: checked.gate()})
 }
 
 func (e *Engine) gateRefused(ctx context.Context, by handlers.Actor, c backout.Change, checked gateCheck) (backout.Change, error) {

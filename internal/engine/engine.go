@@ -27,6 +27,8 @@ type Config struct {
 	Rules     *rules.Set
 	Executors *executors.Registry
 	Checks    *checks.Registry
+	// Runner carries out the attempts that begin under this config.
+	Runner *runner.Runner
 	// Groups are the members of each group, for the gate's count of approvers.
 	Groups map[string][]string
 	// Hosts finds the far end of a target.
@@ -83,7 +85,7 @@ type Engine struct {
 	deadlines *deadlines
 	verifiers *verifiers
 	outputs   *outputs
-	runner    *runner.Runner
+	runners   sync.Map // attempt id to the runner that has it
 	watchers  *watchers
 	metrics   *Metrics
 	notReady  atomic.Pointer[string]
@@ -116,7 +118,6 @@ func New(o Options, cfg *Config) *Engine {
 	e.config.Store(cfg)
 	e.world = newWorld(e.cfg)
 	e.verifiers = newVerifiers(e)
-	e.runner = runner.New(runner.Options{Log: o.Log})
 	e.changes = newTable(o.Store.Changes, o.Server, foldChange)
 	e.changes.moved = e.changeMoved
 	e.rollbacks = newTable(o.Store.Rollbacks, o.Server, rollback.Fold)

@@ -2,9 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"slices"
 	"sync"
 	"time"
@@ -13,6 +10,7 @@ import (
 	"github.com/backout-io/backout/handlers"
 	"github.com/backout-io/backout/internal/change"
 	"github.com/backout-io/backout/internal/gate"
+	"github.com/backout-io/backout/internal/planhash"
 )
 
 // gateCheck is one answer of the gate, with what it is bound to.
@@ -48,7 +46,7 @@ func (e *Engine) checkGate(ctx context.Context, c backout.Change) gateCheck {
 	cfg := e.cfg()
 	f := gate.Facts{Change: c, Targets: cfg.Inventory, Overlaps: e.overlaps(c), Groups: cfg.Groups, Now: time.Now().UTC()}
 	if plan, ok := cfg.Plans[c.Plan]; ok {
-		frozen := freeze(plan)
+		frozen := planhash.Freeze(plan)
 		f.Plan, f.PlanHash = &plan, frozen.Hash
 		f.Preflight = e.preflight(ctx, cfg, c, plan)
 	}
@@ -139,16 +137,4 @@ func preflightTarget(ctx context.Context, cfg *Config, c backout.Change, plan ba
 		}
 	}
 	return out
-}
-
-// freeze binds a plan by the digest of its canonical JSON: struct fields in their
-// order, map keys sorted, as encoding/json writes them.
-func freeze(p backout.Plan) backout.FrozenPlan {
-	data, err := json.Marshal(p)
-	if err != nil {
-		// A loaded plan came from JSON; it cannot fail to become JSON again.
-		panic("encode plan " + p.Name + ": " + err.Error())
-	}
-	sum := sha256.Sum256(data)
-	return backout.FrozenPlan{Plan: p, Hash: "sha256:" + hex.EncodeToString(sum[:])}
 }

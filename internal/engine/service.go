@@ -21,7 +21,9 @@ func (e *Engine) ListRollbacks(_ context.Context, f handlers.RollbackFilter) ([]
 			out = append(out, r)
 		}
 	})
-	slices.SortFunc(out, func(a, b backout.Rollback) int { return cmp.Or(b.OpenedAt.Compare(a.OpenedAt), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(out, func(a, b backout.Rollback) int {
+		return cmp.Or(b.OpenedAt.Compare(a.OpenedAt), cmp.Compare(a.ID, b.ID))
+	})
 	return out, nil
 }
 

@@ -21,7 +21,7 @@ func Commands(before backout.Rollback, seq uint64, rec backout.Record) []backout
 		case backout.StepRequested:
 			out = append(out, runStep(r, e.Target))
 		case backout.StopRequested:
-			out = append(out, backout.StopStep{RollbackID: r.ID, Target: e.Target, AttemptID: e.AttemptID})
+			out = append(out, backout.StopStep{RollbackID: r.ID, Target: e.Target, AttemptID: e.AttemptID, Reason: e.Reason})
 		case backout.Resumed, backout.Released:
 			out = append(out, Outstanding(r)...)
 		}
@@ -51,7 +51,7 @@ func Outstanding(r backout.Rollback) []backout.Command {
 			out = append(out, runStep(r, t.Name))
 		}
 		if t.Attempt.Stopping {
-			out = append(out, backout.StopStep{RollbackID: r.ID, Target: t.Name, AttemptID: t.Attempt.ID})
+			out = append(out, backout.StopStep{RollbackID: r.ID, Target: t.Name, AttemptID: t.Attempt.ID, Reason: "it was asked to stop"})
 		}
 	}
 	return out

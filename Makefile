@@ -1,0 +1,80 @@
+# Every target says in one line what it does: make help.
+
+GO       ?= go
+TOOL     := $(GO) tool -modfile=internal/tools/go.mod
+# Pure Go: one static binary, the same on every machine.
+export CGO_ENABLED ?= 0
+FUZZTIME ?= 30s
+BENCH    ?= .
+COUNT    ?= 5
+TIMEOUT  ?= 15m
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test build lint fuzz e2e bench check parts generate fmt \
+	phase-build phase-lint phase-generated phase-tidy phase-static phase-fuzz phase-bench phase-test
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## break a service and watch backout bring it back; needs nothing but Go
+	$(GO) run ./cmd/backout demo
+
+test: ## run the tests; those of parts that are missing here are skipped, and named
+	@.ci/parts --explain
+	$(GO) test -shuffle=on -timeout=$(TIMEOUT) ./...
+
+build: ## build the static binary into bin/
+	$(GO) build -trimpath -ldflags="-s -w" -o bin/backout ./cmd/backout
+
+lint: ## vet, gofumpt, staticcheck, shellcheck
+	@.ci/lint
+
+fuzz: ## run every fuzz target for FUZZTIME each
+	@.ci/fuzz $(FUZZTIME)
+
+e2e: ## run every test with its real parts; a missing part fails
+	BACKOUT_E2E=require $(GO) test -count=1 -timeout=$(TIMEOUT) ./...
+
+bench: ## run the benchmarks BENCH, COUNT times, and summarise them
+	@mkdir -p bin
+	$(GO) test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) -timeout=60m ./... | tee bin/bench.txt
+	@$(TOOL) benchstat bin/bench.txt
+
+check: ## everything that must pass before a change goes in
+	@.ci/phases build lint generated tidy static fuzz bench test
+
+parts: ## list the real parts that the tests use, and how to install them
+	@.ci/parts --explain
+
+generate: ## write the generated files again
+	$(GO) generate ./...
+
+fmt: ## format the code
+	$(TOOL) gofumpt -w $$(git ls-files -co --exclude-standard '*.go')
+
+# The phases of check, one by one.
+
+phase-build:
+	$(GO) build ./...
+
+phase-lint: lint
+
+phase-generated:
+	@.ci/generated
+
+phase-tidy:
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+
+phase-static: build
+	@.ci/static bin/backout
+
+phase-fuzz:
+	@.ci/fuzz 5s
+
+phase-bench:
+	$(GO) test -run='^$$' -bench=. -benchtime=1x -timeout=$(TIMEOUT) ./...
+
+phase-test: export CGO_ENABLED = 1
+phase-test:
+	$(GO) test -race -shuffle=on -count=1 -timeout=$(TIMEOUT) ./...

@@ -1,0 +1,18 @@
+// Package all lists every executor of this module.
+package all
+
+import (
+	"slices"
+
+	"github.com/backout-io/backout/executors"
+	"github.com/backout-io/backout/executors/command"
+	"github.com/backout-io/backout/executors/systemd"
+)
+
+// Kinds returns them.
+func Kinds() []executors.Kind {
+	return slices.Concat(
+		[]executors.Kind{command.Kind()},
+		systemd.Kinds(),
+	)
+}

@@ -1,0 +1,116 @@
+package handlers
+
+import (
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// Options are what the handlers work with. Intake, Changes, Rollbacks and
+// Control are needed; everything else has a default.
+type Options struct {
+	Intake    Intake
+	Changes   Changes
+	Rollbacks Rollbacks
+	Control   Control
+	// Auth knows the tokens; nil means none, so loopback only.
+	Auth    *Auth
+	Limits  Limits
+	Log     *slog.Logger
+	Metrics *Metrics
+	// ExternalURL is the address people use; its host name is accepted beside
+	// loopback names when there are no tokens.
+	ExternalURL string
+	// Version is shown by the status page and by GET /api/v2/status.
+	Version string
+	// OpenMetrics answers /metrics without a token even when tokens are set.
+	OpenMetrics bool
+}
+
+// Limits bound what one request, and all of them together, may take. Zero means
+// the default.
+type Limits struct {
+	// MaxBody is the largest body of alerts in bytes; 4 MiB.
+	MaxBody int64
+	// MaxRequest is the largest body of any other request in bytes; 1 MiB.
+	MaxRequest int64
+	// MaxWaiting is how many requests with alerts may wait for the storage at
+	// once; 1024. More are answered 503.
+	MaxWaiting int
+	// MaxPending is how many bytes of alerts may wait at once; 256 MiB.
+	MaxPending int64
+	// AcceptTimeout is how long alerts may wait for the storage; 10 s, which is
+	// how long Prometheus waits for an answer.
+	AcceptTimeout time.Duration
+	// MaxStreams is how many event streams may be open at once; 256.
+	MaxStreams int
+}
+
+func (l Limits) withDefaults() Limits {
+	orElse(&l.MaxBody, 4<<20)
+	orElse(&l.MaxRequest, 1<<20)
+	orElse(&l.MaxWaiting, 1024)
+	orElse(&l.MaxPending, 256<<20)
+	orElse(&l.AcceptTimeout, 10*time.Second)
+	orElse(&l.MaxStreams, 256)
+	return l
+}
+
+func orElse[T int | int64 | time.Duration](v *T, fallback T) {
+	if *v <= 0 {
+		*v = fallback
+	}
+}
+
+// Handler answers every request. It is safe for concurrent use.
+type Handler struct {
+	o       Options
+	limits  Limits
+	log     *slog.Logger
+	metrics *Metrics
+	auth    *Auth
+	// host is the external host name.
+	host     string
+	sameSite *http.CrossOriginProtection
+	intake   admission
+	streams  admission
+	mux      *http.ServeMux
+	started  time.Time
+
+	ending    chan struct{}
+	endStream sync.Once
+}
+
+// New builds the handler. It starts nothing.
+func New(o Options) *Handler {
+	h := &Handler{
+		o: o, limits: o.Limits.withDefaults(), log: o.Log, metrics: o.Metrics, auth: o.Auth,
+		sameSite: http.NewCrossOriginProtection(), started: time.Now(), ending: make(chan struct{}),
+	}
+	if h.log == nil {
+		h.log = slog.New(slog.DiscardHandler)
+	}
+	if h.metrics == nil {
+		h.metrics = NewMetrics()
+	}
+	if h.auth == nil {
+		h.auth = &Auth{}
+	}
+	if u, err := url.Parse(o.ExternalURL); err == nil {
+		h.host = u.Hostname()
+	}
+	h.intake = admission{maxCount: int64(h.limits.MaxWaiting), maxBytes: h.limits.MaxPending}
+	h.streams = admission{maxCount: int64(h.limits.MaxStreams)}
+	h.metrics.watch(&h.intake, &h.streams)
+	h.mux = h.routed()
+	return h
+}
+
+// ServeHTTP implements [http.Handler].
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
+
+// EndStreams ends every event stream, so that a stopping server need not wait
+// for them. Clients resume where they were.
+func (h *Handler) EndStreams() { h.endStream.Do(func() { close(h.ending) }) }

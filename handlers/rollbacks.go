@@ -1,0 +1,143 @@
+package handlers
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/backout-io/backout"
+)
+
+func (h *Handler) listRollbacks(c *call) error {
+	get, err := c.query("change", "active")
+	if err != nil {
+		return err
+	}
+	f := RollbackFilter{ChangeID: get("change")}
+	if f.ChangeID != "" && !validName(f.ChangeID) {
+		return invalid("change %s: not the id of a change", quoteShort(f.ChangeID))
+	}
+	if active := get("active"); active != "" {
+		if f.ActiveOnly, err = strconv.ParseBool(active); err != nil {
+			return invalid("active %s: want true or false", quoteShort(active))
+		}
+	}
+	rollbacks, err := h.o.Rollbacks.ListRollbacks(c.r.Context(), f)
+	return answerList(c, rollbacks, err)
+}
+
+func (h *Handler) startRollback(c *call) error {
+	var in StartRequest
+	if err := h.body(c, &in); err != nil {
+		return err
+	}
+	if !validName(in.ChangeID) {
+		return invalid("change_id %s: not the id of a change", quoteShort(in.ChangeID))
+	}
+	if len(in.Targets) == 0 {
+		return invalid("targets: name at least one; none never means all")
+	}
+	rollback, err := h.o.Rollbacks.StartRollback(c.r.Context(), c.actor, in)
+	if err != nil {
+		return err
+	}
+	c.w.Header().Set("Location", "/api/v1/rollbacks/"+rollback.ID)
+	writeJSON(c.w, http.StatusCreated, rollback)
+	return nil
+}
+
+func (h *Handler) showRollback(c *call) error {
+	id, err := c.name("id")
+	if err != nil {
+		return err
+	}
+	rollback, err := h.o.Rollbacks.Rollback(c.r.Context(), id)
+	return answerOne(c, rollback, err)
+}
+
+func (h *Handler) rollbackLog(c *call) error {
+	id, err := c.name("id")
+	if err != nil {
+		return err
+	}
+	entries, err := h.o.Rollbacks.RollbackLog(c.r.Context(), id)
+	return answerList(c, entries, err)
+}
+
+func (h *Handler) vote(c *call) error {
+	id, err := c.name("id")
+	if err != nil {
+		return err
+	}
+	var in struct {
+		AskID  string         `json:"ask_id"`
+		Choice backout.Choice `json:"choice"`
+		Reason string         `json:"reason"`
+	}
+	if err := h.body(c, &in); err != nil {
+		return err
+	}
+	if in.AskID == "" {
+		return invalid("ask_id: missing, want the id of the open question: a vote answers one question and no other")
+	}
+	if in.Choice != backout.ChoiceApprove && in.Choice != backout.ChoiceDeny {
+		return invalid("choice %s: want approve or deny", quoteShort(string(in.Choice)))
+	}
+	rollback, err := h.o.Rollbacks.Vote(c.r.Context(), c.actor, id, in.AskID, in.Choice, in.Reason)
+	return answerOne(c, rollback, err)
+}
+
+func (h *Handler) act(c *call) error {
+	id, err := c.name("id")
+	if err != nil {
+		return err
+	}
+	var in Action
+	if err := h.body(c, &in); err != nil {
+		return err
+	}
+	if err := in.check(); err != nil {
+		return err
+	}
+	rollback, err := h.o.Rollbacks.Act(c.r.Context(), c.actor, id, in)
+	return answerOne(c, rollback, err)
+}
+
+func (a Action) check() error {
+	switch a.Verb {
+	case VerbHold, VerbRelease, VerbPause, VerbResume, VerbEscalate, VerbAbort:
+		if a.AttemptID != "" || a.Verdict != "" {
+			return invalid("attempt_id and verdict belong to resolve, not to %s", a.Verb)
+		}
+		return nil
+	case VerbResolve:
+		if !validName(a.AttemptID) {
+			return invalid("attempt_id %s: want the id of the attempt in doubt", quoteShort(a.AttemptID))
+		}
+		switch a.Verdict {
+		case "happened", "did_not", "failed":
+			return nil
+		}
+		return invalid("verdict %s: want happened, did_not or failed", quoteShort(a.Verdict))
+	}
+	return invalid("verb %s: want hold, release, pause, resume, escalate, abort or resolve", quoteShort(string(a.Verb)))
+}
+
+// stepOutput answers plain text that no browser takes for anything else.
+func (h *Handler) stepOutput(c *call) error {
+	id, err := c.name("id")
+	if err != nil {
+		return err
+	}
+	attempt, err := c.name("attempt")
+	if err != nil {
+		return err
+	}
+	output, err := h.o.Rollbacks.StepOutput(c.r.Context(), id, attempt)
+	if err != nil {
+		return err
+	}
+	c.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	c.w.Header().Set("Content-Length", strconv.Itoa(len(output)))
+	_, _ = c.w.Write(output)
+	return nil
+}

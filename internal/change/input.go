@@ -1,0 +1,95 @@
+package change
+
+import (
+	"time"
+
+	"github.com/backout-io/backout"
+)
+
+// DefaultWindow is how long a window without a closing time is open.
+const DefaultWindow = time.Hour
+
+// Input is what [Decide] looks at beside the change: when, who and what.
+type Input struct {
+	// At is now, to the server that decides.
+	At time.Time
+	// By is who asks; empty when it is the server itself.
+	By string
+	// Do is what is asked for.
+	Do Request
+}
+
+// Request is one thing that can be asked of a change.
+//
+//sumtype:decl
+type Request interface{ verb() string }
+
+// The requests.
+type (
+	// Plan makes the change. It is refused when the change exists.
+	Plan struct{ Spec backout.ChangeSpec }
+
+	// Gate brings the gate's answer: a no has violations, a yes the hash and the
+	// targets it is bound to.
+	Gate struct {
+		PlanHash   string
+		Targets    []string
+		Violations []backout.Violation
+	}
+
+	// Open opens the window. The gate is asked again at that moment: Gate is its
+	// answer, and only a yes for this very plan and these targets opens.
+	Open struct {
+		Frozen backout.FrozenPlan
+		Gate   Gate
+	}
+
+	// Extend moves the window's end, only ever later.
+	Extend struct {
+		Closes time.Time
+		Reason string
+	}
+
+	// Close ends an open window and begins the watch; while watching it ends the
+	// watch. So nobody skips the watch with one command.
+	Close struct{ Reason string }
+
+	// Cancel withdraws a change whose window was never opened.
+	Cancel struct{ Reason string }
+
+	// PatchStarted says that the patch command has begun.
+	PatchStarted struct{}
+
+	// PatchEnded says that patching is over, whatever its exit code; the watch
+	// counts from here.
+	PatchEnded struct{ ExitCode int }
+
+	// Tick says only that it is At.
+	Tick struct{}
+
+	// RequestRollback asks for a rollback of some of the change's targets.
+	RequestRollback struct{ Request backout.RollbackRequested }
+
+	// RollbackEnded says how one of the change's rollbacks ended. Saying it twice
+	// is harmless.
+	RollbackEnded struct {
+		RollbackID string
+		Status     backout.RollbackStatus
+	}
+
+	// RecordVerdict notes what a rule said and nothing follows from.
+	RecordVerdict struct{ Verdict backout.Verdict }
+)
+
+func (Plan) verb() string            { return "plan" }
+func (Gate) verb() string            { return "check gate of" }
+func (Open) verb() string            { return "open" }
+func (Extend) verb() string          { return "extend" }
+func (Close) verb() string           { return "close" }
+func (Cancel) verb() string          { return "cancel" }
+func (PatchStarted) verb() string    { return "start patching" }
+func (PatchEnded) verb() string      { return "end patching" }
+func (Tick) verb() string            { return "tick" }
+func (RequestRollback) verb() string { return "roll back" }
+func (RollbackEnded) verb() string   { return "end rollback of" }
+func (RecordVerdict) verb() string   { return "record verdict on" }

@@ -1,0 +1,144 @@
+package change
+
+import (
+	"slices"
+	"time"
+
+	"github.com/backout-io/backout"
+)
+
+func shut(s backout.ChangeState) bool { return s == backout.ChangePlanned || s == backout.ChangeReady }
+
+func gate(c backout.Change, in Input, do Gate) ([]backout.Event, error) {
+	if !shut(c.State) {
+		return nil, refused("the gate is asked before the window opens; it is %s", c.State)
+	}
+	if len(do.Violations) > 0 {
+		return []backout.Event{backout.GateRefused{Violations: slices.Clone(do.Violations), By: in.By}}, nil
+	}
+	if err := certified(c, do); err != nil {
+		return nil, err
+	}
+	return []backout.Event{backout.GatePassed{PlanHash: do.PlanHash, Targets: slices.Clone(do.Targets)}}, nil
+}
+
+// certified tells whether the gate's yes is about this change as it is planned.
+// A yes that names nothing is a no.
+func certified(c backout.Change, g Gate) error {
+	if g.PlanHash == "" {
+		return refused("there is no gate result: the gate is asked at the moment of opening")
+	}
+	if !sameSet(g.Targets, c.Targets) {
+		return refused("the gate's yes is for other targets: ask the gate again")
+	}
+	return nil
+}
+
+func open(c backout.Change, in Input, do Open) ([]backout.Event, error) {
+	if !shut(c.State) {
+		return nil, refused("it is %s already", c.State)
+	}
+	if len(do.Gate.Violations) > 0 {
+		return nil, &backout.RefusedError{Violations: slices.Clone(do.Gate.Violations)}
+	}
+	if err := certified(c, do.Gate); err != nil {
+		return nil, err
+	}
+	if do.Gate.PlanHash != do.Frozen.Hash {
+		return nil, refused("the gate's yes is for another version of the plan: ask the gate again")
+	}
+	w := c.Window
+	if in.At.Before(w.Opens) {
+		return nil, refused("its window opens at %s, it is %s", clock(w.Opens), clock(in.At))
+	}
+	if over(w, in.At) {
+		return nil, refused("its window was over at %s: extend it, or plan a new change", clock(w.Closes))
+	}
+	events := []backout.Event{
+		backout.GatePassed{PlanHash: do.Gate.PlanHash, Targets: slices.Clone(do.Gate.Targets)},
+		backout.WindowOpened{Frozen: cloneFrozen(do.Frozen), By: in.By},
+	}
+	if w.Closes.IsZero() {
+		events = append(events, backout.WindowExtended{Closes: in.At.Add(DefaultWindow), Reason: "no closing time was planned"})
+	}
+	return events, nil
+}
+
+func over(w backout.Window, at time.Time) bool { return !w.Closes.IsZero() && !at.Before(w.Closes) }
+
+func extend(c backout.Change, in Input, do Extend) ([]backout.Event, error) {
+	if !shut(c.State) && c.State != backout.ChangeOpen {
+		return nil, refused("its window is over; it is %s", c.State)
+	}
+	if c.State == backout.ChangeOpen && over(c.Window, in.At) {
+		return nil, refused("its window was over at %s", clock(c.Window.Closes))
+	}
+	if do.Closes.IsZero() {
+		return nil, invalid("the new end of the window is missing")
+	}
+	if !do.Closes.After(c.Window.Closes) {
+		return nil, refused("its window closes at %s and can only be made longer; to end it, close it", clock(c.Window.Closes))
+	}
+	if !do.Closes.After(in.At) || !do.Closes.After(c.Window.Opens) {
+		return nil, invalid("the new end of the window, %s, must be in the future and after its opening", clock(do.Closes))
+	}
+	return []backout.Event{backout.WindowExtended{Closes: do.Closes, By: in.By, Reason: do.Reason}}, nil
+}
+
+func closeChange(c backout.Change, in Input, do Close) ([]backout.Event, error) {
+	switch c.State {
+	case backout.ChangeOpen:
+		return []backout.Event{
+			backout.WindowExtended{Closes: in.At, By: in.By, Reason: do.Reason},
+			backout.WatchStarted{Until: in.At.Add(time.Duration(c.Window.Watch))},
+		}, nil
+	case backout.ChangeWatching:
+		return []backout.Event{backout.ChangeEnded{State: endOfWatch(c), By: in.By, Reason: do.Reason}}, nil
+	case backout.ChangeBackingOut:
+		return nil, refused("a rollback of it is active: wait for its end, or abort it")
+	case backout.ChangePlanned, backout.ChangeReady:
+		return nil, refused("its window was never opened; to withdraw it, cancel it")
+	case backout.ChangeBackedOut, backout.ChangeBackoutFailed, backout.ChangeClosed, backout.ChangeCancelled:
+	}
+	return nil, refused("it is %s", c.State)
+}
+
+func cancel(c backout.Change, in Input, do Cancel) ([]backout.Event, error) {
+	if !shut(c.State) {
+		return nil, refused("only a change that was never opened can be cancelled; it is %s: close it, or roll it back", c.State)
+	}
+	return []backout.Event{backout.ChangeEnded{State: backout.ChangeCancelled, By: in.By, Reason: do.Reason}}, nil
+}
+
+func patchStarted(c backout.Change, in Input) ([]backout.Event, error) {
+	if c.State != backout.ChangeOpen || over(c.Window, in.At) {
+		return nil, refused("patching may begin only while the window is open; it is %s", c.State)
+	}
+	if !c.PatchedAt.IsZero() {
+		return nil, refused("patching was over at %s", clock(c.PatchedAt))
+	}
+	if len(takenBack(c)) > 0 {
+		return nil, refused("targets of it were rolled back: trying again is a new change with its own gate")
+	}
+	return []backout.Event{backout.PatchStarted{By: in.By}}, nil
+}
+
+// patchEnded takes the fact at any time while the change is live: a patch
+// command may outlive its window, or end while a rollback runs. The watch then
+// counts from its end, and is never made shorter by it.
+func patchEnded(c backout.Change, in Input, do PatchEnded) ([]backout.Event, error) {
+	if !c.State.Live() {
+		return nil, refused("its window was never opened; it is %s", c.State)
+	}
+	if !c.PatchedAt.IsZero() {
+		return nil, refused("patching was over at %s already", clock(c.PatchedAt))
+	}
+	until := in.At.Add(time.Duration(c.Window.Watch))
+	if until.Before(c.WatchUntil) {
+		until = c.WatchUntil
+	}
+	return []backout.Event{
+		backout.PatchEnded{ExitCode: do.ExitCode, By: in.By},
+		backout.WatchStarted{Until: until},
+	}, nil
+}

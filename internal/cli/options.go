@@ -1,0 +1,128 @@
+// Package cli is the command line: every command, its words, its exit code.
+//
+// Commands that ask a server go through internal/client; commands that need the
+// product itself (serve, check, rules, target check, demo) call the functions in
+// [Options], which cmd/backout fills from the composition root. What people read
+// is made by the pure package view.
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+	"time"
+
+	"github.com/backout-io/backout"
+)
+
+// Options are the command line's surroundings. Only Stdout and Stderr are
+// required; a command whose function is nil says that this build lacks it.
+type Options struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// Getenv reads the environment; nil means none.
+	Getenv func(string) string
+	// Poll is how often a waiting command asks again; 0 means two seconds.
+	Poll time.Duration
+
+	// Serve runs the server until ctx ends.
+	Serve func(ctx context.Context, o ServeOptions) error
+	// Check loads every file the config names and returns all their problems.
+	Check func(ctx context.Context, config string) backout.Problems
+	// Demo runs the main job on this machine and tells the story on Out.
+	Demo func(ctx context.Context, o DemoOptions) error
+	// CheckTargets reaches the named targets, or all when none is named, and
+	// reports each as it answers.
+	CheckTargets func(ctx context.Context, config string, targets []string, report func(TargetReport)) error
+	// RulesCheck returns the problems of the rule files alone.
+	RulesCheck func(ctx context.Context, config string) backout.Problems
+	// RulesFacts lists what an expression may speak of.
+	RulesFacts func() []FactRow
+	// RulesExplain says what every rule makes of one alert and one change.
+	RulesExplain func(ctx context.Context, o ExplainOptions) ([]RuleExplained, error)
+	// Kinds lists the executors, notifiers and checks that are built in.
+	Kinds func() []KindRow
+}
+
+// ServeOptions are the flags of serve.
+type ServeOptions struct {
+	// Config is the path of backout.yaml.
+	Config string
+	// LogLevel is debug, info, warn or error; LogFormat text or json.
+	LogLevel, LogFormat string
+	// Reload carries a signal for every wish to read the files again.
+	Reload <-chan os.Signal
+	Stderr io.Writer
+}
+
+// DemoOptions are the flags of demo.
+type DemoOptions struct {
+	// Dir keeps the demo's files; empty means a temporary directory that is
+	// removed at the end.
+	Dir string
+	// Listen is the address of the demo's server; empty means a free port.
+	Listen string
+	// Exit ends the demo when the story is told, instead of keeping the server
+	// up to be looked at.
+	Exit bool
+	Out  io.Writer
+}
+
+// TargetReport is one target's answer.
+type TargetReport struct {
+	Target string `json:"target"`
+	OK     bool   `json:"ok"`
+	// Detail says what answered, or what to do.
+	Detail string `json:"detail"`
+	// Took is how long the answer took.
+	Took backout.Duration `json:"took"`
+}
+
+// FactRow is one name a rule's expression may use.
+type FactRow struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+	Doc  string `json:"doc"`
+}
+
+// KindRow is one built-in plug-in.
+type KindRow struct {
+	// Family is executor, notifier or check.
+	Family string `json:"family"`
+	Name   string `json:"name"`
+	Doc    string `json:"doc"`
+	// Loses says what data the kind destroys; empty when it destroys none.
+	Loses string `json:"loses,omitempty"`
+}
+
+// ExplainOptions name the alert and the change to explain.
+type ExplainOptions struct {
+	Config string
+	// Alert is an Alertmanager alert as JSON: one alert, a list of them, or a
+	// webhook.
+	Alert []byte
+	// Change is the change as the server knows it; nil means one that is open on
+	// the alert's target.
+	Change *backout.Change
+	// At is the moment to explain; zero means now.
+	At time.Time
+}
+
+// RuleExplained is what one rule made of one alert.
+type RuleExplained struct {
+	Group string `json:"group"`
+	Rule  string `json:"rule"`
+	Mode  string `json:"mode"`
+	Alert string `json:"alert"`
+	// Fires tells whether the rule would act.
+	Fires bool `json:"fires"`
+	// Clauses are its conditions in order, each with what was seen.
+	Clauses []ClauseExplained `json:"clauses"`
+}
+
+// ClauseExplained is one condition of a rule.
+type ClauseExplained struct {
+	Clause string `json:"clause"`
+	Met    bool   `json:"met"`
+	Saw    string `json:"saw"`
+}

@@ -1,0 +1,153 @@
+package view
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/handlers"
+)
+
+// Rollbacks lists rollbacks, one a line.
+func Rollbacks(list []backout.Rollback, s Style, now time.Time) string {
+	if len(list) == 0 {
+		return "no rollbacks\n"
+	}
+	rows := make([][]cell, len(list))
+	for i := range list {
+		r := &list[i]
+		back := 0
+		for _, t := range r.Targets {
+			if t.Phase == backout.TargetRecovered {
+				back++
+			}
+		}
+		rows[i] = []cell{
+			data(r.ID), s.signed(rollbackSign(r.Status)), data(levelOrNone(r.Level)),
+			data(strconv.Itoa(back) + "/" + strconv.Itoa(len(r.Targets))), data(relative(r.OpenedAt, now)), data(nextOf(r, now)),
+		}
+	}
+	return s.table([]string{"ROLLBACK", "STATUS", "LEVEL", "BACK", "OPENED", "NEXT"}, rows)
+}
+
+func levelOrNone(level int) string {
+	if level < 0 {
+		return ""
+	}
+	return LevelName(level)
+}
+
+// nextOf says what happens next to a rollback, by itself or by whom.
+func nextOf(r *backout.Rollback, now time.Time) string {
+	at := standing(r, now)
+	switch {
+	case r.Status.Final():
+		return r.Reason
+	case r.Status == backout.RollbackHeld:
+		return "needs a human" + because(r.HeldReason)
+	case r.Ask != nil:
+		return LevelName(r.Ask.Level) + ": " + Wanted(r.Ask.Policy)
+	case r.Status == backout.RollbackPending && !r.StartAfter.IsZero():
+		return "starts " + left(r.StartAfter, at)
+	case !r.LevelDeadline.IsZero():
+		return "time is up " + left(r.LevelDeadline, at)
+	}
+	return r.Reason
+}
+
+// BriefRollback is one line on a rollback, for answers to an action.
+func BriefRollback(r *backout.Rollback, s Style, now time.Time) string {
+	out := text(r.ID) + "  " + s.show(rollbackSign(r.Status))
+	if next := nextOf(r, now); next != "" {
+		out += ", " + text(next)
+	}
+	return out + "\n"
+}
+
+// Targets lists the inventory.
+func Targets(list []backout.Target, s Style) string {
+	if len(list) == 0 {
+		return "no targets: the server's config names no inventory\n"
+	}
+	rows := make([][]cell, len(list))
+	for i, t := range list {
+		rows[i] = []cell{data(t.Name), data(t.Address), data(t.Transport), data(t.OS), data(t.Site), data(labels(t.Labels))}
+	}
+	return s.table([]string{"TARGET", "ADDRESS", "TRANSPORT", "OS", "SITE", "LABELS"}, rows)
+}
+
+// Notices lists what people have not been told yet.
+func Notices(list []handlers.NoticeStatus, s Style, now time.Time) string {
+	if len(list) == 0 {
+		return "every notice was delivered\n"
+	}
+	rows := make([][]cell, len(list))
+	for i, n := range list {
+		g := sign{"○", "o", "waiting", toneWarn}
+		if n.GivenUp {
+			g = sign{"✗", "x", "given up", toneBad}
+		}
+		rows[i] = []cell{
+			s.signed(g), data(n.Channel), data(string(n.Notice.Moment)), data(aboutNotice(n.Notice)),
+			data(relative(n.Notice.At, now)), data(strconv.Itoa(n.Tries)), data(n.Error),
+		}
+	}
+	return s.table([]string{"STATUS", "CHANNEL", "MOMENT", "ABOUT", "FROM", "TRIES", "ERROR"}, rows)
+}
+
+func aboutNotice(n backout.Notice) string {
+	if n.RollbackID != "" {
+		return n.RollbackID
+	}
+	return n.ChangeID
+}
+
+// Pause shows the pause switch.
+func Pause(p handlers.PauseState, s Style, now time.Time) string {
+	if !p.On {
+		return s.show(sign{"▶", ">", "not paused", toneGood}) + "\n"
+	}
+	out := s.show(sign{"‖", "=", "paused", toneWarn}) + by(p.By)
+	if !p.At.IsZero() {
+		out += " " + relative(p.At, now)
+	}
+	return out + because(p.Reason) + ": no new effects until resumed\n"
+}
+
+// Problems lists mistakes in files, one a line, as an editor or a pipeline reads
+// them, and counts them.
+func Problems(ps backout.Problems, s Style) string {
+	var b strings.Builder
+	mistakes, warnings := 0, 0
+	for _, p := range ps {
+		t := toneBad
+		if p.Warning {
+			warnings++
+			t = toneWarn
+		} else {
+			mistakes++
+		}
+		place, rest, _ := strings.Cut(Clean(p.String()), ": ")
+		b.WriteString(s.paint(t, place) + ": " + rest + "\n")
+	}
+	switch {
+	case mistakes > 0:
+		b.WriteString(count(mistakes, "problem", "problems") + ", " + count(warnings, "warning", "warnings") + "\n")
+	case warnings > 0:
+		b.WriteString("good, with " + count(warnings, "warning", "warnings") + "\n")
+	}
+	return b.String()
+}
+
+// Rows is a table of plain texts, for what has no view of its own.
+func Rows(header []string, rows [][]string, s Style) string {
+	cells := make([][]cell, len(rows))
+	for i, row := range rows {
+		cells[i] = make([]cell, len(row))
+		for k, v := range row {
+			cells[i][k] = data(v)
+		}
+	}
+	return s.table(header, cells)
+}

@@ -1,0 +1,150 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/strictyaml"
+)
+
+// levelPlace is a level and where in its plan it stands.
+type levelPlace struct {
+	entry      levelEntry
+	index      int
+	last, only bool
+}
+
+// approval fills in the policy of a level and refuses one that contradicts the
+// plan, or that nobody could ever satisfy.
+func (l *loader) approval(place levelPlace, plan backout.Plan, level backout.Level) backout.Approval {
+	e := place.entry.Approval
+	forwardOnly := plan.DataMigration == backout.DataMigrationForwardOnly
+	mode := l.approvalMode(e, forwardOnly, level)
+	switch mode {
+	case backout.ApprovalRequired:
+		return l.required(place, plan, level, forwardOnly)
+	case backout.ApprovalVeto:
+		l.unused(e.Votes.Pos, "votes", mode)
+		l.unused(e.OnExpiry.Pos, "on_expiry", mode)
+		l.unused(e.Expires.Pos, "expires", mode)
+		if !given(e.Veto.Pos) {
+			l.add(e.Pos.Problem("approval veto without a time", "write approval: {mode: veto, veto: 5m}"))
+		}
+		return backout.Approval{Mode: mode, Groups: l.groups(e.Groups), Veto: l.clock(e.Veto, 0)}
+	case backout.ApprovalNone:
+	}
+	for key, at := range map[string]strictyaml.Pos{"votes": e.Votes.Pos, "veto": e.Veto.Pos, "expires": e.Expires.Pos, "on_expiry": e.OnExpiry.Pos} {
+		l.unused(at, key, backout.ApprovalNone)
+	}
+	if len(e.Groups) > 0 {
+		l.unused(e.Groups[0].Pos, "groups", backout.ApprovalNone)
+	}
+	return backout.Approval{Mode: backout.ApprovalNone}
+}
+
+func (l *loader) unused(at strictyaml.Pos, key string, mode backout.ApprovalMode) {
+	if given(at) {
+		l.add(at.Problem(fmt.Sprintf("approval %s has no %s", mode, key), "remove the key, or change the mode"))
+	}
+}
+
+func (l *loader) approvalMode(e approvalEntry, forwardOnly bool, level backout.Level) backout.ApprovalMode {
+	mode := backout.ApprovalMode(e.Mode.Value)
+	switch {
+	case mode != "":
+	case given(e.Pos) && given(e.Veto.Pos):
+		mode = backout.ApprovalVeto
+	case given(e.Pos) || forwardOnly || level.Destructive:
+		return backout.ApprovalRequired
+	default:
+		return backout.ApprovalNone
+	}
+	if forwardOnly && mode != backout.ApprovalRequired {
+		l.add(e.Pos.Problem(fmt.Sprintf("approval %s in a plan with data_migration: forward_only", mode), "no level of it starts by itself; write approval: {mode: required, groups: [...]}"))
+	} else if mode == backout.ApprovalNone && level.Destructive {
+		l.add(e.Pos.Warning(fmt.Sprintf("%s loses data and starts without an approval", level.Name), "this is what approval: none says"))
+	}
+	return mode
+}
+
+func (l *loader) required(place levelPlace, plan backout.Plan, level backout.Level, forwardOnly bool) backout.Approval {
+	e := place.entry.Approval
+	l.unused(e.Veto.Pos, "veto", backout.ApprovalRequired)
+	l.atLeastAt(e.Votes, 1)
+	a := backout.Approval{
+		Mode: backout.ApprovalRequired, Votes: e.Votes.Value, Groups: l.groups(e.Groups),
+		Expires: l.clock(e.Expires, defaultExpires), OnExpiry: backout.OnExpiry(e.OnExpiry.Value),
+	}
+	if !given(e.Votes.Pos) {
+		a.Votes = 1
+		if level.Destructive && place.last && !place.only {
+			a.Votes = 2
+		}
+	}
+	if a.OnExpiry == "" {
+		a.OnExpiry = backout.ExpiryDeny
+	}
+	l.expiry(place, a)
+	at := place.entry.Pos
+	if given(e.Pos) {
+		at = e.Pos
+	}
+	if len(a.Groups) == 0 {
+		l.add(at.Problem(why(e, forwardOnly, level)+" and names no group, so nobody could give it", "write approval: {mode: required, groups: [...]}"))
+		return a
+	}
+	if can := l.approvers(a.Groups, plan.Author); l.clean && len(can) < a.Votes {
+		l.add(at.Problem(fmt.Sprintf("%s needs %d votes and only %d could be given: %s", level.Name, a.Votes, len(can), quoteAll(can)),
+			"add members to its groups, or ask for fewer votes; the plan's author does not count"))
+	}
+	return a
+}
+
+// why says in words where the need for an approval comes from.
+func why(e approvalEntry, forwardOnly bool, level backout.Level) string {
+	switch {
+	case given(e.Pos):
+		return level.Name + " needs an approval"
+	case forwardOnly:
+		return level.Name + " needs an approval, since data_migration is forward_only,"
+	}
+	return level.Name + " needs an approval, since it loses data,"
+}
+
+// expiry refuses outcomes that make no sense for the last level.
+func (l *loader) expiry(place levelPlace, a backout.Approval) {
+	at := place.entry.Approval.OnExpiry.Pos
+	switch {
+	case !place.last:
+	case a.OnExpiry == backout.ExpiryGo:
+		l.add(at.Problem("on_expiry: go on the last level", "the last level never starts unasked; write deny"))
+	case a.OnExpiry == backout.ExpiryEscalate:
+		l.add(at.Problem("on_expiry: escalate on the last level", "there is no level after it; write deny"))
+	}
+}
+
+func (l *loader) groups(entries []text) []string {
+	var out []string
+	known := l.cfg.groupNames()
+	for _, e := range entries {
+		out = append(out, e.Value)
+		if l.clean && !slices.Contains(known, e.Value) {
+			l.add(e.Pos.Problem(fmt.Sprintf("no group %q in %s", e.Value, l.cfg.Path), strictyaml.DidYouMean(e.Value, known, "")))
+		}
+	}
+	return out
+}
+
+// approvers are the members of the groups who can vote and are not the author.
+func (l *loader) approvers(groups []string, author string) []string {
+	var out []string
+	for _, t := range l.cfg.Auth.Tokens {
+		in := slices.ContainsFunc(groups, func(g string) bool { return slices.Contains(l.cfg.Members(g), t.Name) })
+		if in && t.Name != author {
+			out = append(out, t.Name)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}

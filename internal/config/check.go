@@ -1,0 +1,218 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/strictyaml"
+)
+
+var (
+	// Users may be mail addresses; targets are host names; the rest ends up in
+	// stream subjects and addresses, where a dot would mean something.
+	userName   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$`)
+	targetName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,252}$`)
+	plainName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+	planName   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+)
+
+const (
+	userNameFix   = "use letters, digits and . _ @ + -, at most 128, a letter or digit first"
+	targetNameFix = "use letters, digits and . _ : -, at most 253, a letter or digit first"
+	plainNameFix  = "use letters, digits and _ -, at most 64, a letter or digit first"
+	planNameFix   = "use letters, digits and . _ -, at most 128, a letter or digit first"
+)
+
+// CheckListen refuses settings under which anybody could use the server: on an
+// address that is not loopback there must be TLS, a token for the API and a
+// token for alerts. Call it again when a flag changes Listen.
+func (s *Settings) CheckListen() error {
+	host, port, err := net.SplitHostPort(s.Listen)
+	if err != nil {
+		return fmt.Errorf("listen address %q: want host:port, such as 127.0.0.1:8420", s.Listen)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("listen address %q: %q is not a port (%d to 65535)", s.Listen, port, n)
+	}
+	if loopback(host) {
+		return nil
+	}
+	var missing []string
+	if !s.TLS.On() {
+		missing = append(missing, "tls.cert_file and tls.key_file")
+	}
+	if len(s.Auth.Tokens) == 0 {
+		missing = append(missing, "auth.tokens")
+	}
+	if len(s.Intake.Tokens) == 0 {
+		missing = append(missing, "intake.tokens")
+	}
+	if missing == nil {
+		return nil
+	}
+	return fmt.Errorf("listen address %q can be reached from other machines, and there is no %s: set them, or listen on 127.0.0.1", s.Listen, strings.Join(missing, ", no "))
+}
+
+func loopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// settings checks what needs no other file and makes paths absolute.
+func (l *loader) settings() {
+	s := &l.cfg.Settings
+	l.tls(s)
+	if err := s.CheckListen(); err != nil {
+		l.add(l.at("listen").Problem(err.Error(), ""))
+	}
+	if s.ExternalURL == "" {
+		scheme := "http://"
+		if s.TLS.On() {
+			scheme = "https://"
+		}
+		s.ExternalURL = scheme + s.Listen
+	} else {
+		l.url("http://HOST or https://HOST", []string{"http", "https"}, s.ExternalURL, "external_url")
+		s.ExternalURL = strings.TrimRight(s.ExternalURL, "/")
+	}
+	if s.DataDir = l.abs(s.DataDir); s.DataDir == "" {
+		l.add(l.at("data_dir").Problem("data_dir is empty", "name a directory, or remove the key"))
+	}
+	if !planName.MatchString(s.ServerName) {
+		l.add(l.at("server_name").Problem(fmt.Sprintf("%q is not a server name", s.ServerName), planNameFix))
+	}
+	l.nats(&s.NATS)
+	l.atLeast(int64(s.Intake.MaxBody), 1<<10, "1KiB", "intake", "max_body")
+	l.atLeast(int64(s.Intake.MaxWaiting), 1, "1", "intake", "max_waiting")
+	l.atLeast(int64(s.Retention.Alerts), int64(backout.Duration(60e9)), "1m", "retention", "alerts")
+	l.atLeast(int64(s.Retention.AlertsMaxBytes), 1<<20, "1MiB", "retention", "alerts_max_bytes")
+	for i, am := range s.Alertmanagers {
+		l.url("http://HOST:PORT", []string{"http", "https"}, am.URL, "alertmanagers", i, "url")
+	}
+	if s.Prometheus.URL != "" || !s.Prometheus.Token.IsZero() {
+		l.url("http://HOST:PORT", []string{"http", "https"}, s.Prometheus.URL, "prometheus", "url")
+	}
+	l.atLeast(int64(s.SSH.ConnectTimeout), int64(backout.Duration(1e8)), "100ms", "ssh", "connect_timeout")
+	if s.SSH.Port < 1 || s.SSH.Port > 65535 {
+		l.add(l.at("ssh", "port").Problem(fmt.Sprintf("port %d", s.SSH.Port), "ports go from 1 to 65535"))
+	}
+	s.SSH.KnownHosts = l.readable(s.SSH.KnownHosts, "ssh", "known_hosts")
+}
+
+// atLeast checks the lower bound of the value at path.
+func (l *loader) atLeast(value, least int64, shown string, path ...any) {
+	if value < least {
+		l.add(l.at(path...).Problem(fmt.Sprintf("%s is too small", path[len(path)-1]), "give at least "+shown))
+	}
+}
+
+func (l *loader) url(want string, schemes []string, text string, path ...any) {
+	if what := badURL(text, schemes); what != "" {
+		l.add(l.at(path...).Problem(fmt.Sprintf("%s: %s", path[len(path)-1], what), "want "+want))
+	}
+}
+
+func badURL(text string, schemes []string) string {
+	if text == "" {
+		return "no address"
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return "not an address"
+	}
+	known := false
+	for _, s := range schemes {
+		known = known || u.Scheme == s
+	}
+	switch {
+	case !known || u.Host == "":
+		return fmt.Sprintf("%q is not a full address", text)
+	case u.User != nil:
+		return "an address with a password in it: use token or credentials"
+	case u.RawQuery != "" || u.Fragment != "":
+		return fmt.Sprintf("%q has a ? or # part", text)
+	}
+	return ""
+}
+
+// readable makes the path of an optional file absolute and checks that it can be
+// read.
+func (l *loader) readable(path string, at ...any) string {
+	if path == "" {
+		return ""
+	}
+	path = l.abs(path)
+	if _, err := readFile(path); err != nil {
+		l.add(l.at(at...).Problem(fmt.Sprintf("%s: file %s %v", at[len(at)-1], path, err), ""))
+	}
+	return path
+}
+
+func (l *loader) tls(s *Settings) {
+	t := &s.TLS
+	if t.CertFile == "" && t.KeyFile == "" {
+		return
+	}
+	if !t.On() {
+		l.add(l.at("tls").Problem("tls needs both cert_file and key_file", "add the other, or remove tls"))
+		return
+	}
+	before := len(l.problems)
+	t.CertFile = l.readable(t.CertFile, "tls", "cert_file")
+	t.KeyFile = l.readable(t.KeyFile, "tls", "key_file")
+	if len(l.problems) > before {
+		return
+	}
+	if _, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile); err != nil {
+		l.add(l.at("tls").Problem(fmt.Sprintf("tls: %v", err), "cert_file and key_file must be PEM files that belong together"))
+	}
+}
+
+func (l *loader) nats(n *NATS) {
+	if n.Replicas != 1 && n.Replicas != 3 && n.Replicas != 5 {
+		l.add(l.at("nats", "replicas").Problem(fmt.Sprintf("%d replicas", n.Replicas), "1, 3 or 5"))
+	}
+	if n.URL == "" {
+		for _, key := range []string{"credentials", "tls_ca", "replicas"} {
+			if l.root.Has("nats", key) && (key != "replicas" || n.Replicas > 1) {
+				l.add(l.keyAt("nats", key).Problem(fmt.Sprintf("nats.%s is for an own NATS", key), "give nats.url too, or remove it"))
+			}
+		}
+		return
+	}
+	for address := range strings.SplitSeq(n.URL, ",") {
+		l.url("nats://HOST:PORT or tls://HOST:PORT", []string{"nats", "tls", "ws", "wss"}, strings.TrimSpace(address), "nats", "url")
+	}
+	before := len(l.problems)
+	if n.TLSCA = l.readable(n.TLSCA, "nats", "tls_ca"); n.TLSCA == "" || len(l.problems) > before {
+		return
+	}
+	data, err := os.ReadFile(n.TLSCA)
+	if err == nil && !x509.NewCertPool().AppendCertsFromPEM(data) {
+		err = errors.New("no certificate in it")
+	}
+	if err != nil {
+		l.add(l.at("nats", "tls_ca").Problem(fmt.Sprintf("tls_ca: %v", err), "want a PEM file"))
+	}
+}
+
+// name checks the charset of a name that stands at p.
+func (l *loader) name(what, name string, pattern *regexp.Regexp, fix string, p strictyaml.Pos) bool {
+	if pattern.MatchString(name) {
+		return true
+	}
+	l.add(p.Problem(fmt.Sprintf("%q is not a name for a %s", name, what), fix))
+	return false
+}

@@ -1,0 +1,116 @@
+package config
+
+import (
+	"os"
+	"time"
+
+	"github.com/backout-io/backout"
+)
+
+// Settings are the server's own settings, as backout.yaml has them.
+type Settings struct {
+	Listen      string `yaml:"listen" doc:"Address and port to listen on. Anything but a loopback address needs tls, auth.tokens and intake.tokens. Default 127.0.0.1:8420."`
+	ExternalURL string `yaml:"external_url" doc:"How people reach this server, for links in notices. Default: made of listen."`
+	TLS         TLS    `yaml:"tls" doc:"Certificate to serve with."`
+	DataDir     string `yaml:"data_dir" doc:"Where the log is kept. Default ./backout-data beside this file."`
+	ServerName  string `yaml:"server_name" doc:"Name of this server in the log. Default: the host name."`
+	NATS        NATS   `yaml:"nats" doc:"An own NATS instead of the embedded one."`
+	Auth        Auth   `yaml:"auth" doc:"Who may use the API."`
+	// Groups adds members to groups beside those that tokens name.
+	Groups        map[string][]string `yaml:"groups" doc:"Members of groups, beside those that auth.tokens names."`
+	Intake        Intake              `yaml:"intake" doc:"How alerts come in."`
+	RuleGlobs     []string            `yaml:"rules" doc:"Rule files, relative to this file; * is allowed."`
+	PlanGlobs     []string            `yaml:"plans" doc:"Plan files, relative to this file; * is allowed."`
+	TargetGlobs   []string            `yaml:"inventory" doc:"Inventory files, relative to this file; * is allowed."`
+	TemplateGlobs []string            `yaml:"templates" doc:"Notice templates, relative to this file; * is allowed."`
+	Alertmanagers []Endpoint          `yaml:"alertmanagers" doc:"Asked for active alerts while a rollback is verified."`
+	Prometheus    Endpoint            `yaml:"prometheus" doc:"Asked by promql checks."`
+	SSH           SSH                 `yaml:"ssh" doc:"How targets with transport ssh are reached."`
+	// Audiences are lists of channel names.
+	Audiences map[string][]string `yaml:"audiences" doc:"Which channels tell whom."`
+	Retention Retention           `yaml:"retention" doc:"How long alerts are kept."`
+}
+
+// TLS is the certificate to serve with; both files or none. Paths are absolute.
+type TLS struct {
+	CertFile string `yaml:"cert_file" doc:"PEM file with the certificate and its chain."`
+	KeyFile  string `yaml:"key_file" doc:"PEM file with the private key."`
+}
+
+// On tells whether TLS is configured.
+func (t TLS) On() bool { return t.CertFile != "" && t.KeyFile != "" }
+
+// NATS says where the log lives; an empty URL is the embedded server.
+type NATS struct {
+	URL         string         `yaml:"url" doc:"nats:// or tls:// addresses, with commas between; empty means embedded."`
+	Credentials backout.Secret `yaml:"credentials" doc:"Content of a NATS .creds file."`
+	// TLSCA is absolute.
+	TLSCA    string `yaml:"tls_ca" doc:"PEM file with the CA of the NATS servers."`
+	Replicas int    `yaml:"replicas" doc:"Copies of each stream: 1, 3 or 5. Default 1."`
+}
+
+// Auth names the users of the API.
+type Auth struct {
+	Tokens []Token `yaml:"tokens" doc:"API users. A vote carries the name and the groups."`
+}
+
+// Token is a bearer token and who holds it.
+type Token struct {
+	Name   string         `yaml:"name" required:"true" doc:"Who holds the token."`
+	Groups []string       `yaml:"groups" doc:"Groups whose votes this user gives."`
+	Token  backout.Secret `yaml:"token" required:"true" doc:"The token itself, kept elsewhere."`
+}
+
+// Intake bounds the alerts that come in.
+type Intake struct {
+	Tokens     []IntakeToken `yaml:"tokens" doc:"Senders of alerts."`
+	MaxBody    Size          `yaml:"max_body" doc:"Largest request; above it 413. Default 4MiB."`
+	MaxWaiting int           `yaml:"max_waiting" doc:"Requests that may wait for the disk; above it 503. Default 1024."`
+}
+
+// IntakeToken is a bearer token of a sender of alerts.
+type IntakeToken struct {
+	Name  string         `yaml:"name" required:"true" doc:"What the log calls the sender."`
+	Token backout.Secret `yaml:"token" required:"true" doc:"The token itself, kept elsewhere."`
+}
+
+// Endpoint is an HTTP API of somebody else. Token is sent as a bearer token when
+// set.
+type Endpoint struct {
+	URL   string         `yaml:"url" doc:"http:// or https:// address."`
+	Token backout.Secret `yaml:"token" doc:"Bearer token to send."`
+}
+
+// SSH says how hosts are reached. Host keys are pinned in KnownHosts; there is
+// no trust on first use. KnownHosts is absolute.
+type SSH struct {
+	User           string           `yaml:"user" doc:"User to log in as."`
+	Key            backout.Secret   `yaml:"key" doc:"Private key, kept elsewhere."`
+	KnownHosts     string           `yaml:"known_hosts" doc:"File with the targets' host keys."`
+	Port           int              `yaml:"port" doc:"Default 22."`
+	ConnectTimeout backout.Duration `yaml:"connect_timeout" doc:"Default 10s."`
+	Sudo           bool             `yaml:"sudo" doc:"Run commands through sudo -n."`
+}
+
+// Retention says how long alerts stay replayable.
+type Retention struct {
+	Alerts         backout.Duration `yaml:"alerts" doc:"Default 14d."`
+	AlertsMaxBytes Size             `yaml:"alerts_max_bytes" doc:"Default 1GiB."`
+}
+
+// defaults are the settings of an empty file, but for the paths.
+func defaults() Settings {
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "backout"
+	}
+	return Settings{
+		Listen:     "127.0.0.1:8420",
+		DataDir:    "backout-data",
+		ServerName: host,
+		NATS:       NATS{Replicas: 1},
+		Intake:     Intake{MaxBody: 4 << 20, MaxWaiting: 1024},
+		SSH:        SSH{Port: 22, ConnectTimeout: backout.Duration(10 * time.Second)},
+		Retention:  Retention{Alerts: backout.Duration(14 * 24 * time.Hour), AlertsMaxBytes: 1 << 30},
+	}
+}

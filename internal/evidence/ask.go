@@ -1,0 +1,129 @@
+package evidence
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/backout-io/backout"
+)
+
+// Red returns the alerts firing on the target, oldest first, each with its
+// earliest known start. The alerts are the table's own: read only.
+func (t *Table) Red(target string) []*backout.Alert {
+	entries := t.targets[target]
+	if len(entries) == 0 {
+		return nil
+	}
+	list := make([]*backout.Alert, len(entries))
+	for i, e := range entries {
+		list[i] = e.firings[0].alert
+	}
+	slices.SortFunc(list, func(a, b *backout.Alert) int {
+		return cmp.Or(a.StartsAt.Compare(b.StartsAt), cmp.Compare(a.Fingerprint, b.Fingerprint))
+	})
+	return list
+}
+
+// FiringSince returns the earliest known start of the alert's present firing on
+// the target, and whether it is firing at all.
+func (t *Table) FiringSince(target, fingerprint string) (time.Time, bool) {
+	e := t.alerts[key{target, fingerprint}]
+	if e == nil || len(e.firings) == 0 {
+		return time.Time{}, false
+	}
+	return e.firings[0].alert.StartsAt, true
+}
+
+// Resolved tells whether none of the alerts is firing on the target. An alert
+// that the table never saw, or that expired, is not firing. No fingerprint at
+// all asks about every alert on the target.
+func (t *Table) Resolved(target string, fingerprints []string) bool {
+	if len(fingerprints) == 0 {
+		return len(t.targets[target]) == 0
+	}
+	for _, f := range fingerprints {
+		if _, firing := t.FiringSince(target, f); firing {
+			return false
+		}
+	}
+	return true
+}
+
+// Evidence says what is known about the change, with the control group given by
+// name: the inventory targets outside every live change. It looks at every name;
+// for a large control group see [Table.EvidenceAmong].
+func (t *Table) Evidence(change *backout.Change, control []string, now time.Time) backout.Evidence {
+	ev := t.patched(change, now)
+	if len(control) == 0 || change.OpenedAt.IsZero() {
+		return ev
+	}
+	red := 0
+	for _, name := range control {
+		if t.redSince(name, change.OpenedAt) {
+			red++
+		}
+	}
+	ev.RedShareUnpatched = float64(red) / float64(len(control))
+	return ev
+}
+
+// EvidenceAmong is [Table.Evidence] for a control group of the given size that
+// can be asked for a name: it looks at the red targets only, however many are
+// green.
+func (t *Table) EvidenceAmong(change *backout.Change, size int, inControl func(target string) bool, now time.Time) backout.Evidence {
+	ev := t.patched(change, now)
+	if size <= 0 || change.OpenedAt.IsZero() {
+		return ev
+	}
+	red := 0
+	for name := range t.targets {
+		if inControl(name) && t.redSince(name, change.OpenedAt) {
+			red++
+		}
+	}
+	ev.RedShareUnpatched = float64(red) / float64(size)
+	return ev
+}
+
+// patched fills in everything but the control group.
+func (t *Table) patched(change *backout.Change, now time.Time) backout.Evidence {
+	var ev backout.Evidence
+	if change.OpenedAt.IsZero() {
+		return ev
+	}
+	since := change.OpenedAt
+	if !change.PatchedAt.IsZero() {
+		since = change.PatchedAt
+	}
+	ev.MinutesSincePatch = max(0, now.Sub(since).Minutes())
+	names := map[string]struct{}{}
+	for _, target := range change.Targets {
+		red := false
+		for _, e := range t.targets[target] {
+			if a := e.firings[0].alert; !a.StartsAt.Before(change.OpenedAt) {
+				red = true
+				names[a.Name()] = struct{}{}
+			}
+		}
+		if red {
+			ev.RedTargets++
+		}
+	}
+	ev.DistinctAlerts = len(names)
+	if len(change.Targets) > 0 {
+		ev.RedSharePatched = float64(ev.RedTargets) / float64(len(change.Targets))
+	}
+	return ev
+}
+
+// redSince tells whether an alert fires on the target that started at or after
+// the given time.
+func (t *Table) redSince(target string, start time.Time) bool {
+	for _, e := range t.targets[target] {
+		if !e.firings[0].alert.StartsAt.Before(start) {
+			return true
+		}
+	}
+	return false
+}

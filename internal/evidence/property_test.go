@@ -1,0 +1,128 @@
+package evidence
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/backout-io/backout"
+)
+
+// delivery is one arrival of an alert.
+type delivery struct {
+	target string
+	alert  *backout.Alert
+}
+
+func drawDelivery(t *rapid.T) delivery {
+	d := delivery{target: rapid.SampledFrom([]string{"t1", "t2"}).Draw(t, "target")}
+	fingerprint := rapid.SampledFrom([]string{"a", "b"}).Draw(t, "fingerprint")
+	start := float64(rapid.IntRange(0, 6).Draw(t, "start"))
+	if rapid.Bool().Draw(t, "firing") {
+		d.alert = firingSince(fingerprint, start)
+		if rapid.Bool().Draw(t, "v2") {
+			d.alert.EndsAt = at(start + float64(rapid.IntRange(20, 25).Draw(t, "end")))
+		}
+		return d
+	}
+	d.alert = resolved(fingerprint, start, start+float64(rapid.IntRange(0, 3).Draw(t, "end")))
+	return d
+}
+
+// picture is everything the table can be asked, as text.
+func picture(table *Table, now time.Time) string {
+	text := fmt.Sprintln(red(table, "t1"), red(table, "t2"), table.Evidence(opened(2, "t1"), []string{"t2"}, now))
+	for minute := 20.0; minute <= 40; minute++ {
+		text += fmt.Sprintln(minute, table.Expire(at(minute)))
+	}
+	return text
+}
+
+// TestTheOrderOfDeliveriesDoesNotMatter delivers the same set of firings and
+// endings twice, in any order and any number of times, within the memory of the
+// table.
+func TestTheOrderOfDeliveriesDoesNotMatter(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		list := rapid.SliceOfN(rapid.Custom(drawDelivery), 1, 12).Draw(t, "deliveries")
+		more := append(append([]delivery(nil), list...), rapid.SliceOfN(rapid.SampledFrom(list), 0, 12).Draw(t, "duplicates")...)
+		shuffled := rapid.Permutation(more).Draw(t, "order")
+		one, two := New(Options{StaleAfter: 30 * time.Minute}), New(Options{StaleAfter: 30 * time.Minute})
+		for _, d := range list {
+			one.Observe(d.target, d.alert, at(10))
+			check(t, one)
+		}
+		for _, d := range shuffled {
+			two.Observe(d.target, d.alert, at(10))
+			check(t, two)
+		}
+		if diff := cmp.Diff(picture(one, at(10)), picture(two, at(10))); diff != "" {
+			t.Errorf("another order, another table:\n%s", diff)
+		}
+	})
+}
+
+// TestRedIsWhatNoEndingHasCleared compares the table with its definition.
+func TestRedIsWhatNoEndingHasCleared(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		table := New(Options{})
+		list := rapid.SliceOfN(rapid.Custom(drawDelivery), 0, 20).Draw(t, "deliveries")
+		for i, d := range list {
+			before := fmt.Sprint(red(table, d.target))
+			changed := table.Observe(d.target, d.alert, at(10))
+			if moved := before != fmt.Sprint(red(table, d.target)); changed != moved {
+				t.Errorf("delivery %d: changed = %v, but red moved = %v", i, changed, moved)
+			}
+		}
+		for _, target := range []string{"t1", "t2"} {
+			for _, fingerprint := range []string{"a", "b"} {
+				since, firing := table.FiringSince(target, fingerprint)
+				wantSince, wantFiring := firingByDefinition(list, target, fingerprint)
+				if firing != wantFiring || !since.Equal(wantSince) {
+					t.Errorf("%s on %s: firing %v since %v, want %v since %v", fingerprint, target, firing, since, wantFiring, wantSince)
+				}
+			}
+		}
+	})
+}
+
+func firingByDefinition(list []delivery, target, fingerprint string) (since time.Time, firing bool) {
+	var ended time.Time
+	for _, d := range list {
+		if d.target == target && d.alert.Fingerprint == fingerprint && !d.alert.Firing && d.alert.EndsAt.After(ended) {
+			ended = d.alert.EndsAt
+		}
+	}
+	for _, d := range list {
+		if d.target != target || d.alert.Fingerprint != fingerprint || !d.alert.Firing || !d.alert.StartsAt.After(ended) {
+			continue
+		}
+		if !firing || d.alert.StartsAt.Before(since) {
+			since, firing = d.alert.StartsAt, true
+		}
+	}
+	return since, firing
+}
+
+// TestTheTableHoldsTogether mixes everything, with a small memory and time going
+// on.
+func TestTheTableHoldsTogether(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		table := New(Options{MaxAlerts: 2, StaleAfter: 5 * time.Minute})
+		now := 10.0
+		for range rapid.IntRange(0, 40).Draw(t, "steps") {
+			now += float64(rapid.IntRange(0, 2).Draw(t, "minutes"))
+			if rapid.IntRange(0, 4).Draw(t, "kind") == 0 {
+				table.Expire(at(now))
+			} else {
+				d := drawDelivery(t)
+				table.Observe(d.target, d.alert, at(now))
+			}
+			if check(t, table); table.Len() > 2 {
+				t.Fatalf("%d alerts kept, more than 2", table.Len())
+			}
+		}
+	})
+}

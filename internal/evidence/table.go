@@ -1,0 +1,263 @@
+package evidence
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/backout-io/backout"
+)
+
+// Options bound a [Table]. The zero value means the defaults.
+type Options struct {
+	// MaxAlerts is how many alerts are remembered, firing and resolved; default
+	// 500,000.
+	MaxAlerts int
+	// StaleAfter is how long an alert stays firing without being confirmed when
+	// it names no end. It must be longer than the sender's repeat interval
+	// (4 h in Alertmanager unless set); default 24 h.
+	StaleAfter time.Duration
+	// RememberEnded is how long an ending is remembered, counted from its
+	// arrival. Within that time a firing that started before the ending is taken
+	// for a late duplicate; after it, for an alert that is red again (an
+	// Alertmanager that lost and regained its Prometheus says so with the old
+	// start). Default 2 m.
+	RememberEnded time.Duration
+}
+
+// Table is who is red. Use [New].
+type Table struct {
+	opts    Options
+	alerts  map[key]*entry
+	targets map[string][]*entry // firing ones, in no order
+	due     dueHeap             // firing ones, by a time not after their expiry
+	ended   endedList           // ended ones, oldest arrival first
+	evicted int
+}
+
+type key struct{ target, fingerprint string }
+
+// entry is what is known of one alert on one target.
+type entry struct {
+	key
+	// firings are the known firings that no ending has cleared, one a start,
+	// oldest first; empty when the alert has ended.
+	firings []firing
+	// endedAt is the latest known end, endedSeen when it arrived.
+	endedAt   time.Time
+	endedSeen time.Time
+	dueAt     time.Time // the time it stands under in the heap, not after it expires
+	place     int       // in its target's list
+	heapPlace int       // in the heap, -1 when out of it
+	// older and newer chain the ended ones.
+	older, newer *entry
+	chained      bool
+}
+
+// firing is one firing of an alert, and until when it counts unconfirmed.
+type firing struct {
+	alert   *backout.Alert
+	expires time.Time
+}
+
+// expires is when nobody vouches for the alert any more.
+func (e *entry) expires() time.Time {
+	var last time.Time
+	for _, f := range e.firings {
+		if f.expires.After(last) {
+			last = f.expires
+		}
+	}
+	return last
+}
+
+// maxFirings bounds how many different starts of one alert are kept: several
+// Prometheus replicas see the same failure seconds apart.
+const maxFirings = 8
+
+// New returns an empty table.
+func New(opts Options) *Table {
+	opts.MaxAlerts = cmp.Or(max(0, opts.MaxAlerts), 500_000)
+	opts.StaleAfter = cmp.Or(max(0, opts.StaleAfter), 24*time.Hour)
+	opts.RememberEnded = cmp.Or(max(0, opts.RememberEnded), 2*time.Minute)
+	return &Table{opts: opts, alerts: map[key]*entry{}, targets: map[string][]*entry{}}
+}
+
+// Observe takes in one delivery of an alert on a target, received at the given
+// time, and tells whether it changed who is red or since when. A repetition
+// changes nothing. The table keeps the alert: nobody may change it afterwards.
+// An alert on no target is not kept.
+func (t *Table) Observe(target string, a *backout.Alert, at time.Time) (changed bool) {
+	if target == "" {
+		return false
+	}
+	k := key{target, a.Fingerprint}
+	e := t.alerts[k]
+	if e != nil && len(e.firings) == 0 && !at.Before(e.endedSeen.Add(t.opts.RememberEnded)) {
+		t.forget(e)
+		e = nil
+	}
+	if e == nil {
+		if !t.makeRoom(a.Firing) {
+			return false
+		}
+		e = &entry{key: k, heapPlace: -1}
+		t.alerts[k] = e
+	}
+	if a.Firing {
+		return t.fire(e, a, at)
+	}
+	return t.end(e, a, at)
+}
+
+// fire takes in a firing.
+func (t *Table) fire(e *entry, a *backout.Alert, at time.Time) bool {
+	if !e.endedSeen.IsZero() && !a.StartsAt.After(e.endedAt) {
+		return false
+	}
+	f := firing{a, a.EndsAt}
+	if f.expires.IsZero() {
+		f.expires = at.Add(t.opts.StaleAfter)
+	}
+	i, known := slices.BinarySearchFunc(e.firings, a.StartsAt, func(f firing, start time.Time) int {
+		return f.alert.StartsAt.Compare(start)
+	})
+	if known {
+		if e.firings[i].expires.After(f.expires) {
+			f.expires = e.firings[i].expires
+		}
+		e.firings[i] = f
+		return false
+	}
+	wasRed := len(e.firings) > 0
+	if len(e.firings) == maxFirings {
+		// The oldest says since when, the newest survives an ending; one between
+		// them is spared most easily.
+		e.firings = slices.Delete(e.firings, maxFirings/2, maxFirings/2+1)
+		if i > maxFirings/2 {
+			i--
+		}
+	}
+	e.firings = slices.Insert(e.firings, i, f)
+	if !wasRed {
+		t.redden(e)
+		return true
+	}
+	return i == 0
+}
+
+// end takes in an ending. One without a time ends now.
+func (t *Table) end(e *entry, a *backout.Alert, at time.Time) bool {
+	ended := a.EndsAt
+	if ended.IsZero() {
+		ended = at
+	}
+	if ended.Before(a.StartsAt) {
+		ended = a.StartsAt
+	}
+	if !e.endedSeen.IsZero() && !ended.After(e.endedAt) {
+		return false
+	}
+	e.endedAt, e.endedSeen = ended, at
+	cleared := 0
+	for cleared < len(e.firings) && !e.firings[cleared].alert.StartsAt.After(ended) {
+		cleared++
+	}
+	e.firings = slices.Delete(e.firings, 0, cleared)
+	switch {
+	case len(e.firings) == 0:
+		if cleared > 0 {
+			t.whiten(e)
+		}
+		t.ended.push(e)
+	case cleared > 0:
+		if expires := e.expires(); expires.Before(e.dueAt) {
+			e.dueAt = expires
+			t.due.fix(e)
+		}
+	}
+	return cleared > 0
+}
+
+// redden puts an entry among the firing ones.
+func (t *Table) redden(e *entry) {
+	t.ended.remove(e)
+	list := t.targets[e.target]
+	e.place = len(list)
+	t.targets[e.target] = append(list, e)
+	e.dueAt = e.expires()
+	t.due.push(e)
+}
+
+// whiten takes an entry from among the firing ones.
+func (t *Table) whiten(e *entry) {
+	list := t.targets[e.target]
+	last := list[len(list)-1]
+	list[e.place], last.place = last, e.place
+	list[len(list)-1] = nil
+	if list = list[:len(list)-1]; len(list) == 0 {
+		delete(t.targets, e.target)
+	} else {
+		t.targets[e.target] = list
+	}
+	t.due.remove(e)
+}
+
+func (t *Table) forget(e *entry) {
+	if e.heapPlace >= 0 {
+		t.whiten(e)
+	}
+	t.ended.remove(e)
+	delete(t.alerts, e.key)
+}
+
+// makeRoom forgets one alert when the table is full: the one that ended longest
+// ago, or else the firing one that is due first. No firing one makes room for
+// an ending.
+func (t *Table) makeRoom(firing bool) bool {
+	switch {
+	case len(t.alerts) < t.opts.MaxAlerts:
+	case t.ended.oldest != nil:
+		t.forget(t.ended.oldest)
+	case !firing:
+		return false
+	default:
+		t.evicted++
+		t.forget(t.due[0])
+	}
+	return true
+}
+
+// Expire drops firing alerts that nobody has confirmed in time and endings that
+// are no longer worth remembering, and returns the targets on which an alert
+// expired, each once, in order. Their alerts count as unknown from then on, not
+// as resolved: a later firing with the old start is red again.
+func (t *Table) Expire(now time.Time) []string {
+	for e := t.ended.oldest; e != nil && !now.Before(e.endedSeen.Add(t.opts.RememberEnded)); e = t.ended.oldest {
+		t.forget(e)
+	}
+	var targets []string
+	for len(t.due) > 0 && !now.Before(t.due[0].dueAt) {
+		e := t.due[0]
+		if expires := e.expires(); now.Before(expires) {
+			// It was confirmed since; confirming leaves the heap alone to stay cheap.
+			e.dueAt = expires
+			t.due.fix(e)
+			continue
+		}
+		targets = append(targets, e.target)
+		t.forget(e)
+	}
+	slices.Sort(targets)
+	return slices.Compact(targets)
+}
+
+// Len is the number of alerts remembered, firing or ended.
+func (t *Table) Len() int { return len(t.alerts) }
+
+// RedTargets is the number of targets with a firing alert.
+func (t *Table) RedTargets() int { return len(t.targets) }
+
+// Evicted is how many firing alerts were forgotten because the table was full.
+// Anything but 0 means that a red target may look green.
+func (t *Table) Evicted() int { return t.evicted }

@@ -1,0 +1,73 @@
+package gate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/backout-io/backout"
+)
+
+// checkApprovers: for each level that waits for people there are enough of them,
+// without those whose vote does not count.
+func (v *verdict) checkApprovers(f Facts) {
+	for i, l := range f.Plan.Levels {
+		a := l.Approval
+		switch a.Mode {
+		case backout.ApprovalRequired:
+			v.checkRequired(f, l)
+		case backout.ApprovalVeto:
+			if a.Veto <= 0 {
+				v.noLevel(CheckApproval, l.Name, "its veto window has no length, so nobody could hold it", "give veto, such as 5m")
+			}
+		case backout.ApprovalNone:
+		default:
+			v.noLevel(CheckApproval, l.Name, fmt.Sprintf("approval mode %q is not known", a.Mode), "use none, veto or required")
+		}
+		if a.OnExpiry == backout.ExpiryGo && i == len(f.Plan.Levels)-1 {
+			v.noLevel(CheckApproval, l.Name, "the last level would start when nobody answers", "use on_expiry: deny")
+		}
+		if f.Plan.DataMigration == backout.DataMigrationForwardOnly && a.Mode != backout.ApprovalRequired {
+			v.noLevel(CheckApproval, l.Name, "the patch moves data forward only, and the level would start by itself", "use approval: required")
+		}
+	}
+}
+
+func (v *verdict) checkRequired(f Facts, l backout.Level) {
+	a := l.Approval
+	if a.Votes < 1 {
+		v.noLevel(CheckApproval, l.Name, "an approval is required and no vote is needed for it", "give votes, at least 1")
+	}
+	if len(a.Groups) == 0 {
+		v.noLevel(CheckApproval, l.Name, "an approval is required and nobody may give it: it names no group", "name the groups whose votes count")
+		return
+	}
+	for _, g := range a.Groups {
+		if _, ok := f.Groups[g]; !ok {
+			v.noLevel(CheckApproval, l.Name, fmt.Sprintf("approver group %q is not known", g), "add it under groups, or correct its name in the plan")
+		}
+	}
+	able := approvers(f, a.Groups)
+	if len(able) >= a.Votes {
+		return
+	}
+	v.noLevel(CheckApproval, l.Name,
+		fmt.Sprintf("%d votes are needed and %d people of %s could give one: requester and plan author do not count",
+			a.Votes, len(able), strings.Join(a.Groups, ", ")),
+		"add people to the groups, or ask for fewer votes")
+}
+
+// approvers are the different people of the groups, without the requester and
+// the plan's author: four eyes.
+func approvers(f Facts, groups []string) []string {
+	var able []string
+	for _, g := range groups {
+		for _, person := range f.Groups[g] {
+			if person == "" || person == f.Change.Requester || person == f.Plan.Author || slices.Contains(able, person) {
+				continue
+			}
+			able = append(able, person)
+		}
+	}
+	return able
+}

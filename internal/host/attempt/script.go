@@ -1,0 +1,202 @@
+package attempt
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/backout-io/backout"
+)
+
+// Script writes shell text for targets that keep their attempts in one place.
+// Each text is for "sh -s": it is one compound command, so a shell that gets
+// only half of it runs nothing, and it ends the shell.
+type Script struct {
+	// Dir is the absolute directory of all attempts; empty means the default.
+	Dir string
+}
+
+// whole wraps text so that the shell parses all of it before it runs any.
+func whole(text string) string { return "{\n" + text + "\nexit 0\n}\n" }
+
+// recordSelf is read by the shell whose record it makes: opening /proc/self is
+// the shell's own doing as long as nothing but builtins stand there.
+const recordSelf = `read -r s </proc/self/stat; s=${s##*) }; set -- $s; shift 19`
+
+// recordClaim leaves the supervisor's record.
+const recordClaim = `read -r boot </proc/sys/kernel/random/boot_id
+` + recordSelf + `
+echo "$boot $$ $1" >claim || exit 1`
+
+// recordResult waits for the command and leaves its exit code. What notify says
+// comes before it is on disk. A shell that ended before it was the command leaves
+// none, unless a signal ended it: then somebody stopped the attempt.
+func recordResult(notify string) string {
+	return `wait "$p"; rc=$?
+[ -e started ] || [ "$rc" -gt 128 ] || exit 0
+` + notify + `echo "$rc $(date +%s)" >rc.tmp
+sync rc.tmp 2>/dev/null || sync
+mv -f rc.tmp rc
+sync . 2>/dev/null`
+}
+
+// place sets b to the directory of all attempts and d to this one's.
+func (s Script) place(id string) string {
+	base := `b=/var/lib/backout/attempts
+[ "$(id -u)" = 0 ] || b=$HOME/.local/state/backout/attempts`
+	if s.Dir != "" {
+		base = "b=" + Quote(s.Dir)
+	}
+	return base + "\nd=$b/" + Quote(id) + "\n"
+}
+
+// Start runs the command detached under the attempt's id, once: whoever makes
+// the directory starts it, everybody else changes nothing. It ends with 0 when
+// the attempt is there.
+func (s Script) Start(id string, e backout.Exec) string {
+	supervisor := recordClaim + `
+setsid env -i PATH=` + Path + ` HOME="$HOME" LC_ALL=C LANG=C sh ./cmd </dev/null >>out 2>&1 &
+p=$!
+` + recordResult("")
+	command := recordSelf + `
+echo "$$ $1" >pid || exit 1
+: >started || exit 1
+` + Become(e) + "\n"
+	return whole(s.place(id) + `umask 077
+[ -r /proc/self/stat ] || { echo "no /proc here: only Linux targets are supported" >&2; exit 3; }
+command -v setsid >/dev/null || { echo "setsid is missing: install util-linux" >&2; exit 3; }
+mkdir -p "$b" || exit 3
+mkdir "$d" 2>/dev/null || { [ -d "$d" ] && exit 0; mkdir "$d"; exit 3; }
+sync "$b" 2>/dev/null || sync
+cd "$d" || exit 3
+printf %s ` + Quote(command) + ` >cmd || { cd / && rm -rf "$d"; exit 3; }
+setsid sh -c ` + Quote(supervisor) + ` </dev/null >/dev/null 2>&1 &`)
+}
+
+// factsText prints what [ParseFacts] reads. A directory without a claim was
+// made a moment ago, or its start was cut: it gets three seconds.
+const factsText = `proc() { s=; { read -r s </proc/$1/stat; } 2>/dev/null; s=${s##*) }; set -- $s; [ $# -ge 20 ] || return 1; q=$1; shift 19; q="$q $1"; }
+line() { l=; { read -r l <"$d/$1"; } 2>/dev/null; }
+facts() {
+if [ ! -d "$d" ]; then echo seen=0; echo ` + factsEnd + `; return; fi
+i=0; while [ ! -s "$d/claim" ] && [ $i -lt 30 ]; do sleep 0.1; i=$((i+1)); done
+echo seen=1
+read -r l </proc/sys/kernel/random/boot_id; echo "boot=$l"
+line claim; echo "claim=$l"; set -- $l; [ $# -eq 3 ] && proc "$2" && echo "supervisor=$q"
+line pid; echo "pid=$l"; set -- $l; [ $# -eq 2 ] && proc "$1" && echo "command=$q"
+[ -e "$d/started" ] && echo started=1
+line rc; echo "rc=$l"
+echo ` + factsEnd + `
+}
+`
+
+// Probe prints the attempt's facts.
+func (s Script) Probe(id string) string { return whole(s.place(id) + factsText + "facts") }
+
+// Attach copies the output from the offset on to stdout until the attempt ends,
+// then prints its facts to stderr. The text ends at once when its stdin does:
+// the far end of a lost connection leaves nothing behind.
+func (s Script) Attach(id string, offset int64) string {
+	return whole(s.place(id) + factsText + fmt.Sprintf("o=%d", offset) + `
+exec 3<&0
+{ cat <&3 >/dev/null; kill $$; } >/dev/null 2>&1 &
+w=$!
+moment() { sleep "$1" 2>/dev/null || sleep 1; }
+running() {
+[ -e "$d/rc" ] && return 1
+line claim; set -- $l; [ $# -eq 3 ] && [ "$1" = "$boot" ] || return 1
+proc "$2" && [ "${q#* }" = "$3" ] && [ "${q%% *}" != Z ] && return 0
+line pid; set -- $l; [ $# -eq 2 ] && proc "$1" && [ "${q#* }" = "$2" ] && [ "${q%% *}" != Z ]
+}
+read -r boot </proc/sys/kernel/random/boot_id
+i=0; while [ -d "$d" ] && [ ! -s "$d/claim" ] && [ $i -lt 30 ]; do moment 0.1; i=$((i+1)); done
+i=0
+while [ -d "$d" ]; do
+e=; running || e=1
+n=$(wc -c 2>/dev/null <"$d/out"); n=$((${n:-0}))
+if [ "$n" -gt "$o" ]; then tail -c "+$((o+1))" "$d/out" | head -c $((n-o)) || exit 1; o=$n; i=0; fi
+[ -n "$e" ] && break
+i=$((i+1))
+if [ $i -lt 20 ]; then moment 0.05; else moment 0.25; fi
+done
+kill "$w" 2>/dev/null
+facts >&2`)
+}
+
+// Grace is how many seconds a stopped process group has between SIGTERM and
+// SIGKILL.
+const Grace = 10
+
+// Stop sends SIGTERM to the command's process group, and SIGKILL after [Grace]
+// to what is left of it, even if the connection ends meanwhile. It ends with 0
+// when nothing of the group is left, or nothing ran.
+func (s Script) Stop(id string) string {
+	killer := fmt.Sprintf(`i=0; while kill -s 0 -- "-$1" && [ $i -lt %d ]; do sleep 0.1 || { sleep 1; i=$((i+9)); }; i=$((i+1)); done; kill -s KILL -- "-$1"`, Grace*10)
+	return whole(s.place(id) + factsText + `
+[ -d "$d" ] && [ ! -e "$d/rc" ] || exit 0
+i=0; while [ ! -s "$d/pid" ] && [ $i -lt 20 ]; do sleep 0.1; i=$((i+1)); done
+read -r boot </proc/sys/kernel/random/boot_id
+line claim; set -- $l; [ "$1" = "$boot" ] || exit 0
+line pid; set -- $l; [ $# -eq 2 ] || exit 0
+p=$1 t=$2
+if proc "$p" && [ "${q#* }" != "$t" ]; then exit 0; fi
+kill -s TERM -- "-$p" 2>/dev/null || exit 0
+setsid sh -c ` + Quote(killer) + ` sh "$p" </dev/null >/dev/null 2>&1 &
+i=0
+while kill -s 0 -- "-$p" 2>/dev/null; do
+[ -e "$d/rc" ] && proc "$p" && [ "${q#* }" != "$t" ] && exit 0
+[ $i -lt ` + fmt.Sprint(Grace*10+20) + ` ] || { echo "process group $p does not end" >&2; exit 1; }
+sleep 0.1; i=$((i+1))
+done`)
+}
+
+// Forget removes a finished attempt. One that is not finished is kept and the
+// text ends with 4: without its directory it would look as if it never started.
+func (s Script) Forget(id string) string {
+	return whole(s.place(id) + `[ -d "$d" ] || exit 0
+[ -e "$d/rc" ] || { echo "it is not finished" >&2; exit 4; }
+mv "$d" "$b/.gone.$$" && rm -rf "$b/.gone.$$" || exit 3`)
+}
+
+// Run becomes the command, with the minimal environment and no stdin.
+func Run(e backout.Exec) string { return "{\n" + runText(e) + " </dev/null\n}\n" }
+
+// RunWithInput is what "sh -c" is given when the command has a stdin of its
+// own: it reads the text from the head of its stdin, to the byte, and leaves
+// the rest to the command.
+func RunWithInput(e backout.Exec) (arg, text string) {
+	text = runText(e)
+	return fmt.Sprintf(`eval "$(dd bs=1 count=%d 2>/dev/null)"`, len(text)), text
+}
+
+func runText(e backout.Exec) string {
+	return "exec env -i PATH=" + Path + ` HOME="$HOME" LC_ALL=C LANG=C sh -c ` + Quote(Become(e))
+}
+
+// Armed is the text of a supervisor that is started before there is an attempt:
+// its working directory is renamed to the attempt's when it is claimed. Its
+// command's shell reads from descriptor 3, and "ready", "PID" and the exit code
+// are told on descriptor 4, a line each.
+func Armed() string {
+	return recordClaim + `
+setsid sh -s <&3 3<&- >>out 2>&1 &
+p=$!
+exec 3<&-
+trap '' PIPE
+` + recordResult("echo \"$rc\" >&4\n")
+}
+
+// Arm is the first text for the armed shell: it leaves its record and says that
+// it is ready.
+func Arm() string {
+	return "{\n" + recordSelf + "\n" + `echo "$$ $1" >pid && echo ready >&4` + "\n}\n"
+}
+
+// Fire makes the armed shell become the command, with builtins only.
+func Fire(e backout.Exec) string {
+	return "{\n: >started || exit 1\nexec 4>&- </dev/null\n" + Become(e) + "\n}\n"
+}
+
+// Trim shows what a target said on stderr in one line of an error.
+func Trim(stderr []byte) string {
+	return strings.Join(strings.Fields(strings.ToValidUTF8(string(stderr), "�")), " ")
+}

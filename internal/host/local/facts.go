@@ -1,0 +1,45 @@
+package local
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/backout-io/backout/internal/host/attempt"
+)
+
+// facts collects what dir holds of an attempt. The result is read last; see
+// [attempt.Facts.Report].
+func (h *Host) facts(dir string) attempt.Facts {
+	text := func(path string) string {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return ""
+		}
+		return strings.TrimSpace(string(data))
+	}
+	var f attempt.Facts
+	if _, err := os.Lstat(dir); err != nil {
+		return f
+	}
+	f.Seen = true
+	f.Boot = text("/proc/sys/kernel/random/boot_id")
+	process := func(pid string) string {
+		if _, err := strconv.Atoi(pid); err != nil {
+			return ""
+		}
+		return attempt.ProcessLine(text("/proc/" + pid + "/stat"))
+	}
+	f.Claim, f.PID = text(filepath.Join(dir, "claim")), text(filepath.Join(dir, "pid"))
+	if claim := strings.Fields(f.Claim); len(claim) == 3 {
+		f.Supervisor = process(claim[1])
+	}
+	if pid := strings.Fields(f.PID); len(pid) == 2 {
+		f.Command = process(pid[0])
+	}
+	_, err := os.Lstat(filepath.Join(dir, "started"))
+	f.Started = err == nil
+	f.Result = text(filepath.Join(dir, "rc"))
+	return f
+}

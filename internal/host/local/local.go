@@ -1,0 +1,160 @@
+// Package local is the host backout itself runs on.
+//
+// Starting an attempt here is on the way from alert to rollback, and running a
+// shell costs milliseconds. So one supervisor is always kept armed: two idle
+// shells in sessions of their own, the inner one waiting for text. To start is to
+// rename their directory to the attempt's, sync, and write the command; the inner
+// shell becomes it without a fork. Idle shells end with backout, since their
+// input ends; those of a running attempt live on and leave its result.
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/host/attempt"
+)
+
+// Options say how the local host keeps its attempts.
+type Options struct {
+	// Dir holds the attempts, mode 0700. Empty means /var/lib/backout/attempts
+	// for root and $HOME/.local/state/backout/attempts for anybody else.
+	Dir string
+}
+
+// Host is the local machine. It implements [backout.Host].
+type Host struct {
+	dir  string
+	env  []string
+	home string
+
+	mu     sync.Mutex
+	closed bool
+	// done is closed with closed set.
+	done   chan struct{}
+	idle   *armed
+	arming bool
+	// live are the attempts whose supervisor this process started.
+	live map[string]*armed
+	work sync.WaitGroup
+}
+
+var _ backout.Host = (*Host)(nil)
+
+// New makes the directory of attempts and removes what idle supervisors of an
+// earlier process left. Nothing is started before the first Start, or [Host.Arm].
+func New(o Options) (*Host, error) {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		home = "/"
+	}
+	dir := o.Dir
+	switch {
+	case dir != "":
+		if dir, err = filepath.Abs(dir); err != nil {
+			return nil, fmt.Errorf("find attempts directory: %w", err)
+		}
+	case os.Geteuid() == 0:
+		dir = "/var/lib/backout/attempts"
+	default:
+		dir = filepath.Join(home, ".local/state/backout/attempts")
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make attempts directory: %w", err)
+	}
+	h := &Host{
+		dir: dir, home: home, live: map[string]*armed{}, done: make(chan struct{}),
+		env: []string{"PATH=" + attempt.Path, "HOME=" + home, "LC_ALL=C", "LANG=C"},
+	}
+	return h, h.sweep()
+}
+
+// sweep removes directories of supervisors that were never used and are gone.
+func (h *Host) sweep() error {
+	stale, err := filepath.Glob(filepath.Join(h.dir, idlePrefix+"*"))
+	if err != nil {
+		return fmt.Errorf("list attempts directory: %w", err)
+	}
+	for _, dir := range stale {
+		info, err := os.Lstat(dir)
+		// A young one may be another process's, about to be ready.
+		if err != nil || time.Since(info.ModTime()) < time.Minute || h.facts(dir).Report().State == backout.AttemptRunning {
+			continue
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("remove idle supervisor's directory: %w", err)
+		}
+	}
+	return nil
+}
+
+// Close ends the idle supervisor and everything this process waits with.
+// Running attempts go on.
+func (h *Host) Close() error {
+	h.mu.Lock()
+	if !h.closed {
+		h.closed = true
+		close(h.done)
+	}
+	idle := h.idle
+	h.idle = nil
+	live := make([]*armed, 0, len(h.live))
+	for _, a := range h.live {
+		live = append(live, a)
+	}
+	h.mu.Unlock()
+	if idle != nil {
+		idle.discard()
+	}
+	for _, a := range live {
+		a.letGo()
+	}
+	h.work.Wait()
+	return nil
+}
+
+// Start implements [backout.Host]. What it needs beyond the command's own start
+// is a rename and the sync that keeps the claim through a power cut.
+func (h *Host) Start(ctx context.Context, id string, e backout.Exec) error {
+	if err := errors.Join(attempt.CheckID(id), attempt.CheckExec(e)); err != nil {
+		return backout.Permanent(fmt.Errorf("start attempt: %w", err))
+	}
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	if _, err := os.Lstat(h.path(id)); err == nil {
+		return nil
+	}
+	for try := 0; ; try++ {
+		a, err := h.take(ctx)
+		if err != nil {
+			return fmt.Errorf("start attempt: %w", err)
+		}
+		err = h.fire(a, id, e)
+		h.rearm()
+		if err == nil || errors.Is(err, os.ErrExist) {
+			return nil
+		}
+		if !errors.Is(err, errDead) || try > 0 {
+			return fmt.Errorf("start attempt: %w", err)
+		}
+	}
+}
+
+// BootID implements [backout.Host].
+func (h *Host) BootID(context.Context) (string, error) {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", fmt.Errorf("read boot id: %w", err)
+	}
+	return strings.TrimSpace(string(id)), nil
+}
+
+func (h *Host) path(id string) string { return filepath.Join(h.dir, id) }

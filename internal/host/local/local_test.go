@@ -1,0 +1,495 @@
+package local_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/host/local"
+)
+
+// childEnv makes the test binary a process that starts an attempt and waits to
+// be killed.
+const childEnv = "BACKOUT_TEST_LOCAL_CHILD"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childEnv); dir != "" {
+		child(dir)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func child(dir string) {
+	h, err := local.New(local.Options{Dir: dir})
+	if err == nil {
+		err = h.Start(context.Background(), "a1", shell(`echo begun; until [ -e "$GATE" ]; do sleep 0.02; done; echo ended; exit 7`, "GATE", dir+".gate"))
+	}
+	fmt.Println("started", err)
+	select {}
+}
+
+func shell(script string, env ...string) backout.Exec {
+	e := backout.Exec{Argv: []string{"sh", "-c", script}, Env: map[string]string{}}
+	for i := 0; i+1 < len(env); i += 2 {
+		e.Env[env[i]] = env[i+1]
+	}
+	return e
+}
+
+func newHost(t testing.TB) (*local.Host, string) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "attempts")
+	h, err := local.New(local.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return h, dir
+}
+
+// eventually polls what another process does; nothing here can be waited for in
+// any other way.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited 20 s for %s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func attach(t testing.TB, h backout.Host, id string) (backout.AttemptReport, string) {
+	t.Helper()
+	var out bytes.Buffer
+	r, err := h.Attach(t.Context(), id, 0, &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, out.String()
+}
+
+func state(t testing.TB, h backout.Host, id string) backout.AttemptReport {
+	t.Helper()
+	r, err := h.Probe(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestAttemptFromStartToForget(t *testing.T) {
+	h, dir := newHost(t)
+	if got := state(t, h, "a1").State; got != backout.AttemptNotStarted {
+		t.Fatalf("before start: %s", got)
+	}
+	before := time.Now()
+	if err := h.Start(t.Context(), "a1", shell("echo out; echo err >&2; pwd; exit 42")); err != nil {
+		t.Fatal(err)
+	}
+	r, out := attach(t, h, "a1")
+	if r.State != backout.AttemptFinished || r.ExitCode != 42 || out != "out\nerr\n/\n" {
+		t.Errorf("attach: %+v %q", r, out)
+	}
+	if r.FinishedAt.Before(before) || r.FinishedAt.After(time.Now()) {
+		t.Errorf("finished at %v", r.FinishedAt)
+	}
+	info, err := os.Stat(filepath.Join(dir, "a1"))
+	if err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("directory: %v %v", info, err)
+	}
+	if err := h.Forget(t.Context(), "a1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := state(t, h, "a1").State; got != backout.AttemptNotStarted {
+		t.Errorf("after forget: %s", got)
+	}
+	if err := h.Forget(t.Context(), "a1"); err != nil {
+		t.Errorf("forget again: %v", err)
+	}
+}
+
+func TestStartOfOneAttemptIsOneEffect(t *testing.T) {
+	h, dir := newHost(t)
+	file := filepath.Join(dir, "..", "effects")
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if err := h.Start(t.Context(), "a1", shell(`echo x >>"$FILE"`, "FILE", file)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if r, _ := attach(t, h, "a1"); r.State != backout.AttemptFinished {
+		t.Fatalf("%+v", r)
+	}
+	if err := h.Start(t.Context(), "a1", shell(`echo x >>"$FILE"`, "FILE", file)); err != nil {
+		t.Error(err)
+	}
+	other, err := local.New(local.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := other.Start(t.Context(), "a1", shell(`echo x >>"$FILE"`, "FILE", file)); err != nil {
+		t.Error(err)
+	}
+	if data, err := os.ReadFile(file); string(data) != "x\n" {
+		t.Errorf("effects %q %v", data, err)
+	}
+}
+
+func TestEnvironmentIsMinimal(t *testing.T) {
+	t.Setenv("BACKOUT_TEST_SECRET", "leaked")
+	h, _ := newHost(t)
+	e := backout.Exec{Argv: []string{"env"}, Env: map[string]string{"BACKOUT_LEVEL": "L1\n$(id)'"}, Dir: "/tmp"}
+	if err := h.Start(t.Context(), "a1", e); err != nil {
+		t.Fatal(err)
+	}
+	_, out := attach(t, h, "a1")
+	if strings.Contains(out, "leaked") || !strings.Contains(out, "BACKOUT_LEVEL=L1\n$(id)'\n") || !strings.Contains(out, "LC_ALL=C\n") {
+		t.Errorf("environment:\n%s", out)
+	}
+	want, err := exec.Command("ls", "/proc/self/fd").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Start(t.Context(), "a2", backout.Exec{Argv: []string{"ls", "/proc/self/fd"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, out := attach(t, h, "a2"); out != string(want) {
+		t.Errorf("open descriptors of a command: %q, want %q", out, want)
+	}
+}
+
+func TestCommandThatCannotRun(t *testing.T) {
+	h, _ := newHost(t)
+	for id, tt := range map[string]struct {
+		e    backout.Exec
+		code int
+	}{
+		"missing":   {backout.Exec{Argv: []string{"backout-no-such-program"}}, 127},
+		"not-exec":  {backout.Exec{Argv: []string{"/etc/passwd"}}, 126},
+		"directory": {backout.Exec{Argv: []string{"true"}, Dir: "/no/such/directory"}, 126},
+	} {
+		if err := h.Start(t.Context(), id, tt.e); err != nil {
+			t.Fatal(err)
+		}
+		if r, out := attach(t, h, id); r.State != backout.AttemptFinished || r.ExitCode != tt.code || out == "" {
+			t.Errorf("%s: %+v %q, want exit code %d and why", id, r, out, tt.code)
+		}
+	}
+	for _, bad := range []backout.Exec{{}, {Argv: []string{"a\x00b"}}, {Argv: []string{"a"}, Dir: "rel"}, shell("x", "A B", "c")} {
+		if err := h.Start(t.Context(), "bad", bad); !backout.IsPermanent(err) {
+			t.Errorf("start of %v: %v", bad, err)
+		}
+	}
+	if err := h.Start(t.Context(), "../evil", shell("true")); !backout.IsPermanent(err) {
+		t.Errorf("start of a path: %v", err)
+	}
+}
+
+func TestAttachStreamsAndEndsWithContext(t *testing.T) {
+	h, dir := newHost(t)
+	gate := filepath.Join(dir, "..", "gate")
+	if err := h.Start(t.Context(), "a1", shell(`echo first; until [ -e "$GATE" ]; do sleep 0.01; done; echo last`, "GATE", gate)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	w := writer(func(p []byte) {
+		if strings.Contains(string(p), "first") {
+			cancel()
+		}
+	})
+	if _, err := h.Attach(ctx, "a1", 0, w); !errors.Is(err, context.Canceled) {
+		t.Fatalf("attach: %v", err)
+	}
+	if r := state(t, h, "a1"); r.State != backout.AttemptRunning {
+		t.Fatalf("after the attach ended: %+v", r)
+	}
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var rest bytes.Buffer
+	r, err := h.Attach(t.Context(), "a1", int64(len("first\n")), &rest)
+	if err != nil || r.State != backout.AttemptFinished || rest.String() != "last\n" {
+		t.Errorf("attach again: %+v %v %q", r, err, rest.String())
+	}
+}
+
+type writer func([]byte)
+
+func (w writer) Write(p []byte) (int, error) { w(p); return len(p), nil }
+
+func TestStopEndsTheWholeGroup(t *testing.T) {
+	h, _ := newHost(t)
+	if err := h.Start(t.Context(), "a1", shell(`sleep 600 & echo $!; wait`)); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	done := make(chan backout.AttemptReport, 1)
+	go func() {
+		r, err := h.Attach(t.Context(), "a1", 0, &out)
+		if err != nil {
+			t.Error(err)
+		}
+		done <- r
+	}()
+	if err := h.Stop(t.Context(), "a1"); err != nil {
+		t.Fatal(err)
+	}
+	if r := <-done; r.State != backout.AttemptFinished || r.ExitCode != 128+int(syscall.SIGTERM) {
+		t.Errorf("%+v", r)
+	}
+	if pid, err := strconv.Atoi(strings.TrimSpace(out.String())); err == nil && syscall.Kill(pid, 0) == nil {
+		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if !strings.Contains(string(stat), ") Z ") {
+			t.Errorf("its child lives: %s", stat)
+		}
+	}
+	for _, id := range []string{"a1", "never"} {
+		if err := h.Stop(t.Context(), id); err != nil {
+			t.Errorf("stop of %s: %v", id, err)
+		}
+	}
+}
+
+func TestStopKillsWhatIgnoresIt(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes the ten seconds of grace")
+	}
+	t.Parallel()
+	h, _ := newHost(t)
+	if err := h.Start(t.Context(), "a1", shell(`trap '' TERM; echo deaf; while :; do sleep 0.1; done`)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, _ = h.Attach(ctx, "a1", 0, writer(func([]byte) { cancel() }))
+	// The caller's patience does not matter to the target.
+	impatient, stop := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer stop()
+	if err := h.Stop(impatient, "a1"); err == nil {
+		t.Error("stop ended although the group lives")
+	}
+	if r, _ := attach(t, h, "a1"); r.State != backout.AttemptFinished || r.ExitCode != 128+int(syscall.SIGKILL) {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestWorkOutlivesClose(t *testing.T) {
+	h, dir := newHost(t)
+	gate := filepath.Join(dir, "..", "gate")
+	if err := h.Start(t.Context(), "a1", shell(`until [ -e "$GATE" ]; do sleep 0.01; done; exit 3`, "GATE", gate)); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Start(t.Context(), "a2", shell("true")); err == nil {
+		t.Error("a closed host started something")
+	}
+	next, err := local.New(local.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	if r := state(t, next, "a1"); r.State != backout.AttemptRunning {
+		t.Fatalf("%+v", r)
+	}
+	if err := next.Forget(t.Context(), "a1"); err == nil {
+		t.Error("a running attempt was forgotten")
+	}
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r, _ := attach(t, next, "a1"); r.State != backout.AttemptFinished || r.ExitCode != 3 {
+		t.Errorf("%+v", r)
+	}
+	idle, err := filepath.Glob(filepath.Join(dir, ".idle-*"))
+	if err != nil || len(idle) != 0 {
+		t.Errorf("left behind: %v %v", idle, err)
+	}
+}
+
+func TestKilledBackoutLeavesItsAttemptToTheNext(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "attempts")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), childEnv+"="+dir)
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line := make([]byte, 100)
+	if n, err := stdout.Read(line); err != nil || string(line[:n]) != "started <nil>\n" {
+		t.Fatalf("child: %q %v", line[:n], err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+
+	h, err := local.New(local.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	if r := state(t, h, "a1"); r.State != backout.AttemptRunning {
+		t.Fatalf("after kill -9 of its backout: %+v", r)
+	}
+	if err := os.WriteFile(dir+".gate", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, out := attach(t, h, "a1")
+	if r.State != backout.AttemptFinished || r.ExitCode != 7 || out != "begun\nended\n" {
+		t.Errorf("%+v %q", r, out)
+	}
+	if r := state(t, h, "a1"); r.State != backout.AttemptFinished {
+		t.Errorf("%+v", r)
+	}
+	// The idle supervisor of the killed one has ended by itself.
+	eventually(t, "the killed one's idle supervisor", func() bool {
+		out, _ := exec.Command("pgrep", "-f", "^sh -s$").Output()
+		for pid := range strings.FieldsSeq(string(out)) {
+			if cwd, _ := os.Readlink("/proc/" + pid + "/cwd"); strings.HasPrefix(cwd, dir) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func TestUnknownWhenSupervisorAndCommandWereKilled(t *testing.T) {
+	h, dir := newHost(t)
+	if err := h.Start(t.Context(), "a1", shell("echo up; sleep 600")); err != nil {
+		t.Fatal(err)
+	}
+	pid := func(file string, field int) int {
+		data, _ := os.ReadFile(filepath.Join(dir, "a1", file))
+		fields := strings.Fields(string(data))
+		n, err := strconv.Atoi(fields[field])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if err := syscall.Kill(pid("claim", 1), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the supervisor's end", func() bool { return state(t, h, "a1").Detail != "" })
+	if r := state(t, h, "a1"); r.State != backout.AttemptRunning {
+		t.Errorf("the command alone: %+v", r)
+	}
+	if err := syscall.Kill(-pid("pid", 0), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	r, _ := attach(t, h, "a1")
+	if r.State != backout.AttemptUnknown || r.Detail != "process gone" {
+		t.Errorf("%+v", r)
+	}
+	if err := h.Start(t.Context(), "a1", shell("true")); err != nil {
+		t.Error(err)
+	}
+	if r := state(t, h, "a1"); r.State != backout.AttemptUnknown {
+		t.Errorf("a second start: %+v", r)
+	}
+}
+
+func TestUnknownAfterAReboot(t *testing.T) {
+	h, dir := newHost(t)
+	if err := os.MkdirAll(filepath.Join(dir, "a1"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := strings.Fields(string(self)[strings.LastIndex(string(self), ")"):])[20]
+	claim := fmt.Sprintf("11111111-2222-3333-4444-555555555555 %d %s\n", os.Getpid(), start)
+	if err := os.WriteFile(filepath.Join(dir, "a1", "claim"), []byte(claim), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := state(t, h, "a1"); r.State != backout.AttemptUnknown || r.Detail != "rebooted" {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestStartSurvivesTheEndOfItsIdleSupervisor(t *testing.T) {
+	h, dir := newHost(t)
+	if err := h.Arm(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	idle, err := filepath.Glob(filepath.Join(dir, ".idle-*"))
+	if err != nil || len(idle) != 1 {
+		t.Fatal(idle, err)
+	}
+	data, err := os.ReadFile(filepath.Join(idle[0], "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.Fields(string(data))[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Start(t.Context(), "a1", shell("echo ran")); err != nil {
+		t.Fatal(err)
+	}
+	if r, out := attach(t, h, "a1"); r.State != backout.AttemptFinished || out != "ran\n" {
+		t.Errorf("%+v %q", r, out)
+	}
+}
+
+func TestRunTellsWhatItSaw(t *testing.T) {
+	h, _ := newHost(t)
+	r, err := h.Run(t.Context(), backout.Exec{Argv: []string{"sh", "-c", "cat; echo bad >&2; exit 9"}, Stdin: []byte("in")})
+	if err != nil || r.ExitCode != 9 || string(r.Stdout) != "in" || string(r.Stderr) != "bad\n" {
+		t.Errorf("%+v %v", r, err)
+	}
+	r, err = h.Run(t.Context(), shell("head -c 3000000 /dev/zero; exit 1"))
+	if err != nil || r.ExitCode != 1 || len(r.Stdout) != 1<<20 {
+		t.Errorf("%d bytes, code %d, %v", len(r.Stdout), r.ExitCode, err)
+	}
+	if _, err := h.Run(t.Context(), shell("kill -9 $$")); err == nil {
+		t.Error("a killed command has no exit code")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	if _, err := h.Run(ctx, shell("sleep 600")); err == nil || time.Since(began) > 5*time.Second {
+		t.Errorf("run past its context: %v after %v", err, time.Since(began))
+	}
+	boot, err := h.BootID(t.Context())
+	if err != nil || len(boot) != 36 {
+		t.Errorf("boot id %q %v", boot, err)
+	}
+}

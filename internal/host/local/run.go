@@ -1,0 +1,109 @@
+package local
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/host/attempt"
+)
+
+// Run implements [backout.Host].
+func (h *Host) Run(ctx context.Context, e backout.Exec) (backout.ExecResult, error) {
+	if err := attempt.CheckExec(e); err != nil {
+		return backout.ExecResult{}, backout.Permanent(fmt.Errorf("run: %w", err))
+	}
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", attempt.Become(e))
+	cmd.Stdin = bytes.NewReader(e.Stdin)
+	r, err := h.run(ctx, cmd)
+	if err != nil {
+		return r, fmt.Errorf("run %s: %w", e.Argv[0], err)
+	}
+	return r, nil
+}
+
+// run waits for a short command. When ctx ends its whole group is killed.
+func (h *Host) run(ctx context.Context, cmd *exec.Cmd) (backout.ExecResult, error) {
+	var stdout, stderr attempt.Capped
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Dir, cmd.Env = "/", h.env
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	err := cmd.Run()
+	r := backout.ExecResult{Stdout: stdout.Bytes(), Stderr: stderr.Bytes()}
+	if ctx.Err() != nil {
+		return r, context.Cause(ctx)
+	}
+	var failed *exec.ExitError
+	switch {
+	case errors.As(err, &failed) && failed.Exited():
+		r.ExitCode = failed.ExitCode()
+	case err != nil && !errors.Is(err, exec.ErrWaitDelay):
+		return r, err
+	}
+	return r, nil
+}
+
+// Stop implements [backout.Host]. It returns when nothing of the group is left.
+func (h *Host) Stop(ctx context.Context, id string) error {
+	if err := attempt.CheckID(id); err != nil {
+		return fmt.Errorf("stop attempt: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", attempt.Script{Dir: h.dir}.Stop(id))
+	r, err := h.run(ctx, cmd)
+	if err != nil {
+		return fmt.Errorf("stop attempt: %w", err)
+	}
+	if r.ExitCode != 0 {
+		return fmt.Errorf("stop attempt: %s", attempt.Trim(r.Stderr))
+	}
+	return nil
+}
+
+// Forget implements [backout.Host]. An attempt that is not finished is kept:
+// without its directory it would look as if it had never started.
+func (h *Host) Forget(ctx context.Context, id string) error {
+	if err := attempt.CheckID(id); err != nil {
+		return fmt.Errorf("forget attempt: %w", err)
+	}
+	if a := h.owned(id); a != nil && a.result() != nil {
+		select {
+		case <-a.ended:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	r, err := h.report(id)
+	if err != nil {
+		return fmt.Errorf("forget attempt: %w", err)
+	}
+	switch r.State {
+	case backout.AttemptNotStarted:
+		return nil
+	case backout.AttemptRunning, backout.AttemptUnknown:
+		return fmt.Errorf("forget attempt: it is %s", r.State)
+	case backout.AttemptFinished:
+	}
+	gone, err := os.MkdirTemp(h.dir, idlePrefix)
+	if err != nil {
+		return fmt.Errorf("forget attempt: %w", err)
+	}
+	if err := os.Rename(h.path(id), filepath.Join(gone, "gone")); err != nil {
+		return errors.Join(fmt.Errorf("forget attempt: %w", err), os.Remove(gone))
+	}
+	h.mu.Lock()
+	delete(h.live, id)
+	h.mu.Unlock()
+	if err := os.RemoveAll(gone); err != nil {
+		return fmt.Errorf("forget attempt: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,213 @@
+// Package ssh reaches targets over SSH: keys only, host keys pinned by a
+// known_hosts file, one shared connection for each target.
+//
+// Nothing is trusted on first use: a host whose key is not in the file is
+// refused, and the error says how to add it. The file is read at each dial, so a
+// key that was added counts at once.
+//
+// What is done on a target is shell text given to "sh -s" on its standard input
+// (package attempt), so no argument passes through the login shell's reading.
+// The exit status is the protocol's own 32-bit field; a session that ends
+// without one says nothing about the work and is [attempt.ErrUnreachable].
+//
+// A target that ends user sessions' processes (KillUserProcesses=yes in
+// logind.conf) ends detached attempts too: switch lingering on for the user.
+package ssh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/host/attempt"
+	"github.com/backout-io/backout/internal/retry"
+)
+
+// Options are the same for all targets.
+type Options struct {
+	// User logs in with Key, a private key in PEM without passphrase.
+	User string
+	Key  backout.Secret
+	// KnownHosts is a file in the format of OpenSSH.
+	KnownHosts string
+	// Port is used for addresses without one; zero means 22.
+	Port int
+	// ConnectTimeout bounds the dial and the handshake; zero means 10 s.
+	ConnectTimeout time.Duration
+	// Sudo runs everything as root, by "sudo -n".
+	Sudo bool
+	// Dir holds the attempts on the targets; see [attempt.Script].
+	Dir string
+}
+
+// Dials at once: sshd drops what comes above its MaxStartups (10 by default).
+const (
+	dialsPerAddress = 4
+	dialsTotal      = 64
+)
+
+// Network keeps the connections to all targets.
+type Network struct {
+	o      Options
+	signer ssh.Signer
+
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	work   sync.WaitGroup
+
+	mu        sync.Mutex
+	hosts     map[string]*Host
+	addresses map[string]chan struct{}
+	dials     chan struct{}
+	closed    bool
+}
+
+var errClosed = errors.New("ssh is closed")
+
+// New reads the key. It dials nothing.
+func New(o Options) (*Network, error) {
+	if o.User == "" {
+		return nil, errors.New("ssh.user is empty: name the user that logs in to the targets")
+	}
+	if o.KnownHosts == "" {
+		return nil, errors.New("ssh.known_hosts is empty: name the file that holds the targets' host keys")
+	}
+	signer, err := ssh.ParsePrivateKey([]byte(o.Key.Reveal()))
+	var locked *ssh.PassphraseMissingError
+	switch {
+	case errors.As(err, &locked):
+		return nil, errors.New("ssh.key has a passphrase: use a key without one, kept readable by backout only")
+	case err != nil:
+		return nil, errors.New("ssh.key is not a private key in PEM (ssh-keygen -t ed25519 makes one)")
+	}
+	if o.Port == 0 {
+		o.Port = 22
+	}
+	if o.ConnectTimeout == 0 {
+		o.ConnectTimeout = 10 * time.Second
+	}
+	n := &Network{
+		o: o, signer: signer, hosts: map[string]*Host{}, addresses: map[string]chan struct{}{}, dials: make(chan struct{}, dialsTotal),
+	}
+	n.ctx, n.cancel = context.WithCancelCause(context.Background())
+	return n, nil
+}
+
+// Host returns the target at the address, "host" or "host:port". Every call
+// with one address returns the same host.
+func (n *Network) Host(address string) (*Host, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		host, port = address, strconv.Itoa(n.o.Port)
+	}
+	if host == "" {
+		return nil, fmt.Errorf("address %q: want host or host:port", address)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return nil, errClosed
+	}
+	full := net.JoinHostPort(host, port)
+	h := n.hosts[full]
+	if h == nil {
+		h = newHost(n, full)
+		n.hosts[full] = h
+	}
+	return h, nil
+}
+
+// Close ends every connection and waits for what used it. Work on the targets
+// goes on.
+func (n *Network) Close() error {
+	n.mu.Lock()
+	n.closed = true
+	hosts := n.hosts
+	n.mu.Unlock()
+	n.cancel(errClosed)
+	for _, h := range hosts {
+		h.disconnect()
+	}
+	n.work.Wait()
+	return nil
+}
+
+// spawn runs f in a goroutine that Close waits for; false after Close.
+func (n *Network) spawn(f func()) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return false
+	}
+	n.work.Go(f)
+	return true
+}
+
+// dial connects, and tries again for a while when the target drops the
+// connection in the handshake, as sshd does above its MaxStartups.
+func (n *Network) dial(ctx context.Context, address string) (*ssh.Client, error) {
+	host, _, _ := net.SplitHostPort(address)
+	n.mu.Lock()
+	slots := n.addresses[host]
+	if slots == nil {
+		slots = make(chan struct{}, dialsPerAddress)
+		n.addresses[host] = slots
+	}
+	n.mu.Unlock()
+	for _, c := range []chan struct{}{slots, n.dials} {
+		select {
+		case c <- struct{}{}:
+			defer func() { <-c }()
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	var client *ssh.Client
+	err := retry.Do(ctx, retry.Policy{First: 100 * time.Millisecond, Most: 2 * time.Second, Total: 2 * n.o.ConnectTimeout}, func(ctx context.Context) error {
+		var err error
+		client, err = n.dialOnce(ctx, address)
+		if err != nil && !dropped(err) {
+			return backout.Permanent(err)
+		}
+		return err
+	})
+	return client, err
+}
+
+func (n *Network) dialOnce(ctx context.Context, address string) (*ssh.Client, error) {
+	config, err := n.clientConfig(address)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, n.o.ConnectTimeout, fmt.Errorf("no connection within %v", n.o.ConnectTimeout))
+	defer cancel()
+	tcp, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, unreachable(ctx, err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = tcp.Close() })
+	conn, channels, requests, err := ssh.NewClientConn(tcp, address, config)
+	if !stop() || err != nil {
+		_ = tcp.Close()
+		if err == nil {
+			err = context.Cause(ctx)
+		}
+		return nil, explain(ctx, err, address, n.o)
+	}
+	return ssh.NewClient(conn, channels, requests), nil
+}
+
+// unreachable marks a failed connection, with why it was given up.
+func unreachable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return fmt.Errorf("%w: %w", attempt.ErrNoConnection, err)
+}

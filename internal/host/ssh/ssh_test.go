@@ -1,0 +1,399 @@
+package ssh_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/host/attempt"
+	"github.com/backout-io/backout/internal/host/hosttest"
+	"github.com/backout-io/backout/internal/host/ssh"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func options(s *hosttest.Server) ssh.Options {
+	return ssh.Options{User: s.User, Key: s.KeySecret, KnownHosts: s.KnownHosts, Port: s.Port, Dir: s.Attempts, ConnectTimeout: 20 * time.Second}
+}
+
+func network(t testing.TB, o ssh.Options) *ssh.Network {
+	t.Helper()
+	n, err := ssh.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = n.Close() })
+	return n
+}
+
+func host(t testing.TB, n *ssh.Network, target backout.Target) *ssh.Host {
+	t.Helper()
+	h, err := n.Host(target.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func shell(script string, env ...string) backout.Exec {
+	e := backout.Exec{Argv: []string{"sh", "-c", script}, Env: map[string]string{}}
+	for i := 0; i+1 < len(env); i += 2 {
+		e.Env[env[i]] = env[i+1]
+	}
+	return e
+}
+
+func attach(t testing.TB, h backout.Host, id string) (backout.AttemptReport, string) {
+	t.Helper()
+	var out bytes.Buffer
+	r, err := h.Attach(t.Context(), id, 0, &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, out.String()
+}
+
+func state(t testing.TB, h backout.Host, id string) backout.AttemptReport {
+	t.Helper()
+	r, err := h.Probe(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestAttemptFromStartToForget(t *testing.T) {
+	s := hosttest.SSHD(t, 2)
+	n := network(t, options(s))
+	for i, target := range s.Targets {
+		h := host(t, n, target)
+		id := fmt.Sprintf("CHG1-r1.L1.s1.t%d.a1", i+1)
+		if got := state(t, h, id).State; got != backout.AttemptNotStarted {
+			t.Fatalf("before start: %s", got)
+		}
+		hostile := "a'b\n$(id)`id`\xff\"-- é;"
+		e := backout.Exec{Argv: []string{"printf", "%s|%s|", hostile, "-n"}, Env: map[string]string{"BACKOUT_X": hostile}}
+		for range 2 {
+			if err := h.Start(t.Context(), id, e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r, out := attach(t, h, id)
+		if r.State != backout.AttemptFinished || r.ExitCode != 0 || out != hostile+"|-n|" {
+			t.Errorf("%+v %q", r, out)
+		}
+		if since := time.Since(r.FinishedAt); since < -2*time.Second || since > time.Minute {
+			t.Errorf("finished %v ago", since)
+		}
+		if err := h.Forget(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		if got := state(t, h, id).State; got != backout.AttemptNotStarted {
+			t.Errorf("after forget: %s", got)
+		}
+	}
+}
+
+func TestStartOfOneAttemptIsOneEffect(t *testing.T) {
+	s := hosttest.SSHD(t, 1)
+	n := network(t, options(s))
+	h := host(t, n, s.Targets[0])
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			if err := h.Start(t.Context(), "a1", shell(`echo x >>"$FILE"`, "FILE", s.Attempts+"/effects")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if r, out := attach(t, h, "a1"); r.State != backout.AttemptFinished || r.ExitCode != 0 {
+		t.Fatalf("%+v %q", r, out)
+	}
+	if data, err := os.ReadFile(s.Attempts + "/effects"); string(data) != "x\n" {
+		t.Errorf("effects %q %v", data, err)
+	}
+}
+
+// gate lets a running step go on: the step's user cannot see t.TempDir.
+func open(t testing.TB, gate string) {
+	t.Helper()
+	if err := os.WriteFile(gate, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCutConnectionDoesNotEndTheStep(t *testing.T) {
+	s := hosttest.SSHD(t, 1)
+	n := network(t, options(s))
+	h := host(t, n, s.Targets[0])
+	gate := s.Attempts + "/gate"
+	if err := h.Start(t.Context(), "a1", shell(`echo first; until [ -e "$GATE" ]; do sleep 0.05; done; echo last; exit 5`, "GATE", gate)); err != nil {
+		t.Fatal(err)
+	}
+	var got bytes.Buffer
+	var once sync.Once
+	_, err := h.Attach(t.Context(), "a1", 0, writer(func(p []byte) {
+		got.Write(p)
+		once.Do(func() { go s.Cut(t) })
+	}))
+	if !errors.Is(err, attempt.ErrUnreachable) {
+		t.Fatalf("attach over a cut connection: %v", err)
+	}
+	if got.String() != "first\n" {
+		t.Errorf("before the cut: %q", got.String())
+	}
+	if r := state(t, h, "a1"); r.State != backout.AttemptRunning {
+		t.Fatalf("after the cut: %+v", r)
+	}
+	open(t, gate)
+	r, err := h.Attach(t.Context(), "a1", int64(got.Len()), &got)
+	if err != nil || r.State != backout.AttemptFinished || r.ExitCode != 5 || got.String() != "first\nlast\n" {
+		t.Errorf("%+v %v %q", r, err, got.String())
+	}
+}
+
+type writer func([]byte)
+
+func (w writer) Write(p []byte) (int, error) { w(p); return len(p), nil }
+
+func TestAttachEndsWithContextAndLeavesNothingOnTheTarget(t *testing.T) {
+	s := hosttest.SSHD(t, 1)
+	n := network(t, options(s))
+	h := host(t, n, s.Targets[0])
+	if err := h.Start(t.Context(), "a1", shell(`echo up; sleep 600`)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := h.Attach(ctx, "a1", 0, writer(func([]byte) { cancel() }))
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("%v", err)
+	}
+	if r := state(t, h, "a1"); r.State != backout.AttemptRunning {
+		t.Fatalf("%+v", r)
+	}
+	if err := h.Stop(t.Context(), "a1"); err != nil {
+		t.Fatal(err)
+	}
+	if r, _ := attach(t, h, "a1"); r.State != backout.AttemptFinished || r.ExitCode != 128+int(syscall.SIGTERM) {
+		t.Errorf("%+v", r)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for left := loggedIn(s); len(left) > 0; left = loggedIn(s) {
+		if time.Now().After(deadline) {
+			t.Fatalf("left on the target: %v", left)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// loggedIn lists the processes that came by this server: sshd tells them so.
+func loggedIn(s *hosttest.Server) []string {
+	var left []string
+	all, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, path := range all {
+		environ, _ := os.ReadFile(path)
+		if strings.Contains(string(environ), "SSH_CONNECTION=127.0.0.1 ") && strings.Contains(string(environ), fmt.Sprintf(" %d\x00", s.Port)) {
+			line, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cmdline"))
+			left = append(left, strings.ReplaceAll(string(line), "\x00", " "))
+		}
+	}
+	return left
+}
+
+func TestUnknownWhenSupervisorAndCommandWereKilled(t *testing.T) {
+	s := hosttest.SSHD(t, 1)
+	n := network(t, options(s))
+	h := host(t, n, s.Targets[0])
+	if err := h.Start(t.Context(), "a1", shell("echo up; sleep 600")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	_, _ = h.Attach(ctx, "a1", 0, writer(func([]byte) { cancel() }))
+	for _, record := range []struct {
+		file  string
+		field int
+		group bool
+	}{{"claim", 1, false}, {"pid", 0, true}} {
+		data, err := os.ReadFile(filepath.Join(s.Attempts, "a1", record.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pid, err := strconv.Atoi(strings.Fields(string(data))[record.field])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if record.group {
+			pid = -pid
+		}
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r, out := attach(t, h, "a1"); r.State != backout.AttemptUnknown || out != "up\n" {
+		t.Errorf("%+v %q", r, out)
+	}
+	if err := h.Start(t.Context(), "a1", shell("echo again")); err != nil {
+		t.Error(err)
+	}
+	if r := state(t, h, "a1"); r.State != backout.AttemptUnknown {
+		t.Errorf("a second start: %+v", r)
+	}
+	if err := h.Forget(t.Context(), "a1"); err == nil {
+		t.Error("an unknown attempt was forgotten: it would look as if it never started")
+	}
+}
+
+func TestInterruptedStartIsUnknown(t *testing.T) {
+	s := hosttest.SSHD(t, 1)
+	h := host(t, network(t, options(s)), s.Targets[0])
+	if err := os.Mkdir(filepath.Join(s.Attempts, "a1"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if r := state(t, h, "a1"); r.State != backout.AttemptUnknown || r.Detail != attempt.DetailNoRecord {
+		t.Errorf("%+v", r)
+	}
+	if err := h.Start(t.Context(), "a1", shell("echo x >../effect")); err != nil {
+		t.Error(err)
+	}
+	if r, _ := attach(t, h, "a1"); r.State != backout.AttemptUnknown {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestHostKeysArePinned(t *testing.T) {
+	s := hosttest.SSHD(t, 1)
+	other := hosttest.SSHD(t, 1)
+	strange, err := os.ReadFile(other.KnownHosts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := filepath.Join(t.TempDir(), "wrong")
+	line := strings.Replace(string(strange), ":"+strconv.Itoa(other.Port), ":"+strconv.Itoa(s.Port), 1)
+	empty := filepath.Join(t.TempDir(), "empty")
+	for path, content := range map[string]string{wrong: line, empty: ""} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, want := range map[string]string{wrong: "is not the one in", empty: "ssh-keyscan -p " + strconv.Itoa(s.Port) + " 127.0.0.11"} {
+		o := options(s)
+		o.KnownHosts = path
+		_, err := host(t, network(t, o), s.Targets[0]).BootID(t.Context())
+		if err == nil || !strings.Contains(err.Error(), want) || !backout.IsPermanent(err) {
+			t.Errorf("known_hosts %q: %v, want %q", filepath.Base(path), err, want)
+		}
+	}
+	o := options(s)
+	o.Key = other.KeySecret
+	_, err = host(t, network(t, o), s.Targets[0]).BootID(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "authorized_keys") {
+		t.Errorf("a strange key: %v", err)
+	}
+}
+
+func TestBurstOfDialsAgainstDefaultMaxStartups(t *testing.T) {
+	s := hosttest.SSHD(t, 10, "MaxStartups 2:90:4")
+	n := network(t, options(s))
+	var wg sync.WaitGroup
+	for _, target := range s.Targets {
+		wg.Go(func() {
+			if _, err := host(t, n, target).BootID(t.Context()); err != nil {
+				t.Errorf("%s: %v", target.Name, err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestUnreachable(t *testing.T) {
+	s := hosttest.SSHD(t, 1)
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := closed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	o := options(s)
+	o.ConnectTimeout = 200 * time.Millisecond
+	n := network(t, o)
+	for name, address := range map[string]string{"silent": silent.Addr().String(), "closed": closed.Addr().String()} {
+		h := host(t, n, backout.Target{Address: address})
+		if err := h.Start(t.Context(), "a1", shell("true")); !errors.Is(err, attempt.ErrUnreachable) {
+			t.Errorf("%s: %v", name, err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := h.Probe(ctx, "a1"); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s, cancelled: %v", name, err)
+		}
+	}
+}
+
+func TestRunTellsWhatItSaw(t *testing.T) {
+	s := hosttest.SSHD(t, 1)
+	h := host(t, network(t, options(s)), s.Targets[0])
+	r, err := h.Run(t.Context(), backout.Exec{Argv: []string{"sh", "-c", "cat; echo bad >&2; exit 9"}, Stdin: []byte("in'\x00\n")})
+	if err != nil || r.ExitCode != 9 || string(r.Stdout) != "in'\x00\n" || string(r.Stderr) != "bad\n" {
+		t.Errorf("%+v %v", r, err)
+	}
+	r, err = h.Run(t.Context(), shell("head -c 3000000 /dev/zero; exit 1"))
+	if err != nil || r.ExitCode != 1 || len(r.Stdout) != 1<<20 {
+		t.Errorf("%d bytes, code %d, %v", len(r.Stdout), r.ExitCode, err)
+	}
+	if _, err := h.Run(t.Context(), shell("kill -9 $$")); err == nil {
+		t.Error("a killed command has no exit code")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	if _, err := h.Run(ctx, shell("sleep 600")); err == nil || time.Since(began) > 5*time.Second {
+		t.Errorf("run past its context: %v after %v", err, time.Since(began))
+	}
+	boot, err := h.BootID(t.Context())
+	if err != nil || len(boot) != 36 {
+		t.Errorf("boot id %q %v", boot, err)
+	}
+	s.Cut(t)
+	if _, err := h.Run(t.Context(), shell("true")); err != nil && !errors.Is(err, attempt.ErrUnreachable) {
+		t.Errorf("run after a cut: %v", err)
+	}
+	if _, err := h.Run(t.Context(), shell("true")); err != nil {
+		t.Errorf("the next run: %v", err)
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	for want, o := range map[string]ssh.Options{
+		"ssh.user":        {},
+		"ssh.known_hosts": {User: "u"},
+		"ssh.key":         {User: "u", KnownHosts: "f", Key: backout.SecretValue("hunter2")},
+	} {
+		_, err := ssh.New(o)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}

@@ -1,0 +1,231 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/host"
+	"github.com/backout-io/backout/internal/retry"
+)
+
+// How long a target that cannot be asked is waited for: a stopped attempt this
+// long after the stop, one whose target answers but refuses this many times.
+const (
+	patience = time.Minute
+	refusals = 5
+)
+
+// job is one attempt being carried out.
+type job struct {
+	Job
+	resumed bool
+	log     *slog.Logger
+	host    backout.Host
+	out     *output
+
+	// starting is held while a start is under way, so that a stop either comes
+	// before it, and prevents it, or finds what it started.
+	starting sync.Mutex
+	// sent is set once a start may have reached the target.
+	sent bool
+
+	once   sync.Once
+	asked  chan struct{} // closed when a stop was asked for
+	reason error         // why; set before asked is closed
+	since  time.Time
+}
+
+// ask asks for the attempt's end, the first time it is called.
+func (j *job) ask(reason error) {
+	j.once.Do(func() {
+		j.reason, j.since = reason, time.Now()
+		close(j.asked)
+	})
+}
+
+// stopped returns why the attempt was asked to end, or nil.
+func (j *job) stopped() error {
+	select {
+	case <-j.asked:
+		return j.reason
+	default:
+		return nil
+	}
+}
+
+// run follows the attempt to its end while watching for a reason to stop it.
+func (j *job) run(ctx context.Context, e backout.Executor) Result {
+	watching, end := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { j.watch(watching) })
+	defer watch.Wait()
+	defer end()
+	if j.resumed {
+		if r, settled := j.probeFirst(ctx); settled {
+			return r
+		}
+	}
+	return j.follow(ctx, e)
+}
+
+// watch stops the attempt when it is asked to, or at its deadline.
+func (j *job) watch(ctx context.Context) {
+	var late <-chan time.Time
+	if !j.Task.Deadline.IsZero() {
+		timer := time.NewTimer(time.Until(j.Task.Deadline))
+		defer timer.Stop()
+		late = timer.C
+	}
+	select {
+	case <-ctx.Done():
+		return
+	case <-late:
+		j.ask(timedOut(j.Task))
+	case <-j.asked:
+	}
+	j.starting.Lock()
+	// Whoever starts now sees that a stop was asked for.
+	j.starting.Unlock() //nolint:staticcheck // an empty critical section is a barrier
+	j.log.InfoContext(ctx, "stopping attempt", "reason", j.reason.Error())
+	err := retry.Do(ctx, retry.Policy{First: 200 * time.Millisecond, Most: 10 * time.Second}, func(ctx context.Context) error {
+		return j.host.Stop(ctx, j.Task.AttemptID)
+	})
+	if err != nil && ctx.Err() == nil {
+		j.log.WarnContext(ctx, "attempt could not be stopped", "error", err.Error())
+	}
+}
+
+// probeFirst asks the target what became of an attempt of an earlier runner. It
+// settles the result when nothing is to be followed.
+func (j *job) probeFirst(ctx context.Context) (Result, bool) {
+	report, err := j.probe(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return interrupted(ctx), true
+	case err != nil:
+		return doubt(fmt.Errorf("the target cannot be asked: %w", err)), true
+	case report.State == backout.AttemptUnknown:
+		return doubt(fmt.Errorf("%w: %s", backout.ErrInDoubt, report.Detail)), true
+	case report.State != backout.AttemptNotStarted:
+		j.sent = true
+	}
+	return Result{}, false
+}
+
+// probe asks the target until it answers, the context ends, or asking is in
+// vain: it refuses, or has been away for too long after a stop.
+func (j *job) probe(ctx context.Context) (backout.AttemptReport, error) {
+	var report backout.AttemptReport
+	refused := 0
+	err := retry.Do(ctx, retry.Policy{}, func(ctx context.Context) error {
+		var err error
+		report, err = j.host.Probe(ctx, j.Task.AttemptID)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, host.ErrUnreachable) {
+			refused++
+		}
+		if refused >= refusals || j.stopped() != nil && time.Since(j.since) > patience {
+			return backout.Permanent(err)
+		}
+		return err
+	})
+	return report, err
+}
+
+// follow calls the executor until the attempt's end is known.
+func (j *job) follow(ctx context.Context, e backout.Executor) Result {
+	var result Result
+	err := retry.Do(ctx, retry.Policy{First: 100 * time.Millisecond, Most: 10 * time.Second}, func(ctx context.Context) error {
+		j.out.rewind()
+		outcome, err := e.Execute(ctx, j.Task, guarded{j.host, j}, j.out)
+		var again error
+		result, again = j.settle(ctx, outcome, err)
+		if again != nil {
+			j.log.WarnContext(ctx, "attempt is followed again", "error", again.Error())
+		}
+		return again
+	})
+	if err != nil {
+		return interrupted(ctx)
+	}
+	return result
+}
+
+// settle makes the result of one call of the executor, or says that it is to be
+// called again.
+func (j *job) settle(ctx context.Context, outcome backout.Outcome, err error) (_ Result, again error) {
+	switch {
+	case err == nil:
+		return Result{Outcome: outcome}, nil
+	case ctx.Err() != nil:
+		return interrupted(ctx), nil
+	case errors.Is(err, backout.ErrInDoubt):
+		return doubt(err), nil
+	case errors.Is(err, host.ErrUnreachable) && j.stopped() == nil:
+		return Result{}, err
+	}
+	reached := j.resumed || j.hasSent()
+	if !reached && j.stopped() != nil {
+		return Result{Outcome: outcome, Err: j.stopped()}, nil
+	}
+	if !reached && backout.IsPermanent(err) {
+		return Result{Outcome: outcome, Err: err}, nil
+	}
+	report, asked := j.probe(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return interrupted(ctx), nil
+	case asked != nil:
+		return doubt(fmt.Errorf("%w; and the target cannot be asked: %w", err, asked)), nil
+	case report.State == backout.AttemptUnknown:
+		return doubt(fmt.Errorf("%w: %s", backout.ErrInDoubt, report.Detail)), nil
+	case report.State == backout.AttemptRunning:
+		return Result{}, err
+	case report.State == backout.AttemptFinished && errors.Is(err, host.ErrUnreachable):
+		// Its end is known now, but not yet to the executor.
+		return Result{}, err
+	case j.stopped() != nil && report.ExitCode != 0 || j.stopped() != nil && report.State == backout.AttemptNotStarted:
+		return Result{Outcome: outcome, Err: j.stopped()}, nil
+	}
+	return Result{Outcome: outcome, Err: err}, nil
+}
+
+func (j *job) hasSent() bool {
+	j.starting.Lock()
+	defer j.starting.Unlock()
+	return j.sent
+}
+
+func doubt(err error) Result { return Result{Err: err, InDoubt: true} }
+
+func interrupted(ctx context.Context) Result {
+	return Result{Err: context.Cause(ctx), Interrupted: true}
+}
+
+// guarded is the host as the executor sees it: an attempt that was asked to stop
+// does not start.
+type guarded struct {
+	backout.Host
+	j *job
+}
+
+// Start implements [backout.Host].
+func (g guarded) Start(ctx context.Context, attempt string, e backout.Exec) error {
+	g.j.starting.Lock()
+	defer g.j.starting.Unlock()
+	if reason := g.j.stopped(); reason != nil && !g.j.sent {
+		return backout.Permanent(reason)
+	}
+	err := g.Host.Start(ctx, attempt, e)
+	if err == nil || !errors.Is(err, host.ErrNoConnection) && !backout.IsPermanent(err) {
+		g.j.sent = true
+	}
+	return err
+}

@@ -1,0 +1,88 @@
+package runner
+
+import (
+	"bytes"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var hidden = []byte("[redacted]")
+
+// shortest is how long a known value must be to be looked for: hiding "on"
+// everywhere would hide the output.
+const shortest = 6
+
+// patterns find what looks like a secret whoever wrote it. The first group, if
+// any, is kept.
+var patterns = []*regexp.Regexp{
+	regexp.MustCompile(`(?i)((?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?)["']?\s*[=:]\s*)(?:"[^"]*"|'[^']*'|[^\s"',;&]+)`),
+	regexp.MustCompile(`(?i)(authorization["']?\s*[=:]\s*["']?(?:bearer|basic|token)\s+)[^\s"']+`),
+	regexp.MustCompile(`(?i)(\bbearer\s+)[A-Za-z0-9._~+/=-]{8,}`),
+	regexp.MustCompile(`([a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+@`),
+	regexp.MustCompile(`\b(?:AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,}|xox[abprs]-[A-Za-z0-9-]{10,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*)`),
+}
+
+var (
+	pemBegin = regexp.MustCompile(`-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----`)
+	pemEnd   = regexp.MustCompile(`-----END [A-Z0-9 ]*PRIVATE KEY-----`)
+)
+
+// redactor hides secrets line by line: values that are known, and what looks
+// like one. A value of several lines is hidden by its lines.
+type redactor struct {
+	known [][]byte
+	inKey bool
+}
+
+func newRedactor(values []string) *redactor {
+	r := &redactor{}
+	for _, v := range values {
+		for line := range strings.Lines(v) {
+			if line = strings.TrimSpace(line); len(line) >= shortest {
+				r.known = append(r.known, []byte(line))
+			}
+		}
+	}
+	// The longest first, so that a value within another leaves nothing over.
+	slices.SortFunc(r.known, func(a, b []byte) int { return len(b) - len(a) })
+	return r
+}
+
+// line returns the text, one line or a piece of a long one, without secrets.
+func (r *redactor) line(text []byte) []byte {
+	if r.inKey {
+		if pemEnd.Match(text) {
+			r.inKey = false
+		}
+		return nil
+	}
+	if at := pemBegin.FindIndex(text); at != nil {
+		r.inKey = !pemEnd.Match(text[at[1]:])
+		return append(append(slices.Clone(text[:at[0]]), hidden...), '\n')
+	}
+	for _, v := range r.known {
+		text = bytes.ReplaceAll(text, v, hidden)
+	}
+	for i, p := range patterns {
+		keep := "${1}"
+		if i == 3 {
+			text = p.ReplaceAll(text, []byte(keep+string(hidden)+"@"))
+			continue
+		}
+		text = p.ReplaceAll(text, []byte(keep+string(hidden)))
+	}
+	return text
+}
+
+// cut returns where a piece of a line that is too long may end without
+// splitting a known value: before at.
+func (r *redactor) cut(text []byte, at int) int {
+	for _, v := range r.known {
+		from := max(0, at-len(v)+1)
+		if i := bytes.Index(text[from:min(len(text), at+len(v))], v); i >= 0 && from+i < at && from+i+len(v) > at {
+			at = from + i
+		}
+	}
+	return at
+}

@@ -1,0 +1,102 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/backout-io/backout"
+)
+
+// Position is where a post stands: the sequence of its batch in the alerts
+// stream and its place within the batch.
+type Position struct {
+	Seq   uint64
+	Index int
+}
+
+// AlertLog is the log of everything that was posted. Posts that wait at the same
+// time share one message and one sync. Its methods may be called from several
+// goroutines.
+type AlertLog struct {
+	committer *committer
+	follow    follower
+	run       string
+}
+
+// Append returns once the post is on disk, and tells where. It never waits for
+// other posts to come; those that come while a commit is on its way form the
+// next one.
+//
+// Errors: [backout.ErrUnavailable] when the store does not answer, when too many
+// posts wait (then at once), and when ctx ends first: in the last case, and after
+// a lost answer, the post may have been stored. [backout.ErrInvalid] when it is
+// larger than a message may be.
+func (l *AlertLog) Append(ctx context.Context, p Post) (Position, error) {
+	if size := frameSize(p) + 1; !fits(p) || size > l.committer.limit {
+		return Position{}, fmt.Errorf("append post: %w: it takes %d bytes, %d are allowed", backout.ErrInvalid, size, l.committer.limit)
+	}
+	w := &waiter{post: p, size: frameSize(p), done: make(chan struct{})}
+	if err := l.committer.add(w); err != nil {
+		return Position{}, fmt.Errorf("append post: %w", err)
+	}
+	select {
+	case <-w.done:
+	case <-ctx.Done():
+		if l.committer.withdraw(w) {
+			return Position{}, fmt.Errorf("append post: %w: %w", backout.ErrUnavailable, ctx.Err())
+		}
+		<-w.done
+	}
+	if w.err != nil {
+		return Position{}, fmt.Errorf("append post: %w", w.err)
+	}
+	return w.position, nil
+}
+
+// Follow hands the posts stored at or after since to fn, in the order they were
+// stored, then those that come, until ctx ends or fn returns an error; it returns
+// that error. The zero time means all that are kept. caughtUp is called once when
+// all that was there at the start has been handed over; it may be nil.
+//
+// own is true for a post whose Append on this AlertLog returned nil: its caller
+// has dealt with it, or will. A post of an earlier run of this server, of another
+// server, or of an Append that failed although the post was stored, is not own.
+func (l *AlertLog) Follow(ctx context.Context, since time.Time, fn func(pos Position, own bool, p Post) error, caughtUp func()) error {
+	err := l.follow.run(ctx, startAt{time: since}, func(m delivered) error {
+		posts, err := readBatch(m.msg.Data())
+		if err != nil {
+			return fmt.Errorf("read %s at %d: %w", l.follow.stream, m.seq, err)
+		}
+		own := func(int) bool { return false }
+		if number, ok := l.batchOfThisRun(m.msg.Headers().Get(headerBatch)); ok {
+			if own, err = l.committer.claims.wait(ctx, number); err != nil {
+				return err
+			}
+		}
+		for i, p := range posts {
+			if err := fn(Position{Seq: m.seq, Index: i}, own(i), p); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, caughtUp)
+	if err != nil {
+		return fmt.Errorf("follow %s: %w", l.follow.stream, err)
+	}
+	return nil
+}
+
+func (l *AlertLog) batchOfThisRun(id string) (number uint64, ok bool) {
+	run, n, found := strings.Cut(id, ".")
+	if !found || run != l.run {
+		return 0, false
+	}
+	number, err := strconv.ParseUint(n, 10, 64)
+	return number, err == nil
+}
+
+var errBusy = errors.New("too many posts wait to be stored")

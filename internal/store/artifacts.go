@@ -1,0 +1,118 @@
+package store
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/backout-io/backout"
+)
+
+const (
+	digestPrefix = "sha256:"
+	outputPrefix = "output:"
+	// maxChunk keeps the pieces of an artifact few, since each is synced alone.
+	maxChunk = 4 << 20
+)
+
+// Artifacts keeps what is too large for a record, compressed. Its methods may be
+// called from several goroutines.
+type Artifacts struct {
+	objects jetstream.ObjectStore
+	chunk   uint32
+}
+
+func chunkSize(js jetstream.JetStream) uint32 {
+	return uint32(min(max(js.Conn().MaxPayload()/2, 64<<10), maxChunk)) //nolint:gosec // between 64 KiB and 4 MiB
+}
+
+// Put stores data under its content and returns its name, "sha256:" and the hex
+// digest. What is there already is not written again.
+func (a *Artifacts) Put(ctx context.Context, data []byte) (string, error) {
+	sum := sha256.Sum256(data)
+	digest := digestPrefix + hex.EncodeToString(sum[:])
+	_, err := a.objects.GetInfo(ctx, digest)
+	if errors.Is(err, jetstream.ErrObjectNotFound) {
+		err = a.store(ctx, digest, data)
+	} else if err != nil {
+		err = unavailable(err)
+	}
+	if err != nil {
+		return "", fmt.Errorf("put artifact %s: %w", digest, err)
+	}
+	return digest, nil
+}
+
+// Get returns what was stored under the digest; [backout.ErrNotFound] when there
+// is nothing. Content that does not match its name is an error.
+func (a *Artifacts) Get(ctx context.Context, digest string) ([]byte, error) {
+	data, err := a.load(ctx, digest)
+	if err != nil {
+		return nil, fmt.Errorf("get artifact %s: %w", digest, err)
+	}
+	if sum := sha256.Sum256(data); digest != digestPrefix+hex.EncodeToString(sum[:]) {
+		return nil, fmt.Errorf("get artifact %s: its content does not match: restore the store from a backup", digest)
+	}
+	return data, nil
+}
+
+// PutOutput stores the output of an attempt; storing it again replaces it.
+func (a *Artifacts) PutOutput(ctx context.Context, attemptID string, data []byte) error {
+	if err := a.store(ctx, outputPrefix+attemptID, data); err != nil {
+		return fmt.Errorf("put output of %s: %w", attemptID, err)
+	}
+	return nil
+}
+
+// GetOutput returns the stored output of an attempt; [backout.ErrNotFound] when
+// there is none.
+func (a *Artifacts) GetOutput(ctx context.Context, attemptID string) ([]byte, error) {
+	data, err := a.load(ctx, outputPrefix+attemptID)
+	if err != nil {
+		return nil, fmt.Errorf("get output of %s: %w", attemptID, err)
+	}
+	return data, nil
+}
+
+func (a *Artifacts) store(ctx context.Context, name string, data []byte) error {
+	var packed bytes.Buffer
+	zip, err := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
+	if err != nil {
+		return fmt.Errorf("compress: %w", err)
+	}
+	_, err = zip.Write(data)
+	if err = errors.Join(err, zip.Close()); err != nil {
+		return fmt.Errorf("compress: %w", err)
+	}
+	meta := jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: a.chunk}}
+	if _, err := a.objects.Put(ctx, meta, &packed); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+func (a *Artifacts) load(ctx context.Context, name string) ([]byte, error) {
+	packed, err := a.objects.GetBytes(ctx, name)
+	switch {
+	case errors.Is(err, jetstream.ErrObjectNotFound):
+		return nil, backout.ErrNotFound
+	case err != nil:
+		return nil, unavailable(err)
+	}
+	zip, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, fmt.Errorf("decompress: %w", err)
+	}
+	data, err := io.ReadAll(zip)
+	if err != nil {
+		return nil, fmt.Errorf("decompress: %w", err)
+	}
+	return data, nil
+}

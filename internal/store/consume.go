@@ -1,0 +1,164 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/backout-io/backout"
+)
+
+const (
+	// An unanswered delivery goes to another consumer after ackWait; a slow one
+	// says every ackTouch that it is still at it.
+	ackWait  = 15 * time.Second
+	ackTouch = 5 * time.Second
+	// storePause is the wait when the outbox itself does not answer.
+	storePause = 2 * time.Second
+)
+
+// DeliverFunc carries one notice to people. nil means delivered; an error marked
+// by [backout.Permanent] gives the notice up; any other is tried again.
+type DeliverFunc func(ctx context.Context, n backout.Notice) (backout.Receipt, error)
+
+// consumerName makes the durable consumer's name from a channel's subject.
+func consumerName(subject string) string {
+	return "channel_" + strings.TrimPrefix(subject, noticesPrefix)
+}
+
+// Consume delivers the channel's notices one after the other, in order, until
+// ctx ends, and returns ctx's error. A notice that fails holds up those behind
+// it: it is tried again after 1 s, doubling to 60 s, or after what its error's
+// RetryAfter() says, at most 5 min; it is given up when the error is permanent or
+// the notice is older than 24 h by then. Several consumers of one channel, on one server
+// or many, share it.
+//
+// A notice whose receipt is stored is never handed to fn again. One whose
+// delivery was interrupted before that is.
+func (o *Outbox) Consume(ctx context.Context, channel string, fn DeliverFunc) error {
+	from, err := subject(noticesPrefix, channel)
+	if err != nil {
+		return fmt.Errorf("deliver notices of %s: %w", channel, err)
+	}
+	for {
+		err := o.consume(ctx, from, fn)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			return fmt.Errorf("deliver notices of %s: %w", channel, err)
+		}
+		o.log.Debug("delivering notices was interrupted", "channel", channel, "error", err)
+		if !sleep(ctx, storePause) {
+			return ctx.Err()
+		}
+	}
+}
+
+func (o *Outbox) consume(ctx context.Context, from string, fn DeliverFunc) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer follower{js: o.js}.endOnReconnect(cancel)()
+	consumer, err := o.js.CreateOrUpdateConsumer(ctx, noticesStream, jetstream.ConsumerConfig{
+		Durable:       consumerName(from),
+		FilterSubject: from,
+		DeliverPolicy: jetstream.DeliverAllPolicy,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       ackWait,
+		MaxAckPending: 1,
+		MaxDeliver:    -1,
+	})
+	if err != nil {
+		return err
+	}
+	iterator, err := consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullHeartbeat(followHeartbeat),
+		jetstream.WithMessagesErrOnMissingHeartbeat(true))
+	if err != nil {
+		return err
+	}
+	defer iterator.Stop()
+	for {
+		m, err := iterator.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return err
+		}
+		if err := o.deliver(ctx, m, fn); err != nil {
+			return err
+		}
+	}
+}
+
+// deliver handles one message. An error is one of the outbox, not of fn.
+func (o *Outbox) deliver(ctx context.Context, m jetstream.Msg, fn DeliverFunc) error {
+	meta, err := m.Metadata()
+	if err != nil {
+		return err
+	}
+	p, err := readNotice(m.Subject(), m.Data(), meta.Timestamp)
+	if err != nil {
+		// Waiting would hold up the channel for ever.
+		o.log.Error("a notice cannot be read and is dropped", "stream", noticesStream, "seq", meta.Sequence.Stream, "error", err)
+		return m.TermWithReason("cannot be read")
+	}
+	d, at, err := o.delivery(ctx, p.Channel, p.Notice.ID)
+	if err != nil {
+		return errors.Join(err, m.NakWithDelay(storePause))
+	}
+	switch {
+	case d.State == deliveryAbandoned:
+		return errors.Join(o.listGivenUp(ctx, p, d), m.Ack())
+	case d.settled():
+		return m.Ack()
+	}
+	if wait := time.Until(d.LastTry.Add(waitAfter(d.Tries, nil))); d.Tries > 0 && meta.NumDelivered == 1 && wait > 0 {
+		return m.NakWithDelay(wait) // the consumer was made anew
+	}
+	receipt, why := whileTouched(ctx, m, func() (backout.Receipt, error) { return fn(ctx, p.Notice) })
+	if why == nil {
+		// Delivered: ctx may have ended, the receipt is written all the same.
+		if err := o.succeeded(context.WithoutCancel(ctx), at, p, receipt); err != nil {
+			return errors.Join(err, m.NakWithDelay(storePause))
+		}
+		return m.Ack()
+	}
+	if ctx.Err() != nil {
+		return errors.Join(ctx.Err(), m.Nak()) // stopped, not failed
+	}
+	return o.afterFailure(ctx, m, at, p, why)
+}
+
+func (o *Outbox) afterFailure(ctx context.Context, m jetstream.Msg, at string, p Pending, why error) error {
+	d, err := o.failed(ctx, at, p, why)
+	if err != nil {
+		return errors.Join(err, m.NakWithDelay(storePause))
+	}
+	if d.settled() {
+		if d.State == deliveryAbandoned {
+			o.log.Error("a notice was given up", "channel", p.Channel, "notice", p.Notice.ID, "tries", d.Tries, "error", why)
+		}
+		return m.Ack()
+	}
+	wait := waitAfter(d.Tries, why)
+	o.log.Warn("a notice was not delivered", "channel", p.Channel, "notice", p.Notice.ID, "tries", d.Tries, "again_in", wait, "error", why)
+	return m.NakWithDelay(wait)
+}
+
+// whileTouched runs the delivery and keeps the message from going to somebody
+// else meanwhile.
+func whileTouched(ctx context.Context, m jetstream.Msg, deliver func() (backout.Receipt, error)) (backout.Receipt, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var touching sync.WaitGroup
+	defer touching.Wait()
+	defer cancel()
+	touching.Go(func() {
+		for sleep(ctx, ackTouch) {
+			_ = m.InProgress()
+		}
+	})
+	return deliver()
+}

@@ -1,0 +1,186 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/backout-io/backout"
+)
+
+// giveUpAfter is how old a notice may be when it fails once more and is still
+// tried again.
+const giveUpAfter = 24 * time.Hour
+
+// The wait between tries: doubling from the first to the last, or as long as the
+// channel asks, up to maxAsked.
+const (
+	firstWait = time.Second
+	lastWait  = time.Minute
+	maxAsked  = 5 * time.Minute
+)
+
+// The states of a delivery that has one.
+const (
+	deliveryFailed    = "failed"
+	deliveryDone      = "delivered"
+	deliveryAbandoned = "given_up"
+)
+
+// delivery is what became of one notice on one channel: the document that
+// decides, since acknowledgements may be lost.
+type delivery struct {
+	State     string           `json:"state"`
+	Tries     int              `json:"tries"`
+	LastError string           `json:"last_error,omitempty"`
+	LastTry   time.Time        `json:"last_try,omitzero"`
+	Receipt   *backout.Receipt `json:"receipt,omitempty"`
+	// The rest is kept of a notice that was given up.
+	Channel string          `json:"channel,omitempty"`
+	Since   time.Time       `json:"since,omitzero"`
+	Notice  *backout.Notice `json:"notice,omitempty"`
+}
+
+func (d delivery) settled() bool { return d.State == deliveryDone || d.State == deliveryAbandoned }
+
+// pending fills in what is known of the tries.
+func (d delivery) pending(p Pending) Pending {
+	p.Tries, p.LastError, p.LastTry = d.Tries, d.LastError, d.LastTry
+	return p
+}
+
+// readNotice reads a message of the outbox.
+func readNotice(subject string, data []byte, stored time.Time) (Pending, error) {
+	channel, err := unescape(strings.TrimPrefix(subject, noticesPrefix))
+	if err != nil {
+		return Pending{}, err
+	}
+	p := Pending{Channel: channel, Since: stored}
+	if err := json.Unmarshal(data, &p.Notice); err != nil {
+		return Pending{}, fmt.Errorf("decode notice: %w", err)
+	}
+	return p, nil
+}
+
+// delivery reads what became of a notice, and where that is written.
+func (o *Outbox) delivery(ctx context.Context, channel, noticeID string) (delivery, string, error) {
+	var d delivery
+	at, err := subject(deliveriesPrefix, channel, noticeID)
+	if err != nil {
+		return d, "", err
+	}
+	doc, err := o.receipts.get(ctx, at)
+	if err != nil || doc.revision == 0 {
+		return d, at, err
+	}
+	if err := json.Unmarshal(doc.value, &d); err != nil {
+		return d, at, fmt.Errorf("read what became of notice %s on %s: %w", noticeID, channel, err)
+	}
+	return d, at, nil
+}
+
+// settle writes down how a try ended, unless the matter was settled meanwhile by
+// another server. It returns what stands then.
+func (o *Outbox) settle(ctx context.Context, at string, try func(before delivery) delivery) (delivery, error) {
+	var after delivery
+	err := o.receipts.change(ctx, at, func(doc document) ([]byte, error) {
+		var before delivery
+		if doc.revision > 0 {
+			if err := json.Unmarshal(doc.value, &before); err != nil {
+				return nil, fmt.Errorf("read delivery: %w", err)
+			}
+		}
+		if before.settled() {
+			after = before
+			return nil, nil
+		}
+		after = try(before)
+		return json.Marshal(after)
+	})
+	return after, err
+}
+
+// succeeded stores the thread, then the receipt: a crash between the two
+// delivers again and finds the thread. The other way round would lose it.
+func (o *Outbox) succeeded(ctx context.Context, at string, p Pending, r backout.Receipt) error {
+	if p.Notice.RollbackID != "" {
+		if err := o.beginThread(ctx, p.Channel, p.Notice.RollbackID, r); err != nil {
+			return err
+		}
+	}
+	now := time.Now().UTC()
+	_, err := o.settle(ctx, at, func(before delivery) delivery {
+		return delivery{State: deliveryDone, Tries: before.Tries, LastError: before.LastError, LastTry: now, Receipt: &r}
+	})
+	return err
+}
+
+func (o *Outbox) beginThread(ctx context.Context, channel, rollbackID string, r backout.Receipt) error {
+	at, err := subject(threadsPrefix, channel, rollbackID)
+	if err != nil {
+		return err
+	}
+	doc, err := o.receipts.get(ctx, at)
+	if err != nil || doc.revision > 0 {
+		return err
+	}
+	data, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encode receipt: %w", err)
+	}
+	if _, err := o.receipts.put(ctx, at, data, 0); err != nil && !errors.Is(err, backout.ErrConflict) {
+		return err
+	}
+	return nil
+}
+
+// failed writes down a failed try and returns what stands.
+func (o *Outbox) failed(ctx context.Context, at string, p Pending, why error) (delivery, error) {
+	now := time.Now().UTC()
+	giveUp := backout.IsPermanent(why) || now.Sub(p.Since) > giveUpAfter
+	d, err := o.settle(ctx, at, func(before delivery) delivery {
+		next := delivery{State: deliveryFailed, Tries: before.Tries + 1, LastError: why.Error(), LastTry: now}
+		if giveUp {
+			next.State, next.Channel, next.Since, next.Notice = deliveryAbandoned, p.Channel, p.Since, &p.Notice
+		}
+		return next
+	})
+	if err != nil || d.State != deliveryAbandoned {
+		return d, err
+	}
+	return d, o.listGivenUp(ctx, p, d)
+}
+
+// listGivenUp keeps the given-up ones a second time where they can be listed.
+func (o *Outbox) listGivenUp(ctx context.Context, p Pending, d delivery) error {
+	at, err := subject(givenUpPrefix, p.Channel, p.Notice.ID)
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(d)
+	if err != nil {
+		return fmt.Errorf("encode delivery: %w", err)
+	}
+	if _, err := o.receipts.put(ctx, at, data, 0); err != nil && !errors.Is(err, backout.ErrConflict) {
+		return err
+	}
+	return nil
+}
+
+// waitAfter returns how long to wait after a failed try.
+func waitAfter(tries int, why error) time.Duration {
+	var asks interface{ RetryAfter() time.Duration }
+	if errors.As(why, &asks) && asks.RetryAfter() > 0 {
+		return min(asks.RetryAfter(), maxAsked)
+	}
+	wait := firstWait
+	for range tries - 1 {
+		if wait = 2 * wait; wait >= lastWait {
+			return lastWait
+		}
+	}
+	return wait
+}

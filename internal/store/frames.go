@@ -1,0 +1,128 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"time"
+)
+
+// A batch is one message of the alerts stream: a version byte, then a frame for
+// each post. All numbers are little-endian.
+//
+//	frame   = length u32 | crc u32 | payload (length bytes)
+//	payload = received i64 | kind length u8 | kind | source length u16 | source | body
+//
+// crc is CRC-32C of the payload. received is in nanoseconds since 1970 UTC; the
+// smallest value means that no time was given.
+const (
+	batchVersion  = 1
+	frameOverhead = 4 + 4
+	payloadFixed  = 8 + 1 + 2
+	noTime        = math.MinInt64
+)
+
+// Post is the body of one request, as it came, and where it came from.
+type Post struct {
+	// Kind says how to read the body: "webhook" (Alertmanager's webhook) or "v2"
+	// (its own API). At most 255 bytes.
+	Kind string
+	// Source is the sender, as authenticated. At most 65,535 bytes.
+	Source     string
+	ReceivedAt time.Time
+	// Body is not copied by Append: leave it alone until Append returns.
+	Body []byte
+}
+
+// frameSize returns how many bytes the post takes in a batch.
+func frameSize(p Post) int {
+	return frameOverhead + payloadFixed + len(p.Kind) + len(p.Source) + len(p.Body)
+}
+
+// fits says whether the lengths of the post can be written down.
+func fits(p Post) bool {
+	return len(p.Kind) <= math.MaxUint8 && len(p.Source) <= math.MaxUint16
+}
+
+// appendFrame adds the post to a batch.
+func appendFrame(b []byte, p Post, table *crc32.Table) []byte {
+	head := len(b)
+	b = binary.LittleEndian.AppendUint32(b, uint32(frameSize(p)-frameOverhead)) //nolint:gosec // bounded by the batch size
+	b = binary.LittleEndian.AppendUint32(b, 0)
+	start := len(b)
+	received := int64(noTime)
+	if !p.ReceivedAt.IsZero() {
+		received = p.ReceivedAt.UnixNano()
+	}
+	b = binary.LittleEndian.AppendUint64(b, uint64(received)) //nolint:gosec // the bits are kept
+	b = append(b, byte(len(p.Kind)))
+	b = append(b, p.Kind...)
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(p.Source))) //nolint:gosec // checked by fits
+	b = append(b, p.Source...)
+	b = append(b, p.Body...)
+	binary.LittleEndian.PutUint32(b[head+4:], crc32.Checksum(b[start:], table))
+	return b
+}
+
+// castagnoli is the table of CRC-32C; the runtime keeps one and returns it.
+func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
+
+var errCut = errors.New("cut short")
+
+// readBatch returns the posts of a batch. Their bodies are parts of data.
+func readBatch(data []byte) ([]Post, error) {
+	if len(data) == 0 {
+		return nil, errCut
+	}
+	if data[0] != batchVersion {
+		return nil, fmt.Errorf("batch version %d, this release reads %d: use the release that wrote it, or a newer one", data[0], batchVersion)
+	}
+	table := castagnoli()
+	var posts []Post
+	for rest := data[1:]; len(rest) > 0; {
+		if len(rest) < frameOverhead {
+			return nil, fmt.Errorf("post %d: %w", len(posts), errCut)
+		}
+		length, sum := binary.LittleEndian.Uint32(rest), binary.LittleEndian.Uint32(rest[4:])
+		rest = rest[frameOverhead:]
+		if uint64(length) > uint64(len(rest)) {
+			return nil, fmt.Errorf("post %d: %w", len(posts), errCut)
+		}
+		payload := rest[:length:length]
+		rest = rest[length:]
+		if crc32.Checksum(payload, table) != sum {
+			return nil, fmt.Errorf("post %d: its checksum does not match", len(posts))
+		}
+		post, err := readPayload(payload)
+		if err != nil {
+			return nil, fmt.Errorf("post %d: %w", len(posts), err)
+		}
+		posts = append(posts, post)
+	}
+	return posts, nil
+}
+
+func readPayload(b []byte) (Post, error) {
+	var p Post
+	if len(b) < payloadFixed {
+		return p, errCut
+	}
+	if received := int64(binary.LittleEndian.Uint64(b)); received != noTime { //nolint:gosec // the bits are kept
+		p.ReceivedAt = time.Unix(0, received).UTC()
+	}
+	kind := int(b[8])
+	b = b[9:]
+	if len(b) < kind+2 {
+		return p, errCut
+	}
+	p.Kind, b = string(b[:kind]), b[kind:]
+	source := int(binary.LittleEndian.Uint16(b))
+	b = b[2:]
+	if len(b) < source {
+		return p, errCut
+	}
+	p.Source, p.Body = string(b[:source]), b[source:]
+	return p, nil
+}

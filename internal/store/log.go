@@ -1,0 +1,195 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/backout-io/backout"
+)
+
+// Entry is one record as it stands in a log.
+type Entry struct {
+	// ID is the change or rollback the record belongs to.
+	ID string
+	// Seq is its place in the whole log; it grows, with gaps, within one id.
+	Seq    uint64
+	Record backout.Record
+}
+
+// Log is a log of records with one history for each id. Its methods may be
+// called from several goroutines, and any number of servers may share it.
+type Log struct {
+	name   string
+	prefix string
+	stream jetstream.Stream
+	pub    publisher
+	follow follower
+}
+
+// Append adds the record to the history of id, right after the record with the
+// sequence expected (0: the id must have no history), and returns its sequence.
+//
+// rec.Op must be unique to the transition: it is the record's identity when an
+// answer was lost. Errors: [backout.ErrConflict] when another record stands
+// there, [backout.ErrExists] when this operation is already in the history at or
+// before expected, [backout.ErrUnavailable] when the store does not answer: then
+// it may have been stored, and appending the same record again is safe.
+func (l *Log) Append(ctx context.Context, id string, expected uint64, rec backout.Record) (uint64, error) {
+	return l.append(ctx, id, expected, nil, rec)
+}
+
+// AppendGuarded is [Log.Append] that also demands that the last record of the
+// whole log has the sequence streamSeq: nothing was appended to any id since the
+// caller looked.
+func (l *Log) AppendGuarded(ctx context.Context, id string, expected, streamSeq uint64, rec backout.Record) (uint64, error) {
+	return l.append(ctx, id, expected, &streamSeq, rec)
+}
+
+func (l *Log) append(ctx context.Context, id string, expected uint64, streamSeq *uint64, rec backout.Record) (uint64, error) {
+	fail := func(err error) (uint64, error) {
+		return 0, fmt.Errorf("append to %s of %s after %d: %w", id, l.name, expected, err)
+	}
+	subject, err := subject(l.prefix, id)
+	if err != nil {
+		return fail(err)
+	}
+	if rec.Op == "" {
+		return fail(fmt.Errorf("%w: the record has no operation id", backout.ErrInvalid))
+	}
+	data, err := json.Marshal(rec)
+	if err != nil {
+		return fail(err)
+	}
+	ack, err := l.pub.commit(ctx, message{subject: subject, id: identity(subject, rec.Op), data: data, after: &expected, afterStream: streamSeq})
+	switch {
+	case err == nil && !ack.Duplicate:
+		return ack.Sequence, nil
+	case err != nil && !errors.Is(err, errTaken):
+		return fail(err)
+	}
+	seq, err := l.resolve(ctx, subject, expected, data, ack != nil)
+	if err != nil {
+		return fail(err)
+	}
+	return seq, nil
+}
+
+// resolve finds out what a refused or repeated append means. The record that
+// follows expected is either the one of this append, stored by an earlier try
+// whose answer was lost, or another's. Same operation with another content is
+// another's: the caller must read what really stands there.
+func (l *Log) resolve(ctx context.Context, subject string, expected uint64, data []byte, duplicate bool) (uint64, error) {
+	m, err := next(ctx, l.stream, subject, expected+1)
+	switch {
+	case err != nil:
+		return 0, err
+	case m != nil && bytes.Equal(m.Data, data) && follows(m.Header) == expected:
+		return m.Sequence, nil
+	case m == nil && duplicate:
+		return 0, fmt.Errorf("this operation is recorded already: %w", backout.ErrExists)
+	}
+	return 0, backout.ErrConflict
+}
+
+// identity names a write of one operation on one subject for JetStream's window
+// of duplicates.
+func identity(subject, op string) string {
+	sum := sha256.Sum256([]byte(subject + "\x00" + op))
+	return hex.EncodeToString(sum[:16])
+}
+
+// follows returns the sequence that a stored record was guarded to follow.
+func follows(h nats.Header) uint64 {
+	n, err := strconv.ParseUint(h.Get(jetstream.ExpectedLastSubjSeqHeader), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// Load returns the whole history of id in order; it is empty when there is none.
+// It reads what the stream's leader has, so an append after it with the last
+// sequence fails only if somebody else came between.
+func (l *Log) Load(ctx context.Context, id string) ([]Entry, error) {
+	subject, err := subject(l.prefix, id)
+	if err != nil {
+		return nil, fmt.Errorf("load %s of %s: %w", id, l.name, err)
+	}
+	var entries []Entry
+	last := uint64(0)
+	for {
+		m, err := next(ctx, l.stream, subject, last+1)
+		if err != nil {
+			return nil, fmt.Errorf("load %s of %s: %w", id, l.name, err)
+		}
+		if m == nil {
+			return entries, nil
+		}
+		if err := l.continues(id, m.Header, m.Sequence, last); err != nil {
+			return nil, err
+		}
+		rec, err := l.decode(m.Sequence, m.Data)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, Entry{ID: id, Seq: m.Sequence, Record: rec})
+		last = m.Sequence
+	}
+}
+
+// Follow hands every record of the log from the sequence on to fn, in order, and
+// then those that come, until ctx ends or fn returns an error; it returns that
+// error. caughtUp is called once, when all that was there at the start has been
+// handed over, at once if there was none; it may be nil. Both are called from
+// the calling goroutine. A lost connection is waited out.
+func (l *Log) Follow(ctx context.Context, from uint64, fn func(Entry) error, caughtUp func()) error {
+	last := make(map[string]uint64)
+	start := startAt{seq: max(from, 1)}
+	err := l.follow.run(ctx, start, func(m delivered) error {
+		id, err := unescape(strings.TrimPrefix(m.msg.Subject(), l.prefix))
+		if err != nil {
+			return fmt.Errorf("read %s at %d: %w", l.name, m.seq, err)
+		}
+		if known, ok := last[id]; ok || start.seq == 1 {
+			if err := l.continues(id, m.msg.Headers(), m.seq, known); err != nil {
+				return err
+			}
+		}
+		last[id] = m.seq
+		rec, err := l.decode(m.seq, m.msg.Data())
+		if err != nil {
+			return err
+		}
+		return fn(Entry{ID: id, Seq: m.seq, Record: rec})
+	}, caughtUp)
+	if err != nil {
+		return fmt.Errorf("follow %s: %w", l.name, err)
+	}
+	return nil
+}
+
+func (l *Log) decode(seq uint64, data []byte) (backout.Record, error) {
+	var rec backout.Record
+	if err := json.Unmarshal(data, &rec); err != nil {
+		return rec, fmt.Errorf("read %s at %d: %w", l.name, seq, err)
+	}
+	return rec, nil
+}
+
+// continues checks that the record was written right after the last one read.
+func (l *Log) continues(id string, h nats.Header, seq, last uint64) error {
+	if prev := follows(h); prev != last {
+		return fmt.Errorf("read %s at %d: records of %s are missing: it follows %d, but %d is the last one there: restore the store from a backup", l.name, seq, id, prev, last)
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/backout-io/backout"
+)
+
+// Outbox holds the notices on their way to people, one queue a channel. Its
+// methods may be called from several goroutines, and any number of servers may
+// share it.
+type Outbox struct {
+	js       jetstream.JetStream
+	log      *slog.Logger
+	pub      publisher
+	notices  jetstream.Stream
+	receipts documents
+}
+
+// Pending is a notice that has not arrived: it waits, or was given up.
+type Pending struct {
+	Channel string
+	Notice  backout.Notice
+	// Since is when it was put into the outbox.
+	Since time.Time
+	// Tries counts the deliveries that failed; LastError is what the last one
+	// said, at LastTry.
+	Tries     int
+	LastError string
+	LastTry   time.Time
+}
+
+// Put queues the notice for the channel. A notice of the same id that is queued,
+// delivered or given up on the channel is not queued again.
+func (o *Outbox) Put(ctx context.Context, channel string, n backout.Notice) error {
+	fail := func(err error) error { return fmt.Errorf("put notice %s for %s: %w", n.ID, channel, err) }
+	to, err := subject(noticesPrefix, channel)
+	if err != nil {
+		return fail(err)
+	}
+	d, _, err := o.delivery(ctx, channel, n.ID)
+	if err != nil {
+		return fail(err)
+	}
+	if d.settled() {
+		return nil
+	}
+	data, err := json.Marshal(n)
+	if err != nil {
+		return fail(err)
+	}
+	if _, err := o.pub.commit(ctx, message{subject: to, id: identity(to, n.ID), data: data}); err != nil {
+		return fail(err)
+	}
+	return nil
+}
+
+// Thread returns the receipt of the first message about the rollback that was
+// delivered on the channel; nil when there was none.
+func (o *Outbox) Thread(ctx context.Context, channel, rollbackID string) (*backout.Receipt, error) {
+	at, err := subject(threadsPrefix, channel, rollbackID)
+	if err != nil {
+		return nil, fmt.Errorf("find thread of %s on %s: %w", rollbackID, channel, err)
+	}
+	doc, err := o.receipts.get(ctx, at)
+	if err != nil {
+		return nil, fmt.Errorf("find thread of %s on %s: %w", rollbackID, channel, err)
+	}
+	if doc.revision == 0 {
+		return nil, nil
+	}
+	var r backout.Receipt
+	if err := json.Unmarshal(doc.value, &r); err != nil {
+		return nil, fmt.Errorf("find thread of %s on %s: %w", rollbackID, channel, err)
+	}
+	return &r, nil
+}
+
+// Waiting lists the notices that are still to be delivered, on every channel, in
+// the order of the outbox.
+func (o *Outbox) Waiting(ctx context.Context) ([]Pending, error) {
+	list, err := o.waiting(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list waiting notices: %w", err)
+	}
+	return list, nil
+}
+
+func (o *Outbox) waiting(ctx context.Context) ([]Pending, error) {
+	floor, err := o.floor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var list []Pending
+	for {
+		m, err := next(ctx, o.notices, noticesPrefix+"*", floor+1)
+		if err != nil || m == nil {
+			return list, err
+		}
+		floor = m.Sequence
+		p, err := readNotice(m.Subject, m.Data, m.Time)
+		if err != nil {
+			return nil, fmt.Errorf("read %s at %d: %w", noticesStream, m.Sequence, err)
+		}
+		d, _, err := o.delivery(ctx, p.Channel, p.Notice.ID)
+		if err != nil {
+			return nil, err
+		}
+		if !d.settled() {
+			list = append(list, d.pending(p))
+		}
+	}
+}
+
+// floor is the sequence up to which every channel has acknowledged all.
+func (o *Outbox) floor(ctx context.Context) (uint64, error) {
+	info, err := o.notices.Info(ctx, jetstream.WithSubjectFilter(noticesPrefix+"*"))
+	if err != nil {
+		return 0, unavailable(err)
+	}
+	floor := info.State.LastSeq
+	for subject := range info.State.Subjects {
+		consumer, err := o.js.Consumer(ctx, noticesStream, consumerName(subject))
+		if errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return 0, nil
+		}
+		if err != nil {
+			return 0, unavailable(err)
+		}
+		floor = min(floor, consumer.CachedInfo().AckFloor.Stream)
+	}
+	return floor, nil
+}
+
+// GivenUp lists the notices that will not be delivered, oldest first, for as
+// long as receipts are kept (90 days).
+func (o *Outbox) GivenUp(ctx context.Context) ([]Pending, error) {
+	var list []Pending
+	for seq := uint64(0); ; {
+		m, err := next(ctx, o.receipts.stream, givenUpPrefix+">", seq+1)
+		if err != nil {
+			return nil, fmt.Errorf("list given-up notices: %w", err)
+		}
+		if m == nil {
+			return list, nil
+		}
+		seq = m.Sequence
+		var d delivery
+		if err := json.Unmarshal(m.Data, &d); err != nil {
+			return nil, fmt.Errorf("read %s at %d: %w", receiptsStream, seq, err)
+		}
+		if d.Notice != nil {
+			list = append(list, d.pending(Pending{Channel: d.Channel, Notice: *d.Notice, Since: d.Since}))
+		}
+	}
+}

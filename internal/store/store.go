@@ -1,0 +1,129 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/backout-io/backout"
+)
+
+// Options say where the store is and how it is kept.
+type Options struct {
+	JS jetstream.JetStream
+	// Server is this server's name, for people.
+	Server string
+	// Replicas is how many servers of the user's cluster keep a copy; 0 leaves
+	// what is there and makes new streams with 1.
+	Replicas int
+	// AlertsMaxBytes is how many bytes of posts are kept before the oldest go;
+	// 0 leaves what is there and makes a new log with 2 GiB.
+	AlertsMaxBytes int64
+	// Logger gets what is not the answer to a call; nil discards it.
+	Logger *slog.Logger
+}
+
+// Store is everything that is kept. Open it, use its parts, Close it.
+type Store struct {
+	// Changes is the log of every change, Rollbacks that of every rollback.
+	Changes   *Log
+	Rollbacks *Log
+	// Alerts is the log of all posts.
+	Alerts *AlertLog
+	// Control holds small documents, the pause switch among them.
+	Control *Control
+	// Outbox holds the notices on their way to people.
+	Outbox *Outbox
+	// Artifacts holds what is too large for a record.
+	Artifacts *Artifacts
+
+	stop    context.CancelFunc
+	running sync.WaitGroup
+	closing sync.Once
+}
+
+// Open makes the streams that are missing, checks those that are there, and
+// starts the store's goroutines; [Store.Close] ends them. A stream on which a
+// promise would not hold, or that would have to shrink, is an error that says
+// what to do. ctx bounds the opening only.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if o.JS == nil || o.Server == "" {
+		return nil, fmt.Errorf("open store: %w: it needs a JetStream and the server's name", backout.ErrInvalid)
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	streams := make(map[string]jetstream.Stream)
+	for _, cfg := range streamConfigs(o.Replicas, o.AlertsMaxBytes) {
+		if err := ensureStream(ctx, o.JS, cfg, o, o.Logger); err != nil {
+			return nil, fmt.Errorf("open store: %w", err)
+		}
+		stream, err := o.JS.Stream(ctx, cfg.Name)
+		if err != nil {
+			return nil, fmt.Errorf("open store: stream %s: %w", cfg.Name, err)
+		}
+		streams[cfg.Name] = stream
+	}
+	s, err := assemble(ctx, o, streams)
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	s.running.Go(s.Alerts.committer.loop)
+	s.running.Go(func() { s.Control.watch(running) })
+	return s, nil
+}
+
+func assemble(ctx context.Context, o Options, streams map[string]jetstream.Stream) (*Store, error) {
+	pub := publisher{o.JS}
+	following := func(stream string, ahead int) follower {
+		return follower{js: o.JS, log: o.Logger, stream: stream, ahead: ahead}
+	}
+	newLog := func(name, prefix string) *Log {
+		return &Log{name: name, prefix: prefix, stream: streams[name], pub: pub, follow: following(name, 256)}
+	}
+	objects, err := o.JS.ObjectStore(ctx, artifactsBucket)
+	if err != nil {
+		return nil, fmt.Errorf("stream %s: %w", artifactsStream, err)
+	}
+	run := newRun()
+	// A batch may be as large as a message can be: few of them wait in memory.
+	alerts := &AlertLog{committer: newCommitter(pub, o.Server, run), follow: following(alertsStream, 8), run: run}
+	control := newControl(documents{stream: streams[controlStream], pub: pub}, following(controlStream, 16))
+	return &Store{
+		Changes:   newLog(changesStream, changesPrefix),
+		Rollbacks: newLog(rollbacksStream, rollbacksPrefix),
+		Alerts:    alerts,
+		Control:   control,
+		Outbox: &Outbox{
+			js: o.JS, log: o.Logger, pub: pub, notices: streams[noticesStream],
+			receipts: documents{stream: streams[receiptsStream], pub: pub},
+		},
+		Artifacts: &Artifacts{objects: objects, chunk: chunkSize(o.JS)},
+	}, nil
+}
+
+// newRun names one life of one process; no two are alike.
+func newRun() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// Close lets no more alerts in, stores those that wait, ends the store's
+// goroutines and waits for them. End what follows or consumes first. It does not
+// close the bus.
+func (s *Store) Close() error {
+	s.closing.Do(func() {
+		s.Alerts.committer.close()
+		s.stop()
+		s.running.Wait()
+	})
+	return nil
+}

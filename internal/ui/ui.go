@@ -1,0 +1,173 @@
+// Package ui renders pages for people. It is given everything it shows, knows no
+// HTTP and changes nothing; html/template keeps every value, however hostile,
+// text.
+package ui
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed" // for the page and its style
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/backout-io/backout"
+)
+
+//go:embed status.html
+var statusPage string
+
+//go:embed style.css
+var style string
+
+// Status is what the status page shows.
+type Status struct {
+	// Now is the server's clock; the page counts from it.
+	Now     time.Time
+	Version string
+	// NotReady says what is missing; empty means ready.
+	NotReady string
+	Paused   *Pause
+	// Changes are the live ones; MoreChanges how many more there are.
+	Changes     []backout.Change
+	MoreChanges int
+	// Rollbacks are the active ones, in any order.
+	Rollbacks []backout.Rollback
+	// Verdicts are what rules said lately, in any order.
+	Verdicts []backout.Verdict
+}
+
+// Pause is the pause switch when it is on.
+type Pause struct {
+	By     string
+	Reason string
+	At     time.Time
+}
+
+// Policy is the Content-Security-Policy of the pages: nothing but their own
+// style, no script at all.
+func Policy() string {
+	sum := sha256.Sum256([]byte(style))
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+		"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
+
+// Page writes the status page: rollbacks by what is due first, then changes and
+// verdicts, newest first. Nothing is written if it cannot be rendered.
+func Page(w io.Writer, s Status) error {
+	s.Rollbacks, s.Changes, s.Verdicts = slices.Clone(s.Rollbacks), slices.Clone(s.Changes), slices.Clone(s.Verdicts)
+	slices.SortStableFunc(s.Rollbacks, func(a, b backout.Rollback) int { return compareDue(due(&a), due(&b)) })
+	slices.SortStableFunc(s.Changes, func(a, b backout.Change) int { return b.OpenedAt.Compare(a.OpenedAt) })
+	slices.SortStableFunc(s.Verdicts, func(a, b backout.Verdict) int { return b.At.Compare(a.At) })
+	page, err := template.New("status").Funcs(functions(s.Now)).Parse(statusPage)
+	if err != nil {
+		return fmt.Errorf("parse status page: %w", err)
+	}
+	var out bytes.Buffer
+	if err := page.Execute(&out, s); err != nil {
+		return fmt.Errorf("render status page: %w", err)
+	}
+	_, err = out.WriteTo(w)
+	return err
+}
+
+func functions(now time.Time) template.FuncMap {
+	return template.FuncMap{
+		"style": func() template.CSS { return template.CSS(style) }, //nolint:gosec // our own file
+		"at":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+		"rel":   func(t time.Time) string { return relative(now, t) },
+		"due":   func(r backout.Rollback) time.Time { return due(&r) },
+		"level": func(r backout.Rollback) string { return levelName(&r) },
+		"words": func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") },
+		"back":  func(r backout.Rollback) string { return recovered(&r) },
+		"join":  func(list []string) string { return shortList(list) },
+		"names": func(r backout.Rollback) string { return targetNames(&r) },
+		"why":   func(r backout.Rollback) string { return why(&r) },
+	}
+}
+
+// due is when the rollback does something by itself; zero when only people move
+// it.
+func due(r *backout.Rollback) time.Time {
+	var first time.Time
+	if r.Status == backout.RollbackHeld || !r.PausedAt.IsZero() {
+		return first
+	}
+	consider := func(t time.Time) {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	consider(r.LevelDeadline)
+	if r.Status == backout.RollbackPending {
+		consider(r.StartAfter)
+	}
+	if r.Ask != nil {
+		consider(r.Ask.Deadline)
+	}
+	return first
+}
+
+// compareDue puts what needs a person (no deadline) before what is due first.
+func compareDue(a, b time.Time) int { return a.Compare(b) }
+
+func levelName(r *backout.Rollback) string {
+	of := len(r.Frozen.Plan.Levels)
+	if l := r.CurrentLevel(); l != nil {
+		return fmt.Sprintf("%s of %d", l.Name, of)
+	}
+	if l := r.NextLevel(); l != nil {
+		return fmt.Sprintf("before %s of %d", l.Name, of)
+	}
+	return ""
+}
+
+func recovered(r *backout.Rollback) string {
+	n := 0
+	for _, t := range r.Targets {
+		if t.Phase == backout.TargetRecovered {
+			n++
+		}
+	}
+	return fmt.Sprintf("%d of %d", n, len(r.Targets))
+}
+
+func targetNames(r *backout.Rollback) string {
+	names := make([]string, len(r.Targets))
+	for i, t := range r.Targets {
+		names[i] = t.Name
+	}
+	return shortList(names)
+}
+
+func why(r *backout.Rollback) string {
+	if r.HeldReason != "" && r.Status == backout.RollbackHeld {
+		return r.HeldReason
+	}
+	return r.Reason
+}
+
+// shortList names the first few.
+func shortList(list []string) string {
+	const most = 8
+	if len(list) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), len(list)-most)
+	}
+	return strings.Join(list, ", ")
+}
+
+// relative says "in 4m10s" or "12s ago".
+func relative(now, t time.Time) string {
+	d := t.Sub(now).Round(time.Second)
+	switch {
+	case d > 0:
+		return "in " + backout.Duration(d).String()
+	case d < 0:
+		return backout.Duration(-d).String() + " ago"
+	}
+	return "now"
+}

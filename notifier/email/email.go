@@ -1,0 +1,167 @@
+// Package email sends notices as plain text mail by SMTP.
+//
+// The Message-ID is made from the notice's id, so that mail sent twice is seen as
+// one by servers and programs that look at it; References tie the mails about one
+// rollback together.
+package email
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	netmail "net/mail"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/wneessen/go-mail"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/notifier"
+)
+
+// timeout bounds one delivery, from dialling to the server's last word; servers
+// that scan mail take their time.
+const timeout = 60 * time.Second
+
+// Kind is the channel type.
+func Kind() notifier.Kind {
+	return notifier.Define("email", "plain text mail by SMTP, one thread for each rollback", build)
+}
+
+func build(_ context.Context, c Config) (backout.Notifier, error) {
+	return New(c)
+}
+
+// New makes the notifier of a channel.
+func New(c Config) (*Notifier, error) {
+	if err := c.Validate(); err != nil {
+		return nil, backout.Permanent(err)
+	}
+	if c.Username != "" && c.Password.Reveal() == "" {
+		return nil, backout.Permanent(errors.New("email password is empty: put the password there, or take username and password out"))
+	}
+	n := &Notifier{config: c, busy: make(chan struct{}, 1), done: map[string]bool{}}
+	var err error
+	if n.from, err = address(c.From); err != nil {
+		return nil, backout.Permanent(err)
+	}
+	for _, to := range c.To {
+		a, err := address(to)
+		if err != nil {
+			return nil, backout.Permanent(err)
+		}
+		n.to = append(n.to, a)
+	}
+	if n.host, n.port, err = c.server(); err != nil {
+		return nil, backout.Permanent(err)
+	}
+	n.tls, err = tlsConfig(c, n.host)
+	if err != nil {
+		return nil, backout.Permanent(err)
+	}
+	return n, nil
+}
+
+func tlsConfig(c Config, host string) (*tls.Config, error) {
+	t := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	if c.CAFile == "" {
+		return t, nil
+	}
+	pem, err := os.ReadFile(c.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("read ca_file: %w", err)
+	}
+	t.RootCAs = x509.NewCertPool()
+	if !t.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("ca_file %s has no certificate in PEM", c.CAFile)
+	}
+	return t, nil
+}
+
+// Notifier sends to one list of addresses. It may be used by many goroutines.
+type Notifier struct {
+	config Config
+	from   *netmail.Address
+	to     []*netmail.Address
+	host   string
+	port   int
+	tls    *tls.Config
+
+	// When a server takes mail for some addresses and wants to be asked again
+	// for others, done remembers the former, so that the next try of the same
+	// notice reaches only the latter.
+	// busy is held by the one delivery that is under way.
+	busy   chan struct{}
+	doneID string
+	done   map[string]bool
+}
+
+// Format implements [fmt.Formatter]: no verb reaches the password.
+func (n *Notifier) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "email by "+n.config.SMTP) }
+
+// Notify implements [backout.Notifier].
+func (n *Notifier) Notify(ctx context.Context, m backout.Message) (backout.Receipt, error) {
+	if err := ctx.Err(); err != nil {
+		return backout.Receipt{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	msg, id := n.compose(m)
+	if err := n.deliver(ctx, m.Notice.ID, msg); err != nil {
+		return backout.Receipt{}, n.explain(ctx, err)
+	}
+	return backout.Receipt{Ref: "<" + id + ">", Channel: n.config.SMTP}, nil
+}
+
+// compose writes the mail. Every header value is one line, or made from a
+// digest; go-mail encodes what is not ASCII.
+func (n *Notifier) compose(m backout.Message) (*mail.Msg, string) {
+	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
+	msg.FromMailAddress(n.from)
+	msg.ToMailAddress(n.to...)
+	msg.Subject(notifier.Cut(notifier.OneLine(strings.ToValidUTF8(m.Subject, "\uFFFD")), notifier.MaxSubject))
+	id := n.messageID(m.Notice.ID)
+	msg.SetMessageIDWithValue(id)
+	msg.SetDate()
+	if m.Thread != nil && isMessageID(m.Thread.Ref) && m.Thread.Ref != "<"+id+">" {
+		msg.SetGenHeader(mail.HeaderInReplyTo, m.Thread.Ref)
+		msg.SetGenHeader(mail.HeaderReferences, m.Thread.Ref)
+	}
+	// RFC 3834, 5: no out-of-office answers to this.
+	msg.SetGenHeader("Auto-Submitted", "auto-generated")
+	msg.SetGenHeader("X-Backout-Moment", moment(m.Notice.Moment))
+	msg.SetBodyString(mail.TypeTextPlain, strings.ToValidUTF8(m.Text, "\uFFFD")+"\n")
+	return msg, id
+}
+
+// messageID is the same for every delivery of a notice to these addresses.
+func (n *Notifier) messageID(noticeID string) string {
+	sum := sha256.Sum256([]byte(noticeID))
+	id := "backout." + hex.EncodeToString(sum[:16]) + "@"
+	if domain := n.from.Address[strings.LastIndexByte(n.from.Address, '@')+1:]; isMessageID("<" + id + domain + ">") {
+		return id + domain
+	}
+	return id + "backout.invalid"
+}
+
+// messageIDShape is what [Notifier.messageID] makes.
+var messageIDShape = regexp.MustCompile(`^<backout\.[0-9a-f]{32}@[A-Za-z0-9.-]{1,253}>$`)
+
+func isMessageID(s string) bool { return messageIDShape.MatchString(s) }
+
+// moment keeps the header to the moments there are.
+func moment(m backout.Moment) string {
+	for _, known := range backout.Moments() {
+		if m == known {
+			return string(m)
+		}
+	}
+	return "other"
+}

@@ -1,0 +1,38 @@
+package notifier
+
+import (
+	"time"
+
+	"github.com/backout-io/backout"
+)
+
+// Samples returns notices of a moment as they may occur: with everything, for
+// each of L1 to L3, and with as little as there can be. Templates are checked
+// against them, and test notices show them.
+func Samples(moment backout.Moment) []backout.Notice {
+	at := time.Date(2026, 3, 14, 2, 3, 0, 0, time.UTC)
+	levels := []struct{ name, next, summary, loses string }{
+		{"L1", "L2", "uninstall the patch", ""},
+		{"L2", "L3", "restore the snapshot from before the patch", "everything written since 01:30 UTC"},
+		{"L3", "", "rebuild from the gold image", "everything on the local disks"},
+	}
+	samples := make([]backout.Notice, 0, len(levels)+1)
+	for i, l := range levels {
+		n := backout.Notice{
+			ID: "CHG0030001.web/" + string(moment) + "/" + l.name, Moment: moment, Audience: "ops",
+			ChangeID: "CHG0030001", Title: "openssl 3.0.14 on web", RollbackID: "01K5R8Z6M4E9V7QW3T2Y1X0ABC",
+			Level: l.name, NextLevel: l.next, Summary: l.summary, Loses: l.loses,
+			Targets: []string{"web-01", "web-02", "web-03"}, CVEs: []string{"CVE-2026-0001"},
+			Rule: "WebErrorsAfterPatch", AlertName: "HTTPErrorsHigh", At: at.Add(time.Duration(i) * 30 * time.Minute),
+			Reason: "2 of 3 targets were still red when its time was up",
+			AskID:  "ask-1", VotesNeeded: 2, VotesGiven: 1, URL: "https://backout.example/rollbacks/01K5R8Z6M4E9V7QW3T2Y1X0ABC",
+		}
+		if l.next != "" {
+			n.Deadline, n.IfNobodyActs = n.At.Add(30*time.Minute), l.next+" starts"
+		} else {
+			n.IfNobodyActs = "the rollback waits for a person"
+		}
+		samples = append(samples, n)
+	}
+	return append(samples, backout.Notice{ID: "CHG0030001/1", Moment: moment, Audience: "ops", ChangeID: "CHG0030001", At: at})
+}

@@ -1,0 +1,120 @@
+package slack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	slackgo "github.com/slack-go/slack"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/notifier"
+)
+
+// client is slack-go behind [poster]; its types do not leave this file.
+type client struct {
+	api   *slackgo.Client
+	token backout.Secret
+}
+
+func newClient(c Config) *client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	// Notices are rare: a kept connection would only be a goroutine to end.
+	transport.DisableKeepAlives = true
+	options := []slackgo.Option{slackgo.OptionHTTPClient(&http.Client{
+		Transport: transport,
+		// The token goes where the config says, not where an answer points.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	})}
+	if c.APIURL != "" {
+		options = append(options, slackgo.OptionAPIURL(strings.TrimSuffix(c.APIURL, "/")+"/"))
+	}
+	return &client{api: slackgo.New(strings.TrimSpace(c.Token.Reveal()), options...), token: c.Token}
+}
+
+func (c *client) post(ctx context.Context, p post) (channel, ts string, err error) {
+	blocks := make([]slackgo.Block, len(p.sections))
+	for i, text := range p.sections {
+		// Verbatim: Slack makes no links or mentions of its own from plain text.
+		blocks[i] = slackgo.NewSectionBlock(slackgo.NewTextBlockObject(slackgo.MarkdownType, text, false, true), nil, nil)
+	}
+	options := []slackgo.MsgOption{
+		slackgo.MsgOptionText(p.text, false), slackgo.MsgOptionBlocks(blocks...),
+		slackgo.MsgOptionParse(false), slackgo.MsgOptionLinkNames(false),
+		slackgo.MsgOptionDisableLinkUnfurl(), slackgo.MsgOptionDisableMediaUnfurl(),
+		slackgo.MsgOptionMetadata(slackgo.SlackMetadata{
+			EventType: "backout_notice", EventPayload: map[string]any{"id": p.noticeID, "moment": p.moment},
+		}),
+	}
+	if p.thread != "" {
+		options = append(options, slackgo.MsgOptionTS(p.thread))
+		if p.broadcast {
+			options = append(options, slackgo.MsgOptionBroadcast())
+		}
+	}
+	channel, ts, err = c.api.PostMessageContext(ctx, p.channel, options...)
+	if err != nil {
+		return "", "", c.fault(ctx, err)
+	}
+	return channel, ts, nil
+}
+
+// fault sorts an error: what passes, what does not and what to do about it. The
+// text of the library's error is kept, its value is not.
+func (c *client) fault(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	said := errors.New(notifier.Redact(err.Error(), c.token))
+	var limited *slackgo.RateLimitedError
+	if errors.As(err, &limited) {
+		return notifier.RetryAfter(said, limited.RetryAfter)
+	}
+	var status slackgo.StatusCodeError
+	if errors.As(err, &status) {
+		if refused(status.Code) {
+			return backout.Permanent(fmt.Errorf("%w: is api_url right", said))
+		}
+		return said
+	}
+	var answer slackgo.SlackErrorResponse
+	if errors.As(err, &answer) {
+		if what := advice(answer.Err); what != "" {
+			return backout.Permanent(fmt.Errorf("%w: %s", said, what))
+		}
+	}
+	return said
+}
+
+func refused(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	}
+	return status >= 300 && status < 500
+}
+
+// advice says what to do about an error code of chat.postMessage that does not
+// pass by itself; it is empty for the others.
+func advice(code string) string {
+	switch code {
+	case "invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive", "no_permission", "org_login_required":
+		return "the token is not accepted: install the app again and replace the token"
+	case "missing_scope", "not_allowed_token_type":
+		return "the app may not post: give it the bot scope chat:write, install it again and use the bot token (xoxb-…)"
+	case "channel_not_found":
+		return "there is no such channel for the app: check the id, and invite the app when the channel is private"
+	case "not_in_channel":
+		return "the app is not in the channel: invite it there (/invite), or give it the scope chat:write.public"
+	case "is_archived":
+		return "the channel is archived: name another one"
+	case "restricted_action", "restricted_action_read_only_channel", "restricted_action_thread_only_channel",
+		"restricted_action_non_threadable_channel", "restricted_action_thread_locked", "ekm_access_denied", "access_denied", "team_access_not_granted":
+		return "the workspace's rules do not let the app post there: ask its administrators, or name another channel"
+	case "invalid_blocks", "invalid_blocks_format", "msg_too_long", "msg_blocks_too_long", "no_text", "invalid_arguments", "metadata_too_large", "invalid_metadata_format", "invalid_metadata_schema", "markdown_text_conflict":
+		return "Slack does not take the message: check the slack templates"
+	}
+	return ""
+}

@@ -1,0 +1,195 @@
+package rules
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/parser"
+
+	"github.com/backout-io/backout"
+)
+
+// allowList walks an expression and refuses everything that is not known to be
+// cheap and free of side effects. The language has no step or time limit of its
+// own, and its memory budget can be walked around, so what is not listed here
+// does not run.
+type allowList struct {
+	parent   ast.Node
+	evidence bool
+}
+
+func (w *allowList) check(node *ast.Node) error {
+	switch n := (*node).(type) {
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.StringNode:
+		return nil
+	case *ast.IdentifierNode, *ast.MemberNode:
+		return w.checkFact(n)
+	case *ast.UnaryNode:
+		if !slices.Contains([]string{"!", "not", "-"}, n.Operator) {
+			return refuse(n, "operator "+n.Operator+" is not allowed in a rule", "")
+		}
+		return w.checkAll(n, &n.Node)
+	case *ast.BinaryNode:
+		return w.checkBinary(n)
+	case *ast.ArrayNode:
+		return w.checkList(n)
+	case *ast.BuiltinNode:
+		return w.checkCall(node, n)
+	case *ast.CallNode:
+		return refuse(n, fmt.Sprintf("%s is not a function that a rule may call", short(n.Callee.String())), "use duration, len, lower or upper")
+	default:
+		return refuse(n, describe(n)+" is not allowed in a rule", "use comparisons joined with and, or, not")
+	}
+}
+
+func (w *allowList) checkAll(parent ast.Node, nodes ...*ast.Node) error {
+	for _, node := range nodes {
+		w.parent = parent
+		if err := w.check(node); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *allowList) checkBinary(n *ast.BinaryNode) error {
+	switch n.Operator {
+	case "and", "&&", "or", "||", "==", "!=", "<", ">", "<=", ">=", "in", "contains", "startsWith", "endsWith", "+", "-", "*", "/", "%":
+	case "matches":
+		if _, ok := n.Right.(*ast.StringNode); !ok {
+			return refuse(n.Right, "the pattern of matches must be a constant text", `write it in quotes, such as matches "^web-"`)
+		}
+	default:
+		return refuse(n, "operator "+n.Operator+" is not allowed in a rule", "")
+	}
+	return w.checkAll(n, &n.Left, &n.Right)
+}
+
+func (w *allowList) checkList(n *ast.ArrayNode) error {
+	if !w.takesMany(n) {
+		return refuse(n, "a list can only stand right of in", `write alert.labels.team in ["web", "db"]`)
+	}
+	for i := range n.Nodes {
+		if err := w.checkAll(n, &n.Nodes[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkCall lets the four functions pass. duration is worked out here: its text
+// is constant, and a mistake in it is one in the file.
+func (w *allowList) checkCall(node *ast.Node, n *ast.BuiltinNode) error {
+	if !callable(n.Name) {
+		return refuse(n, fmt.Sprintf("%s is not allowed in a rule", n.Name), "use duration, len, lower or upper")
+	}
+	if n.Name != "duration" {
+		for i := range n.Arguments {
+			if err := w.checkAll(n, &n.Arguments[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(n.Arguments) != 1 {
+		return refuse(n, "duration takes one text", `write duration("2m")`)
+	}
+	text, ok := n.Arguments[0].(*ast.StringNode)
+	if !ok {
+		return refuse(n, "the text of duration must be constant", `write duration("2m")`)
+	}
+	d, err := backout.ParseDuration(text.Value)
+	if err != nil {
+		return refuse(text, err.Error(), "")
+	}
+	constant := &ast.ConstantNode{Value: time.Duration(d)}
+	constant.SetType(reflect.TypeFor[time.Duration]())
+	ast.Patch(node, constant)
+	return nil
+}
+
+// checkFact refuses what is not a fact, with the nearest one.
+func (w *allowList) checkFact(n ast.Node) error {
+	path, ok := pathOf(n)
+	if !ok {
+		return refuse(n, fmt.Sprintf("%s is not a fact", short(n.String())), `labels are read as alert.labels.team or alert.labels["team"]; backout rules facts lists all`)
+	}
+	r, known := resolve(path)
+	name := joinPath(path)
+	if !known {
+		return refuse(n, fmt.Sprintf("unknown fact %s", short(name)), suggestFact(name))
+	}
+	if path[0] == "evidence" {
+		w.evidence = true
+	}
+	switch kind := factType(r.kind); kind {
+	case "":
+		return refuse(n, name+" is a group of facts", "name one of them, such as "+firstFact(name))
+	case "map of strings", "list of strings":
+		if !w.takesMany(n) {
+			return refuse(n, fmt.Sprintf("%s is a %s", name, kind), fmt.Sprintf(`write "x" in %s, or len(%s)`, name, name))
+		}
+	}
+	return nil
+}
+
+// takesMany tells whether n stands where a list or a map may: right of "in", or
+// in len.
+func (w *allowList) takesMany(n ast.Node) bool {
+	switch p := w.parent.(type) {
+	case *ast.BinaryNode:
+		return p.Operator == "in" && p.Right == n
+	case *ast.BuiltinNode:
+		return p.Name == "len"
+	}
+	return false
+}
+
+func refuse(n ast.Node, what, fix string) error {
+	return &exprError{offset: n.Location().From, what: what, fix: fix}
+}
+
+// checkOperands refuses, after the types are known, joining texts with +: it is
+// the one operator that could make something large.
+func checkOperands(tree *parser.Tree) error {
+	v := &operandVisitor{}
+	ast.Walk(&tree.Node, v)
+	return v.err
+}
+
+type operandVisitor struct{ err error }
+
+// Visit implements [ast.Visitor].
+func (v *operandVisitor) Visit(node *ast.Node) {
+	n, ok := (*node).(*ast.BinaryNode)
+	if ok && v.err == nil && n.Operator == "+" && n.Left.Type().Kind() == reflect.String {
+		v.err = refuse(n, "texts cannot be joined in a rule", "compare the parts on their own")
+	}
+}
+
+// describe names a construct of the language for people.
+func describe(n ast.Node) string {
+	switch n.(type) {
+	case *ast.ConditionalNode:
+		return "a condition (if, ?:)"
+	case *ast.VariableDeclaratorNode:
+		return "let"
+	case *ast.SequenceNode:
+		return "a sequence (;)"
+	case *ast.PredicateNode, *ast.PointerNode:
+		return "a predicate (#, { })"
+	case *ast.NilNode:
+		return "nil"
+	case *ast.SliceNode:
+		return "a slice [a:b]"
+	case *ast.ChainNode:
+		return "optional chaining (?.)"
+	case *ast.MapNode, *ast.PairNode:
+		return "a map"
+	default:
+		return "this"
+	}
+}

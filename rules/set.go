@@ -1,0 +1,191 @@
+package rules
+
+import (
+	"sync"
+	"time"
+
+	"github.com/expr-lang/expr/vm"
+	"github.com/prometheus/alertmanager/pkg/labels"
+
+	"github.com/backout-io/backout"
+)
+
+// DefaultTargetLabel is the alert label that names the target, unless a group
+// says otherwise.
+const DefaultTargetLabel = "instance"
+
+// OwnAlertPrefix begins the names of backout's alerts about itself. They never
+// speak against a change: an alert relayed by backout would come back as
+// evidence.
+const OwnAlertPrefix = "Backout"
+
+// Rule is one rule as its file has it, with the defaults filled in.
+type Rule struct {
+	Name        string            `json:"rule"`
+	Group       string            `json:"group"`
+	File        string            `json:"file"`
+	Line        int               `json:"line,omitempty"`
+	TargetLabel string            `json:"target_label"`
+	Match       []string          `json:"match,omitempty"`
+	When        string            `json:"when,omitempty"`
+	Mode        backout.Mode      `json:"mode"`
+	StartAt     string            `json:"start_at,omitempty"`
+	Scope       backout.Scope     `json:"scope"`
+	For         backout.Duration  `json:"for,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// rule is a [Rule] ready to match.
+type rule struct {
+	Rule
+	matchers    []*labels.Matcher
+	when        *expression
+	annotations []annotation
+	// label is the place of TargetLabel in the set's labels.
+	label int
+}
+
+// Set is the rules of all files, compiled and indexed. It never changes and may
+// be used by any number of goroutines. The nil Set and the zero Set match
+// nothing.
+type Set struct {
+	rules []*rule
+	// labels are the target labels in use, each once.
+	labels  []string
+	index   *index
+	scratch sync.Pool
+}
+
+func newSet(list []*rule) *Set {
+	s := &Set{rules: list}
+	places := map[string]int{}
+	demands := make([][]demand, len(list))
+	for i, r := range list {
+		place, ok := places[r.TargetLabel]
+		if !ok {
+			place = len(s.labels)
+			places[r.TargetLabel] = place
+			s.labels = append(s.labels, r.TargetLabel)
+		}
+		r.label = place
+		demands[i] = r.demands()
+	}
+	s.index = newIndex(demands)
+	s.scratch.New = func() any { return &scratch{named: make([]named, len(s.labels))} }
+	return s
+}
+
+// demands lists the labels that the rule insists on.
+func (r *rule) demands() []demand {
+	var list []demand
+	for _, m := range r.matchers {
+		if d, ok := demandOfMatcher(m); ok {
+			list = append(list, d)
+		}
+	}
+	if r.when != nil {
+		list = append(list, r.when.demands...)
+	}
+	return list
+}
+
+// Len is the number of rules.
+func (s *Set) Len() int {
+	if s == nil {
+		return 0
+	}
+	return len(s.rules)
+}
+
+// Rules lists the rules in the order of their files. The caller may keep and
+// change the list, not the maps in it.
+func (s *Set) Rules() []Rule {
+	if s == nil {
+		return nil
+	}
+	list := make([]Rule, len(s.rules))
+	for i, r := range s.rules {
+		list[i] = r.Rule
+	}
+	return list
+}
+
+// TargetLabels lists the alert labels that name targets, each once.
+func (s *Set) TargetLabels() []string {
+	if s == nil {
+		return nil
+	}
+	return append([]string(nil), s.labels...)
+}
+
+// World is what a set asks while it matches. Nothing it returns is changed or
+// kept. It must give the same answers during one call.
+type World interface {
+	// ChangesOn returns the live changes that have this target, in any order.
+	ChangesOn(target string) []*backout.Change
+	// Target returns a target of the inventory.
+	Target(name string) (backout.Target, bool)
+	// Evidence says what is known about the change now.
+	Evidence(ch *backout.Change) backout.Evidence
+}
+
+// scratch is what one call of Match works on, kept for the next one.
+type scratch struct {
+	vm         vm.VM
+	facts      facts
+	named      []named
+	candidates []int32
+}
+
+// named is what one target label of an alert leads to.
+type named struct {
+	target  string
+	changes []candidate
+	// known is set once the inventory was asked.
+	known bool
+	facts backout.Target
+}
+
+// candidate is a change that the alert may speak against.
+type candidate struct {
+	change   *backout.Change
+	asked    bool
+	evidence backout.Evidence
+}
+
+func (m *scratch) clear() {
+	m.facts = facts{}
+	for i := range m.named {
+		clear(m.named[i].changes)
+		m.named[i] = named{changes: m.named[i].changes[:0]}
+	}
+	m.candidates = m.candidates[:0]
+}
+
+// guard says why no rule may count this alert against this change, or "".
+func guard(a *backout.Alert, c *backout.Change) string {
+	switch {
+	case !c.State.Live():
+		return "the change is " + string(c.State) + ", not open or watching"
+	case c.OpenedAt.IsZero():
+		return "the change's window has not opened"
+	case a.StartsAt.Before(c.OpenedAt.Add(1)):
+		return "the alert was firing before the window opened, at " + c.OpenedAt.UTC().Format(time.RFC3339)
+	}
+	return ""
+}
+
+// guardAlert says why the alert counts against no change at all, or "".
+func guardAlert(a *backout.Alert) string {
+	switch {
+	case !a.Firing:
+		return "the alert is resolved"
+	case isOwn(a.Name()):
+		return "alerts about backout itself never count"
+	}
+	return ""
+}
+
+func isOwn(name string) bool {
+	return len(name) >= len(OwnAlertPrefix) && name[:len(OwnAlertPrefix)] == OwnAlertPrefix
+}
