@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -163,5 +162,3 @@ func (l *lockedRecorder) text() string {
 	defer l.mu.Unlock()
 	return l.body.String()
 }
-
-var _ http.Flusher = (*httptest.ResponseRecorder)(nil)

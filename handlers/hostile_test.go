@@ -3,7 +3,6 @@ package handlers
 import (
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -154,5 +153,3 @@ func TestPageShowsWhatIsGoingOn(t *testing.T) {
 	f.err = backout.ErrUnavailable
 	wantError(t, do(handlerFor(t, f), request("GET", "/", "")), 503, "unavailable", "")
 }
-
-var _ slog.Handler = slog.DiscardHandler

@@ -305,6 +305,9 @@ func TestTooManyBytesWaitingIs503(t *testing.T) {
 		if code := <-codes; code != 200 {
 			t.Errorf("answered %d", code)
 		}
+		if h.intake.count.Load() != 0 || h.intake.bytes.Load() != 0 {
+			t.Errorf("%d requests, %d bytes still count as waiting", h.intake.count.Load(), h.intake.bytes.Load())
+		}
 	})
 }
 

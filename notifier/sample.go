@@ -1,6 +1,8 @@
 package notifier
 
 import (
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -17,15 +19,16 @@ func Samples(moment backout.Moment) []backout.Notice {
 		{"L3", "", "rebuild from the gold image", "everything on the local disks"},
 	}
 	samples := make([]backout.Notice, 0, len(levels)+1)
+	first := 1 + len(levels)*slices.Index(backout.Moments(), moment)
 	for i, l := range levels {
 		n := backout.Notice{
-			ID: "CHG0030001.web/" + string(moment) + "/" + l.name, Moment: moment, Audience: "ops",
-			ChangeID: "CHG0030001", Title: "openssl 3.0.14 on web", RollbackID: "01K5R8Z6M4E9V7QW3T2Y1X0ABC",
+			ID: "CHG0030001-r1." + strconv.Itoa(first+i) + ".0.ops", Moment: moment, Audience: "ops",
+			ChangeID: "CHG0030001", Title: "openssl 3.0.14 on web", RollbackID: "CHG0030001-r1",
 			Level: l.name, NextLevel: l.next, Summary: l.summary, Loses: l.loses,
 			Targets: []string{"web-01", "web-02", "web-03"}, CVEs: []string{"CVE-2026-0001"},
 			Rule: "WebErrorsAfterPatch", AlertName: "HTTPErrorsHigh", At: at.Add(time.Duration(i) * 30 * time.Minute),
 			Reason: "2 of 3 targets were still red when its time was up",
-			AskID:  "ask-1", VotesNeeded: 2, VotesGiven: 1, URL: "https://backout.example/rollbacks/01K5R8Z6M4E9V7QW3T2Y1X0ABC",
+			AskID:  "ask-1", VotesNeeded: 2, VotesGiven: 1, URL: "https://backout.example/rollbacks/CHG0030001-r1",
 		}
 		if l.next != "" {
 			n.Deadline, n.IfNobodyActs = n.At.Add(30*time.Minute), l.next+" starts"
@@ -34,5 +37,5 @@ func Samples(moment backout.Moment) []backout.Notice {
 		}
 		samples = append(samples, n)
 	}
-	return append(samples, backout.Notice{ID: "CHG0030001/1", Moment: moment, Audience: "ops", ChangeID: "CHG0030001", At: at})
+	return append(samples, backout.Notice{ID: "CHG0030001.1.0.ops", Moment: moment, Audience: "ops", ChangeID: "CHG0030001", At: at})
 }

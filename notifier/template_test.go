@@ -2,6 +2,8 @@ package notifier
 
 import (
 	"fmt"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -61,7 +63,7 @@ func TestFirstLineSaysWhatHappensIfNobodyActs(t *testing.T) {
 			}
 		}
 	}
-	for _, moment := range []backout.Moment{backout.MomentHeld, backout.MomentApproval, backout.MomentPaused, backout.MomentInDoubt} {
+	for _, moment := range []backout.Moment{backout.MomentHeld, backout.MomentApproval, backout.MomentPaused, backout.MomentGateRefused} {
 		samples := Samples(moment)
 		m, _ := Default().Render(Style{}, samples[len(samples)-1], nil)
 		first, _, _ := strings.Cut(m.Text, "\n")
@@ -81,6 +83,35 @@ func TestLockScreenShowsWhatHappensNext(t *testing.T) {
 		if m, _ := Default().Render(Style{}, Samples(moment)[0], nil); m.Subject != want {
 			t.Errorf("%s:\n got %s\nwant %s", moment, m.Subject, want)
 		}
+	}
+}
+
+// TestCommandsInNoticesExist: what a notice tells people to type is in the
+// reference of the commands.
+func TestCommandsInNoticesExist(t *testing.T) {
+	reference, err := os.ReadFile("../docs/cli.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`backout (rollback|change) [a-z]+`).FindAllString(DefaultTemplates(), -1)
+	for _, command := range found {
+		if !strings.Contains(string(reference), "### "+command+" ") {
+			t.Errorf("there is no command %q", command)
+		}
+	}
+	if len(found) < 10 {
+		t.Errorf("only %d commands were found", len(found))
+	}
+}
+
+// TestDeadlineWithoutWordsIsSaidAllTheSame: an alert that must stay red for a
+// while has a deadline and no consequence in words.
+func TestDeadlineWithoutWordsIsSaidAllTheSame(t *testing.T) {
+	n := Samples(backout.MomentRed)[0]
+	n.IfNobodyActs = ""
+	m, _ := Default().Render(Style{}, n, nil)
+	if !strings.Contains(m.Text, "Next: L2, at 2026-03-14 02:33 UTC (30m after this notice).") || !strings.HasSuffix(m.Subject, "; next: L2, 02:33 UTC") {
+		t.Errorf("%s\n%s", m.Subject, m.Text)
 	}
 }
 

@@ -238,6 +238,16 @@ func TestHostileLabelsAreDataOnly(t *testing.T) {
 	}
 }
 
+func TestATargetOutsideTheInventoryHasItsNameOnly(t *testing.T) {
+	set := load(t, one(`match: [alertname="Down"]`, `when: target.name == "web-1" and target.os == ""`, `annotations: {x: "{{ .Target }} of {{ .Targets }}"}`))
+	w := worldOf(change("CHG1", "web-1"))
+	w.targets = nil
+	res := set.Match(alert("alertname", "Down", "instance", "web-1:9100"), w, opened.Add(time.Hour))
+	if len(res.Verdicts) != 1 || res.Verdicts[0].Annotations["x"] != "web-1 of web-1" {
+		t.Errorf("result %+v", res)
+	}
+}
+
 func TestAnnotationThatFailsLeavesTheVerdict(t *testing.T) {
 	set := load(t, one(`match: [alertname="Down"]`, `annotations: {bad: "{{ slice .Alert.Labels.short 0 (len .Alert.Labels.long) }}", good: "ok"}`))
 	res := set.Match(alert("alertname", "Down", "instance", "web-1", "short", "a", "long", "aaa"), worldOf(change("CHG1", "web-1")), opened)

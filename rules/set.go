@@ -169,7 +169,7 @@ func guard(a *backout.Alert, c *backout.Change) string {
 		return "the change is " + string(c.State) + ", not open or watching"
 	case c.OpenedAt.IsZero():
 		return "the change's window has not opened"
-	case a.StartsAt.Before(c.OpenedAt.Add(1)):
+	case a.StartsAt.Before(c.OpenedAt):
 		return "the alert was firing before the window opened, at " + c.OpenedAt.UTC().Format(time.RFC3339)
 	}
 	return ""

@@ -1,7 +1,127 @@
 package main
 
-import "github.com/backout-io/backout/internal/cli"
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
 
-// wire gives the command line the functions that need the whole product:
-// Serve, Check, Demo, CheckTargets, RulesCheck, RulesFacts, RulesExplain, Kinds.
-func wire(o cli.Options) cli.Options { return o }
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/alertwire"
+	"github.com/backout-io/backout/internal/app"
+	"github.com/backout-io/backout/internal/cli"
+	"github.com/backout-io/backout/internal/demo"
+	"github.com/backout-io/backout/rules"
+)
+
+// wire gives the command line the functions that need the whole product.
+func wire(o cli.Options) cli.Options {
+	o.Serve = runServer
+	o.Check = func(_ context.Context, config string) backout.Problems { return app.Check(config) }
+	o.RulesCheck = func(_ context.Context, config string) backout.Problems { return app.CheckRules(config) }
+	o.Demo = runDemo
+	o.CheckTargets = checkTargets
+	o.RulesFacts = facts
+	o.RulesExplain = explain
+	o.Kinds = kinds
+	return o
+}
+
+func runServer(ctx context.Context, s cli.ServeOptions) error {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(s.LogLevel)); err != nil {
+		return fmt.Errorf("log level %q: want debug, info, warn or error", s.LogLevel)
+	}
+	log := slog.New(logHandler(s.Stderr, s.LogFormat, level))
+	return app.Serve(ctx, app.Options{Config: s.Config, Log: log, Version: cli.BuildVersion()}, s.Reload)
+}
+
+func logHandler(w io.Writer, format string, level slog.Level) slog.Handler {
+	o := &slog.HandlerOptions{Level: level}
+	if format == "json" {
+		return slog.NewJSONHandler(w, o)
+	}
+	return slog.NewTextHandler(w, o)
+}
+
+func runDemo(ctx context.Context, d cli.DemoOptions) error {
+	if dir := os.Getenv(demo.ShopEnv); dir != "" {
+		return demo.Serve(ctx, dir) // the demo's shop is a process of this program
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	return demo.Run(ctx, demo.Options{Dir: d.Dir, Listen: d.Listen, Exit: d.Exit, Program: program, Out: d.Out})
+}
+
+func checkTargets(ctx context.Context, config string, targets []string, report func(cli.TargetReport)) error {
+	return app.ReachTargets(ctx, config, targets, func(r app.Reached) {
+		out := cli.TargetReport{Target: r.Target, OK: r.Err == nil, Took: backout.Duration(r.Took.Round(time.Millisecond)), Detail: "boot " + r.BootID}
+		if r.Err != nil {
+			out.Detail = r.Err.Error()
+		}
+		report(out)
+	})
+}
+
+func facts() []cli.FactRow {
+	var rows []cli.FactRow
+	for _, f := range append(rules.Facts(), rules.Functions()...) {
+		rows = append(rows, cli.FactRow(f))
+	}
+	return rows
+}
+
+func explain(_ context.Context, o cli.ExplainOptions) ([]cli.RuleExplained, error) {
+	at := o.At
+	if at.IsZero() {
+		at = time.Now().UTC()
+	}
+	alerts, err := alertwire.DecodeAny(o.Alert, at)
+	if err != nil {
+		return nil, err
+	}
+	var out []cli.RuleExplained
+	for _, a := range alerts {
+		explained, err := app.Explain(o.Config, a, o.Change, at)
+		if err != nil {
+			return nil, err
+		}
+		for _, x := range explained {
+			out = append(out, explainedRow(a, x))
+		}
+	}
+	return out, nil
+}
+
+func explainedRow(a backout.Alert, x rules.Explanation) cli.RuleExplained {
+	row := cli.RuleExplained{Group: x.Group, Rule: x.Rule, Mode: string(x.Mode), Alert: a.Name(), Fires: x.Matched}
+	if x.Guard != "" {
+		row.Clauses = append(row.Clauses, cli.ClauseExplained{Clause: "guard", Saw: x.Guard})
+	}
+	for _, p := range x.Parts {
+		row.Clauses = append(row.Clauses, cli.ClauseExplained{Clause: p.Kind, Met: p.Held, Saw: p.Text})
+	}
+	return row
+}
+
+func kinds() []cli.KindRow {
+	known, err := app.Kinds()
+	if err != nil {
+		return nil
+	}
+	var rows []cli.KindRow
+	for _, k := range known.Executors.Kinds() {
+		rows = append(rows, cli.KindRow{Family: "executor", Name: k.KindName(), Doc: k.Doc(), Loses: k.Loses})
+	}
+	for _, k := range known.Notifiers.Kinds() {
+		rows = append(rows, cli.KindRow{Family: "notifier", Name: k.KindName(), Doc: k.Doc()})
+	}
+	for _, k := range known.Checks.Kinds() {
+		rows = append(rows, cli.KindRow{Family: "check", Name: k.Name, Doc: k.Doc})
+	}
+	return rows
+}

@@ -57,6 +57,16 @@ type decoder struct {
 
 type text struct{ name, value string }
 
+// newDecoder has room for what an alert usually has.
+func newDecoder(body []byte) *decoder {
+	const usual = 16
+	return &decoder{
+		reader: reader{data: body},
+		raw:    raw{labels: make([]pair, 0, usual), annotations: make([]pair, 0, usual)},
+		texts:  make([]text, 0, usual),
+	}
+}
+
 // alert reads one alert's object into d.raw. Unknown fields are skipped, the
 // sender's fingerprint among them.
 func (d *decoder) alert() *Error {

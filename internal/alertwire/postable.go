@@ -30,7 +30,7 @@ type Postable struct {
 // It takes more than Alertmanager does in two ways: an empty time counts as
 // none, and a generatorURL may be any text, since nobody follows it.
 func DecodePostable(body []byte, now time.Time) (Postable, error) {
-	d := &decoder{reader: reader{data: body}}
+	d := newDecoder(body)
 	out, err := d.postable(now.UTC())
 	if err != nil {
 		return Postable{}, err

@@ -32,8 +32,8 @@ func parseUTC(s string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	t := time.Date(year, time.Month(month), day, hour, minute, second, nanos, time.UTC)
-	// Date carries over what is out of range; the calendar says whether it did.
-	return t, t.Month() == time.Month(month) && t.Day() == day
+	// Date carries over a day that the month does not have, and the month shows it.
+	return t, t.Month() == time.Month(month)
 }
 
 func digits(s string) (n int, ok bool) {

@@ -1,6 +1,7 @@
 package alertwire
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/backout-io/backout"
@@ -24,7 +25,7 @@ type Webhook struct {
 // DecodeWebhook reads the body of a webhook of version 4. Unknown fields are
 // accepted, since every second release adds one.
 func DecodeWebhook(body []byte) (Webhook, error) {
-	d := &decoder{reader: reader{data: body}}
+	d := newDecoder(body)
 	hook, err := d.webhook()
 	if err != nil {
 		return Webhook{}, err
@@ -76,6 +77,8 @@ func (d *decoder) webhookAlerts(into *[]backout.Alert) *Error {
 	if null, err := d.null(); null || err != nil {
 		return err
 	}
+	// Guessing by the usual size of an alert saves growing step by step.
+	*into = slices.Grow(*into, min(128, (len(d.data)-d.pos)/512+1))
 	return d.array(func(i int) *Error {
 		if i == MaxAlerts {
 			return d.fail(TooMany, "more than "+strconv.Itoa(MaxAlerts)+" alerts")

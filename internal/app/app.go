@@ -137,7 +137,7 @@ func (a *App) startEngine(ctx context.Context, l *loaded) error {
 	}
 	a.hosts = hosts
 	a.later(func() error { return a.hosts.Close() })
-	cfg, err := l.engineConfig(hosts)
+	cfg, err := l.engineConfig(hosts, a.o.Log)
 	if err != nil {
 		return err
 	}
@@ -234,7 +234,7 @@ func (a *App) Reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := l.engineConfig(hosts)
+	cfg, err := l.engineConfig(hosts, a.o.Log)
 	if err != nil {
 		return errors.Join(err, hosts.Close())
 	}

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 
@@ -15,6 +16,8 @@ import (
 	"github.com/backout-io/backout/internal/engine"
 	"github.com/backout-io/backout/internal/host"
 	"github.com/backout-io/backout/internal/outbox"
+	"github.com/backout-io/backout/internal/plugin"
+	"github.com/backout-io/backout/internal/runner"
 	"github.com/backout-io/backout/notifier"
 	notifierall "github.com/backout-io/backout/notifier/all"
 	"github.com/backout-io/backout/rules"
@@ -30,7 +33,7 @@ func Kinds() (config.Kinds, error) {
 	if err != nil {
 		return config.Kinds{}, err
 	}
-	ch, err := checks.NewRegistry(checks.Options{})
+	ch, err := plugin.NewRegistry(checks.All(checks.Options{})...)
 	if err != nil {
 		return config.Kinds{}, err
 	}
@@ -62,7 +65,7 @@ func load(path string) (*loaded, backout.Problems) {
 	}
 	set, found := rules.Load(files)
 	problems = append(problems, found...)
-	templates, found := notifier.New(cfg.Templates)
+	templates, found := notifier.NewTemplates(cfg.Templates)
 	problems = append(problems, found...)
 	problems.Sort()
 	return &loaded{config: cfg, kinds: kinds, rules: set, templates: templates}, problems
@@ -75,15 +78,18 @@ func Check(path string) backout.Problems {
 }
 
 // engineConfig is what the engine works with.
-func (l *loaded) engineConfig(hosts *host.Registry) (*engine.Config, error) {
+func (l *loaded) engineConfig(hosts *host.Registry, log *slog.Logger) (*engine.Config, error) {
 	cfg := l.config
-	kinds, err := checks.NewRegistry(checks.Options{PrometheusURL: cfg.Prometheus.URL, PrometheusToken: cfg.Prometheus.Token})
+	kinds, err := plugin.NewRegistry(checks.All(checks.Options{PrometheusURL: cfg.Prometheus.URL, PrometheusToken: cfg.Prometheus.Token})...)
 	if err != nil {
 		return nil, err
 	}
 	out := &engine.Config{
 		Plans: cfg.Plans, Inventory: cfg.Inventory, Rules: l.rules, Executors: l.kinds.Executors, Checks: kinds,
-		Groups: cfg.Groups, Hosts: hosts, Resolve: config.ResolveSecrets, ExternalURL: cfg.ExternalURL,
+		Runner: runner.New(runner.Options{
+			Executors: l.kinds.Executors, Hosts: hosts, Resolve: cfg.ResolveSecrets, Secrets: l.secrets(), Log: log,
+		}),
+		Groups: cfg.Groups, Hosts: hosts, Resolve: cfg.ResolveSecrets, ExternalURL: cfg.ExternalURL,
 	}
 	servers := make([]checks.Alertmanager, len(cfg.Alertmanagers))
 	for i, am := range cfg.Alertmanagers {
@@ -95,6 +101,22 @@ func (l *loaded) engineConfig(hosts *host.Registry) (*engine.Config, error) {
 	return out, nil
 }
 
+// secrets are what must never show up in a step's output.
+func (l *loaded) secrets() []backout.Secret {
+	cfg := l.config
+	out := []backout.Secret{cfg.SSH.Key, cfg.Prometheus.Token, cfg.NATS.Credentials}
+	for _, t := range cfg.Auth.Tokens {
+		out = append(out, t.Token)
+	}
+	for _, t := range cfg.Intake.Tokens {
+		out = append(out, t.Token)
+	}
+	for _, am := range cfg.Alertmanagers {
+		out = append(out, am.Token)
+	}
+	return out
+}
+
 // outboxConfig builds the channels.
 func (l *loaded) outboxConfig(ctx context.Context) (outbox.Config, error) {
 	out := outbox.Config{Channels: map[string]outbox.Channel{}, Audiences: l.config.Audiences, Templates: l.templates}
@@ -104,7 +126,7 @@ func (l *loaded) outboxConfig(ctx context.Context) (outbox.Config, error) {
 		if !ok {
 			return out, fmt.Errorf("channel %s: type %s: %w", name, channel.Type, backout.ErrNotFound)
 		}
-		n, err := kind.Build(ctx, channel.Section, config.ResolveSecrets)
+		n, err := kind.Build(ctx, channel.Section, l.config.ResolveSecrets)
 		if err != nil {
 			return out, fmt.Errorf("channel %s: %w", name, err)
 		}

@@ -296,3 +296,13 @@ func TestServerLogGoesToSlog(t *testing.T) {
 		t.Errorf("log = %q", out.String())
 	}
 }
+
+func TestEmbeddedServerSyncsAndDoesNotListen(t *testing.T) {
+	b := bustest.Start(t)
+	if !b.SyncsAlways() {
+		t.Error("the embedded server acknowledges before it has synced")
+	}
+	if b.Listens() {
+		t.Error("the embedded server listens")
+	}
+}

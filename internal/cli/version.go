@@ -75,3 +75,6 @@ func (v Version) String() string {
 	}
 	return fmt.Sprintf("%s %s %s", out, v.Go, v.Platform)
 }
+
+// BuildVersion is this build's version in a few characters, for a server's answers.
+func BuildVersion() string { return buildVersion().Version }

@@ -71,14 +71,23 @@ func TestRequestsAreAsTheAPIWantsThem(t *testing.T) {
 	ctx := t.Context()
 	closes := time.Date(2026, 11, 23, 4, 0, 0, 0, time.UTC)
 	for _, call := range []func() error{
-		func() error { _, err := c.ListChanges(ctx, handlers.ChangeFilter{State: "open", Target: "a b"}); return err },
+		func() error {
+			_, err := c.ListChanges(ctx, handlers.ChangeFilter{State: "open", Target: "a b"})
+			return err
+		},
 		func() error { _, err := c.Change(ctx, "../x?y"); return err },
 		func() error { _, err := c.OpenChange(ctx, "C"); return err },
 		func() error { _, err := c.ExtendChange(ctx, "C", closes, "late"); return err },
 		func() error { _, err := c.PatchEnded(ctx, "C", 7); return err },
-		func() error { _, err := c.ListRollbacks(ctx, handlers.RollbackFilter{ChangeID: "C", ActiveOnly: true}); return err },
+		func() error {
+			_, err := c.ListRollbacks(ctx, handlers.RollbackFilter{ChangeID: "C", ActiveOnly: true})
+			return err
+		},
 		func() error { _, err := c.Vote(ctx, "R", "ask", backout.ChoiceDeny, "no"); return err },
-		func() error { _, err := c.Act(ctx, "R", handlers.Action{Verb: handlers.VerbHold, Reason: "x"}); return err },
+		func() error {
+			_, err := c.Act(ctx, "R", handlers.Action{Verb: handlers.VerbHold, Reason: "x"})
+			return err
+		},
 		func() error { _, err := c.StepOutput(ctx, "R", "R.L1.s1.t1.a1"); return err },
 		func() error { return c.NotifyTest(ctx, "mail") },
 		func() error { return c.Reload(ctx) },

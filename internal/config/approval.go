@@ -31,7 +31,7 @@ func (l *loader) approval(place levelPlace, plan backout.Plan, level backout.Lev
 		if !given(e.Veto.Pos) {
 			l.add(e.Pos.Problem("approval veto without a time", "write approval: {mode: veto, veto: 5m}"))
 		}
-		return backout.Approval{Mode: mode, Groups: l.groups(e.Groups), Veto: l.clock(e.Veto, 0)}
+		return backout.Approval{Mode: mode, Groups: l.groups(e.Groups), Veto: l.clock("veto", e.Veto, 0)}
 	case backout.ApprovalNone:
 	}
 	for key, at := range map[string]strictyaml.Pos{"votes": e.Votes.Pos, "veto": e.Veto.Pos, "expires": e.Expires.Pos, "on_expiry": e.OnExpiry.Pos} {
@@ -71,10 +71,10 @@ func (l *loader) approvalMode(e approvalEntry, forwardOnly bool, level backout.L
 func (l *loader) required(place levelPlace, plan backout.Plan, level backout.Level, forwardOnly bool) backout.Approval {
 	e := place.entry.Approval
 	l.unused(e.Veto.Pos, "veto", backout.ApprovalRequired)
-	l.atLeastAt(e.Votes, 1)
+	l.atLeastAt("votes", e.Votes, 1)
 	a := backout.Approval{
 		Mode: backout.ApprovalRequired, Votes: e.Votes.Value, Groups: l.groups(e.Groups),
-		Expires: l.clock(e.Expires, defaultExpires), OnExpiry: backout.OnExpiry(e.OnExpiry.Value),
+		Expires: l.clock("expires", e.Expires, defaultExpires), OnExpiry: backout.OnExpiry(e.OnExpiry.Value),
 	}
 	if !given(e.Votes.Pos) {
 		a.Votes = 1
@@ -94,11 +94,27 @@ func (l *loader) required(place levelPlace, plan backout.Plan, level backout.Lev
 		l.add(at.Problem(why(e, forwardOnly, level)+" and names no group, so nobody could give it", "write approval: {mode: required, groups: [...]}"))
 		return a
 	}
-	if can := l.approvers(a.Groups, plan.Author); l.clean && len(can) < a.Votes {
-		l.add(at.Problem(fmt.Sprintf("%s needs %d votes and only %d could be given: %s", level.Name, a.Votes, len(can), quoteAll(can)),
-			"add members to its groups, or ask for fewer votes; the plan's author does not count"))
-	}
+	l.enough(a, plan.Author, level.Name, at)
 	return a
+}
+
+// enough refuses an approval that can never be given. With a group that is not
+// known that is said already.
+func (l *loader) enough(a backout.Approval, author, level string, at strictyaml.Pos) {
+	known := l.cfg.groupNames()
+	if !l.clean || slices.ContainsFunc(a.Groups, func(g string) bool { return !slices.Contains(known, g) }) {
+		return
+	}
+	can := l.approvers(a.Groups, author)
+	if len(can) >= a.Votes {
+		return
+	}
+	who := "nobody can vote"
+	if len(can) > 0 {
+		who = "only " + quoteAll(can) + " can vote"
+	}
+	l.add(at.Problem(fmt.Sprintf("%s needs approvals (votes: %d), and %s", level, a.Votes, who),
+		"add users with tokens to its groups, or ask for fewer votes; the plan's author does not count"))
 }
 
 // why says in words where the need for an approval comes from.

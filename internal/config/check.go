@@ -40,8 +40,8 @@ func (s *Settings) CheckListen() error {
 	if err != nil {
 		return fmt.Errorf("listen address %q: want host:port, such as 127.0.0.1:8420", s.Listen)
 	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return fmt.Errorf("listen address %q: %q is not a port (%d to 65535)", s.Listen, port, n)
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("listen address %q: %q is not a port from 0 to 65535", s.Listen, port)
 	}
 	if loopback(host) {
 		return nil
@@ -106,7 +106,7 @@ func (l *loader) settings() {
 	}
 	l.atLeast(int64(s.SSH.ConnectTimeout), int64(backout.Duration(1e8)), "100ms", "ssh", "connect_timeout")
 	if s.SSH.Port < 1 || s.SSH.Port > 65535 {
-		l.add(l.at("ssh", "port").Problem(fmt.Sprintf("port %d", s.SSH.Port), "ports go from 1 to 65535"))
+		l.add(l.at("ssh", "port").Problem(fmt.Sprintf("port: %d", s.SSH.Port), "want 1 to 65535"))
 	}
 	s.SSH.KnownHosts = l.readable(s.SSH.KnownHosts, "ssh", "known_hosts")
 }
@@ -176,13 +176,13 @@ func (l *loader) tls(s *Settings) {
 		return
 	}
 	if _, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile); err != nil {
-		l.add(l.at("tls").Problem(fmt.Sprintf("tls: %v", err), "cert_file and key_file must be PEM files that belong together"))
+		l.add(l.at("tls").Problem(strings.TrimPrefix(err.Error(), "tls: "), "cert_file and key_file must be PEM files that belong together"))
 	}
 }
 
 func (l *loader) nats(n *NATS) {
 	if n.Replicas != 1 && n.Replicas != 3 && n.Replicas != 5 {
-		l.add(l.at("nats", "replicas").Problem(fmt.Sprintf("%d replicas", n.Replicas), "1, 3 or 5"))
+		l.add(l.at("nats", "replicas").Problem(fmt.Sprintf("replicas: %d", n.Replicas), "want 1, 3 or 5"))
 	}
 	if n.URL == "" {
 		for _, key := range []string{"credentials", "tls_ca", "replicas"} {
@@ -213,6 +213,6 @@ func (l *loader) name(what, name string, pattern *regexp.Regexp, fix string, p s
 	if pattern.MatchString(name) {
 		return true
 	}
-	l.add(p.Problem(fmt.Sprintf("%q is not a name for a %s", name, what), fix))
+	l.add(p.Problem(fmt.Sprintf("%q cannot name %s", name, what), fix))
 	return false
 }

@@ -54,7 +54,7 @@ func (l *loader) target(t targetEntry) {
 		}
 		return
 	}
-	if !l.name("target", t.Name.Value, targetName, targetNameFix, t.Name.Pos) {
+	if !l.name("a target", t.Name.Value, targetName, targetNameFix, t.Name.Pos) {
 		return
 	}
 	// A dash first would be read as an option, a space as two words.

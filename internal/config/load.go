@@ -89,6 +89,10 @@ func (l *loader) at(path ...any) strictyaml.Pos { return l.root.At(path...) }
 // keyAt is the place of a key of the config file.
 func (l *loader) keyAt(path ...any) strictyaml.Pos { return l.root.KeyAt(path...) }
 
+// names tells whether the names under this key of the config file can be relied
+// on: it is there, or it is truly not there, rather than misspelt.
+func (l *loader) names(key string) bool { return l.clean || l.root.Has(key) }
+
 // server reads the config file and tells whether there is any use in going on.
 func (l *loader) server() bool {
 	doc, ok := l.parse(l.cfg.Path)

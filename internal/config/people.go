@@ -16,27 +16,27 @@ func (l *loader) people() {
 	users := map[string]bool{}
 	for i, t := range l.cfg.Auth.Tokens {
 		at := l.at("auth", "tokens", i, "name")
-		if t.Name != "" && l.name("user", t.Name, userName, userNameFix, at) && users[t.Name] {
+		if t.Name != "" && l.name("a user", t.Name, userName, userNameFix, at) && users[t.Name] {
 			l.add(at.Problem(fmt.Sprintf("the user %q has a token already", t.Name), "give each user one token"))
 		}
 		users[t.Name] = true
 		for j, g := range t.Groups {
-			l.name("group", g, userName, userNameFix, l.at("auth", "tokens", i, "groups", j))
+			l.name("a group", g, userName, userNameFix, l.at("auth", "tokens", i, "groups", j))
 		}
 	}
 	senders := map[string]bool{}
 	for i, t := range l.cfg.Intake.Tokens {
 		at := l.at("intake", "tokens", i, "name")
-		if t.Name != "" && l.name("sender", t.Name, userName, userNameFix, at) && senders[t.Name] {
+		if t.Name != "" && l.name("a sender", t.Name, userName, userNameFix, at) && senders[t.Name] {
 			l.add(at.Problem(fmt.Sprintf("the sender %q has a token already", t.Name), "give each sender one token"))
 		}
 		senders[t.Name] = true
 	}
 	for _, group := range slices.Sorted(maps.Keys(l.cfg.Groups)) {
-		l.name("group", group, userName, userNameFix, l.keyAt("groups", group))
+		l.name("a group", group, userName, userNameFix, l.keyAt("groups", group))
 		for i, user := range l.cfg.Groups[group] {
 			at := l.at("groups", group, i)
-			if !l.name("user", user, userName, userNameFix, at) || users[user] {
+			if !l.name("a user", user, userName, userNameFix, at) || users[user] {
 				continue
 			}
 			advice := strictyaml.DidYouMean(user, slices.Collect(maps.Keys(users)), "add one to auth.tokens, or remove the member")
@@ -67,16 +67,16 @@ func (l *loader) sameTokens() backout.Problems {
 // channels decodes every channel by its kind, and checks the audiences.
 func (l *loader) channels() {
 	for _, name := range slices.Sorted(maps.Keys(l.file.Channels)) {
-		l.name("channel", name, plainName, plainNameFix, l.keyAt("channels", name))
+		l.name("a channel", name, plainName, plainNameFix, l.keyAt("channels", name))
 		l.channel(name, l.file.Channels[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.cfg.Audiences)) {
-		l.name("audience", name, plainName, plainNameFix, l.keyAt("audiences", name))
-		if len(l.cfg.Audiences[name]) == 0 {
+		l.name("an audience", name, plainName, plainNameFix, l.keyAt("audiences", name))
+		if l.clean && len(l.cfg.Audiences[name]) == 0 {
 			l.add(l.keyAt("audiences", name).Problem(fmt.Sprintf("nobody would be told: the audience %q has no channel", name), "name at least one of channels"))
 		}
 		for i, channel := range l.cfg.Audiences[name] {
-			if _, ok := l.file.Channels[channel]; !ok {
+			if _, ok := l.file.Channels[channel]; !ok && l.names("channels") {
 				l.add(l.at("audiences", name, i).Problem(fmt.Sprintf("no channel %q", channel),
 					strictyaml.DidYouMean(channel, slices.Collect(maps.Keys(l.file.Channels)), "")))
 			}

@@ -67,7 +67,7 @@ func (l *loader) plan(p planEntry) {
 		}
 		return
 	}
-	if !l.name("plan", p.Name.Value, planName, planNameFix, p.Name.Pos) {
+	if !l.name("a plan", p.Name.Value, planName, planNameFix, p.Name.Pos) {
 		return
 	}
 	if first, taken := l.plansAt[plan.Name]; taken {
@@ -82,7 +82,7 @@ func (l *loader) audience(entries []text) []string {
 	var out []string
 	for _, e := range entries {
 		out = append(out, e.Value)
-		if _, ok := l.cfg.Audiences[e.Value]; !ok && l.clean {
+		if _, ok := l.cfg.Audiences[e.Value]; !ok && l.names("audiences") {
 			l.add(e.Pos.Problem(fmt.Sprintf("no audience %q in %s", e.Value, l.cfg.Path),
 				strictyaml.DidYouMean(e.Value, slices.Collect(maps.Keys(l.cfg.Audiences)), "")))
 		}
@@ -91,34 +91,34 @@ func (l *loader) audience(entries []text) []string {
 }
 
 func (l *loader) limits(e limitsEntry) backout.Limits {
-	l.atLeastAt(e.ActiveRollbacks, 1)
-	l.atLeastAt(e.TargetsPerHour, 1)
+	l.atLeastAt("active_rollbacks", e.ActiveRollbacks, 1)
+	l.atLeastAt("targets_per_hour", e.TargetsPerHour, 1)
 	return backout.Limits{
 		ActiveRollbacks: e.ActiveRollbacks.Value, TargetsPerHour: e.TargetsPerHour.Value, ShareOfChange: int(e.ShareOfChange.Value),
 	}
 }
 
 // atLeastAt checks a number that the file gives.
-func (l *loader) atLeastAt(n number, least int) {
+func (l *loader) atLeastAt(key string, n number, least int) {
 	if given(n.Pos) && n.Value < least {
-		l.add(n.Pos.Problem(fmt.Sprintf("the number %d", n.Value), fmt.Sprintf("give at least %d, or remove the key", least)))
+		l.add(n.Pos.Problem(fmt.Sprintf("%s: %d is too small", key, n.Value), fmt.Sprintf("give at least %d, or remove the key", least)))
 	}
 }
 
 // clock returns the duration that the file gives, or the default.
-func (l *loader) clock(d duration, otherwise backout.Duration) backout.Duration {
+func (l *loader) clock(key string, d duration, otherwise backout.Duration) backout.Duration {
 	if !given(d.Pos) {
 		return otherwise
 	}
 	if d.Value < shortest {
-		l.add(d.Pos.Problem(fmt.Sprintf("the duration %s is too short", d.Value), fmt.Sprintf("give at least %s, or remove the key", shortest)))
+		l.add(d.Pos.Problem(fmt.Sprintf("%s: %s is too short", key, d.Value), fmt.Sprintf("give at least %s, or remove the key", shortest)))
 	}
 	return d.Value
 }
 
 func (l *loader) verify(e verifyEntry) backout.Verify {
 	v := backout.Verify{
-		Every: l.clock(e.Every, defaultEvery), HoldFor: l.clock(e.HoldFor, defaultHoldFor), IgnoreAlerts: e.IgnoreAlerts.Value,
+		Every: l.clock("every", e.Every, defaultEvery), HoldFor: l.clock("hold_for", e.HoldFor, defaultHoldFor), IgnoreAlerts: e.IgnoreAlerts.Value,
 	}
 	for _, s := range e.Checks {
 		if check, ok := l.check(s); ok {
@@ -170,14 +170,14 @@ func (l *loader) check(s strictyaml.Section) (backout.Check, bool) {
 
 func (l *loader) level(e levelEntry, index int) backout.Level {
 	level := backout.Level{
-		Name: fmt.Sprintf("L%d", index+1), Summary: e.Summary, EscalateAfter: l.clock(e.EscalateAfter, defaultEscalateAfter),
+		Name: fmt.Sprintf("L%d", index+1), Summary: e.Summary, EscalateAfter: l.clock("escalate_after", e.EscalateAfter, defaultEscalateAfter),
 		Audience: l.audience(e.Audience), Loses: e.Loses, MaxParallel: e.MaxParallel.Value,
 		StopAtFailures: int(e.StopAtFailures.Value), Destructive: e.Destructive.Value,
 	}
 	if e.Name.Value != "" && e.Name.Value != level.Name {
 		l.add(e.Name.Pos.Problem(fmt.Sprintf("the level at this place is %s, not %q", level.Name, e.Name.Value), "levels are called by their position; write "+level.Name+" or remove the name"))
 	}
-	l.atLeastAt(e.MaxParallel, 0)
+	l.atLeastAt("max_parallel", e.MaxParallel, 0)
 	if l.whole && len(e.Steps) == 0 {
 		l.add(e.Pos.Problem("the level has no step", "add at least one"))
 	}
@@ -202,7 +202,7 @@ func (l *loader) level(e levelEntry, index int) backout.Level {
 func (l *loader) step(e stepEntry) (step backout.Step, destructive bool, loses string) {
 	step = backout.Step{Name: e.Name, Uses: e.Uses.Value, OnOverdue: backout.OverdueWait}
 	if given(e.Timeout.Pos) {
-		step.Timeout = l.clock(e.Timeout, 0)
+		step.Timeout = l.clock("timeout", e.Timeout, 0)
 	}
 	if step.Name == "" {
 		step.Name = step.Uses
@@ -220,7 +220,9 @@ func (l *loader) step(e stepEntry) (step backout.Step, destructive bool, loses s
 	}
 	kind, _ := l.kinds.Executors.Lookup(step.Uses)
 	step.OnOverdue = kind.OnOverdue
-	step.With, _ = l.section(kind.Decode, e.With, e.Pos)
+	if l.whole || !e.With.IsZero() {
+		step.With, _ = l.section(kind.Decode, e.With, e.Pos)
+	}
 	return step, kind.Destructive, kind.Loses
 }
 

@@ -15,6 +15,8 @@ const (
 	SchemaInventory = "inventory.schema.json"
 )
 
+//go:generate go test . -run TestSchemasInDocs -update
+
 // Schema returns JSON Schemas (draft 2020-12) of the config file, the plan files
 // and the inventory files by file name, for editors. They are made from the
 // types that decode the files and from the sections of the kinds.

@@ -20,6 +20,10 @@ const (
 	schemaFile  = "schema"
 )
 
+// ShopEnv names the shop's directory to a process of this program that is to be
+// the shop.
+const ShopEnv = "BACKOUT_DEMO_SHOP"
+
 // Serve runs the shop in the foreground until ctx ends: what the demo starts as a
 // process of its own. It prints its address once it listens.
 func Serve(ctx context.Context, dir string) error {
@@ -117,7 +121,8 @@ func install(dir string) error {
 
 // startShop runs the shop as a process of its own and returns its address.
 func startShop(ctx context.Context, program, dir string) (*exec.Cmd, string, error) {
-	cmd := exec.CommandContext(ctx, program, "demo", "--shop", filepath.Join(dir, "shop")) //nolint:gosec // this very program
+	cmd := exec.CommandContext(ctx, program, "demo") //nolint:gosec // this very program
+	cmd.Env = append(os.Environ(), ShopEnv+"="+filepath.Join(dir, "shop"))
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 2 * time.Second
 	cmd.Stderr = os.Stderr

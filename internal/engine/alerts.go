@@ -101,7 +101,7 @@ func (e *Engine) settled(v backout.Verdict, a *backout.Alert) bool {
 		return true
 	}
 	if v.Mode == backout.ModeShadow {
-		return !e.world.once("shadow", v, a)
+		return !e.world.once(v, a)
 	}
 	if id := c.ActiveRollback(v.Target); id != "" {
 		r, ok := e.rollbacks.get(id)

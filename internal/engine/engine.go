@@ -97,6 +97,8 @@ type Engine struct {
 	ctx    context.Context //nolint:containedctx // the life of the engine's own goroutines
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
+	// spawning keeps the end and a new goroutine from crossing.
+	spawning sync.RWMutex
 	// live is false while the logs are replayed: nothing is carried out.
 	live atomic.Bool
 }
@@ -170,16 +172,19 @@ func (e *Engine) Start(ctx context.Context) error {
 // Close ends every goroutine of the engine and waits for them. Steps that run on
 // targets go on there.
 func (e *Engine) Close() {
+	e.spawning.Lock()
 	e.cancel()
+	e.spawning.Unlock()
 	e.tasks.Wait()
 }
 
-// spawn runs fn in a goroutine that Close waits for.
+// spawn runs fn in a goroutine that Close waits for; after Close it does nothing.
 func (e *Engine) spawn(fn func(ctx context.Context)) {
-	if e.ctx.Err() != nil {
-		return
+	e.spawning.RLock()
+	defer e.spawning.RUnlock()
+	if e.ctx.Err() == nil {
+		e.tasks.Go(func() { fn(e.ctx) })
 	}
-	e.tasks.Go(func() { fn(e.ctx) })
 }
 
 // replay starts the followers and waits until each has handed over what was there

@@ -23,14 +23,14 @@ type world struct {
 	// where are the targets a live change was listed under.
 	where    map[string][]string
 	evidence *evidence.Table
-	// recorded are the shadow verdicts that stand in a change's log.
-	recorded map[string]bool
+	// recorded are the shadow verdicts that stand in the log of a live change.
+	recorded map[string]map[string]bool
 }
 
 func newWorld(cfg func() *Config) *world {
 	return &world{
 		cfg: cfg, live: map[string][]*backout.Change{}, where: map[string][]string{}, evidence: evidence.New(evidence.Options{}),
-		recorded: map[string]bool{},
+		recorded: map[string]map[string]bool{},
 	}
 }
 
@@ -54,6 +54,8 @@ func (w *world) changed(c backout.Change) {
 			w.live[target] = list
 		}
 		w.where[c.ID] = c.Targets
+	} else {
+		delete(w.recorded, c.ID)
 	}
 }
 
@@ -112,14 +114,19 @@ func (w *world) redOnLive() []*backout.Alert {
 }
 
 // once tells whether this verdict on this firing of this alert is new.
-func (w *world) once(kind string, v backout.Verdict, a *backout.Alert) bool {
-	key := kind + "\x00" + v.Rule + "\x00" + v.ChangeID + "\x00" + v.Target + "\x00" + a.Fingerprint + "\x00" + a.StartsAt.String()
+func (w *world) once(v backout.Verdict, a *backout.Alert) bool {
+	key := v.Rule + "\x00" + v.Target + "\x00" + a.Fingerprint + "\x00" + a.StartsAt.String()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.recorded[key] {
+	known := w.recorded[v.ChangeID]
+	if known == nil {
+		known = map[string]bool{}
+		w.recorded[v.ChangeID] = known
+	}
+	if known[key] {
 		return false
 	}
-	w.recorded[key] = true
+	known[key] = true
 	return true
 }
 

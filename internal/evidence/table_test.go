@@ -245,16 +245,10 @@ func TestMemoryIsBounded(t *testing.T) {
 	wantRed(t, table, "t", "a@1", "b@1", "c@1")
 	table.Observe("t", until(firingSince("e", 1), 3), at(2))
 	table.Observe("t", firingSince("f", 1), at(2))
-	if table.Evicted() != 2 || table.Len() != 3 || table.FiringTestHas("e") {
+	if table.Evicted() != 2 || table.Len() != 3 || !table.Resolved("t", []string{"e"}) {
 		t.Errorf("%d evicted, %d alerts, red %v", table.Evicted(), table.Len(), red(table, "t"))
 	}
 	check(t, table)
-}
-
-// FiringTestHas tells whether the fingerprint is firing on target t.
-func (t *Table) FiringTestHas(fingerprint string) bool {
-	_, ok := t.FiringSince("t", fingerprint)
-	return ok
 }
 
 func TestManyStartsOfOneAlertAreBounded(t *testing.T) {
@@ -298,5 +292,14 @@ func check(t interface {
 	}
 	if firing != listed || firing != len(table.due) {
 		t.Errorf("%d firing, %d listed, %d due", firing, listed, len(table.due))
+	}
+	chained, previous := 0, (*entry)(nil)
+	for e := table.ended.oldest; e != nil; previous, e = e, e.newer {
+		if chained++; e.older != previous {
+			t.Errorf("%v: the chain of endings is broken backwards", e.key)
+		}
+	}
+	if chained != len(table.alerts)-firing || table.ended.newest != previous {
+		t.Errorf("%d chained, %d ended", chained, len(table.alerts)-firing)
 	}
 }

@@ -65,6 +65,9 @@ func (j *job) run(ctx context.Context, e backout.Executor) Result {
 	watch.Go(func() { j.watch(watching) })
 	defer watch.Wait()
 	defer end()
+	if !j.Task.Deadline.IsZero() && !time.Now().Before(j.Task.Deadline) {
+		j.ask(timedOut(j.Task))
+	}
 	if j.resumed {
 		if r, settled := j.probeFirst(ctx); settled {
 			return r
@@ -88,9 +91,9 @@ func (j *job) watch(ctx context.Context) {
 		j.ask(timedOut(j.Task))
 	case <-j.asked:
 	}
-	j.starting.Lock()
-	// Whoever starts now sees that a stop was asked for.
-	j.starting.Unlock() //nolint:staticcheck // an empty critical section is a barrier
+	// A start under way is waited for; any later one sees that a stop was asked
+	// for.
+	_ = j.hasSent()
 	j.log.InfoContext(ctx, "stopping attempt", "reason", j.reason.Error())
 	err := retry.Do(ctx, retry.Policy{First: 200 * time.Millisecond, Most: 10 * time.Second}, func(ctx context.Context) error {
 		return j.host.Stop(ctx, j.Task.AttemptID)
@@ -220,8 +223,18 @@ type guarded struct {
 func (g guarded) Start(ctx context.Context, attempt string, e backout.Exec) error {
 	g.j.starting.Lock()
 	defer g.j.starting.Unlock()
-	if reason := g.j.stopped(); reason != nil && !g.j.sent {
-		return backout.Permanent(reason)
+	if reason := g.j.stopped(); reason != nil {
+		if !g.j.sent && !g.j.resumed {
+			return backout.Permanent(reason)
+		}
+		report, err := g.Probe(ctx, attempt)
+		if err != nil {
+			return err
+		}
+		if report.State == backout.AttemptNotStarted {
+			return backout.Permanent(reason)
+		}
+		return nil
 	}
 	err := g.Host.Start(ctx, attempt, e)
 	if err == nil || !errors.Is(err, host.ErrNoConnection) && !backout.IsPermanent(err) {

@@ -7,20 +7,38 @@ import (
 	"strings"
 )
 
-var hidden = []byte("[redacted]")
+const hidden = "[redacted]"
 
 // shortest is how long a known value must be to be looked for: hiding "on"
 // everywhere would hide the output.
 const shortest = 6
 
-// patterns find what looks like a secret whoever wrote it. The first group, if
-// any, is kept.
-var patterns = []*regexp.Regexp{
-	regexp.MustCompile(`(?i)((?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?)["']?\s*[=:]\s*)(?:"[^"]*"|'[^']*'|[^\s"',;&]+)`),
-	regexp.MustCompile(`(?i)(authorization["']?\s*[=:]\s*["']?(?:bearer|basic|token)\s+)[^\s"']+`),
-	regexp.MustCompile(`(?i)(\bbearer\s+)[A-Za-z0-9._~+/=-]{8,}`),
-	regexp.MustCompile(`([a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+@`),
-	regexp.MustCompile(`\b(?:AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,}|xox[abprs]-[A-Za-z0-9-]{10,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*)`),
+// pattern finds what looks like a secret whoever wrote it. It is tried on lines
+// that hold one of its hints, in lower case: most lines hold none.
+type pattern struct {
+	hints   []string
+	find    *regexp.Regexp
+	replace string
+}
+
+var patterns = []pattern{
+	{
+		[]string{"pass", "secret", "token", "key", "credential"},
+		regexp.MustCompile(`(?i)((?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?)["']?\s*[=:]\s*)(?:"[^"]*"|'[^']*'|[^\s"',;&]+)`),
+		"${1}" + hidden,
+	},
+	{
+		[]string{"authorization"},
+		regexp.MustCompile(`(?i)(authorization["']?\s*[=:]\s*["']?(?:bearer|basic|token)\s+)[^\s"']+`),
+		"${1}" + hidden,
+	},
+	{[]string{"bearer"}, regexp.MustCompile(`(?i)(\bbearer\s+)[A-Za-z0-9._~+/=-]{8,}`), "${1}" + hidden},
+	{[]string{"://"}, regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+@`), "${1}" + hidden + "@"},
+	{
+		[]string{"akia", "gho_", "ghp_", "ghr_", "ghs_", "ghu_", "xox", "eyj"},
+		regexp.MustCompile(`\b(?:AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,}|xox[abprs]-[A-Za-z0-9-]{10,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*)`),
+		hidden,
+	},
 }
 
 var (
@@ -59,18 +77,16 @@ func (r *redactor) line(text []byte) []byte {
 	}
 	if at := pemBegin.FindIndex(text); at != nil {
 		r.inKey = !pemEnd.Match(text[at[1]:])
-		return append(append(slices.Clone(text[:at[0]]), hidden...), '\n')
+		return slices.Concat(text[:at[0]], []byte(hidden+"\n"))
 	}
 	for _, v := range r.known {
-		text = bytes.ReplaceAll(text, v, hidden)
+		text = bytes.ReplaceAll(text, v, []byte(hidden))
 	}
-	for i, p := range patterns {
-		keep := "${1}"
-		if i == 3 {
-			text = p.ReplaceAll(text, []byte(keep+string(hidden)+"@"))
-			continue
+	lower := string(bytes.ToLower(text))
+	for _, p := range patterns {
+		if slices.ContainsFunc(p.hints, func(hint string) bool { return strings.Contains(lower, hint) }) {
+			text = p.find.ReplaceAll(text, []byte(p.replace))
 		}
-		text = p.ReplaceAll(text, []byte(keep+string(hidden)))
 	}
 	return text
 }

@@ -41,7 +41,7 @@ func consumerName(subject string) string {
 // A notice whose receipt is stored is never handed to fn again. One whose
 // delivery was interrupted before that is.
 func (o *Outbox) Consume(ctx context.Context, channel string, fn DeliverFunc) error {
-	from, err := subject(noticesPrefix, channel)
+	from, err := subjectFor(noticesPrefix, channel)
 	if err != nil {
 		return fmt.Errorf("deliver notices of %s: %w", channel, err)
 	}

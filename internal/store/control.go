@@ -52,7 +52,7 @@ func newControl(docs documents, follow follower) *Control {
 // none.
 func (c *Control) Get(ctx context.Context, key string) (Document, error) {
 	fail := func(err error) (Document, error) { return Document{}, fmt.Errorf("get %s: %w", key, err) }
-	subject, err := subject(controlPrefix, key)
+	subject, err := subjectFor(controlPrefix, key)
 	if err != nil {
 		return fail(err)
 	}
@@ -79,7 +79,7 @@ func (c *Control) Create(ctx context.Context, key string, value []byte) (uint64,
 // Put replaces the document that has the revision and returns the new one;
 // [backout.ErrConflict] when it has another.
 func (c *Control) Put(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
-	subject, err := subject(controlPrefix, key)
+	subject, err := subjectFor(controlPrefix, key)
 	if err == nil {
 		revision, err = c.docs.put(ctx, subject, value, revision)
 	}

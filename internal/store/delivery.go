@@ -68,7 +68,7 @@ func readNotice(subject string, data []byte, stored time.Time) (Pending, error) 
 // delivery reads what became of a notice, and where that is written.
 func (o *Outbox) delivery(ctx context.Context, channel, noticeID string) (delivery, string, error) {
 	var d delivery
-	at, err := subject(deliveriesPrefix, channel, noticeID)
+	at, err := subjectFor(deliveriesPrefix, channel, noticeID)
 	if err != nil {
 		return d, "", err
 	}
@@ -119,7 +119,7 @@ func (o *Outbox) succeeded(ctx context.Context, at string, p Pending, r backout.
 }
 
 func (o *Outbox) beginThread(ctx context.Context, channel, rollbackID string, r backout.Receipt) error {
-	at, err := subject(threadsPrefix, channel, rollbackID)
+	at, err := subjectFor(threadsPrefix, channel, rollbackID)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (o *Outbox) failed(ctx context.Context, at string, p Pending, why error) (d
 
 // listGivenUp keeps the given-up ones a second time where they can be listed.
 func (o *Outbox) listGivenUp(ctx context.Context, p Pending, d delivery) error {
-	at, err := subject(givenUpPrefix, p.Channel, p.Notice.ID)
+	at, err := subjectFor(givenUpPrefix, p.Channel, p.Notice.ID)
 	if err != nil {
 		return err
 	}

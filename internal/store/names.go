@@ -164,8 +164,8 @@ func unescape(tok string) (string, error) {
 	return b.String(), nil
 }
 
-// subject joins a prefix that ends in a dot and the tokens of names.
-func subject(prefix string, names ...string) (string, error) {
+// subjectFor joins a prefix that ends in a dot and the tokens of names.
+func subjectFor(prefix string, names ...string) (string, error) {
 	tokens := make([]string, len(names))
 	for i, name := range names {
 		tok, err := token(name)

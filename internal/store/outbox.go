@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -41,7 +43,7 @@ type Pending struct {
 // delivered or given up on the channel is not queued again.
 func (o *Outbox) Put(ctx context.Context, channel string, n backout.Notice) error {
 	fail := func(err error) error { return fmt.Errorf("put notice %s for %s: %w", n.ID, channel, err) }
-	to, err := subject(noticesPrefix, channel)
+	to, err := subjectFor(noticesPrefix, channel)
 	if err != nil {
 		return fail(err)
 	}
@@ -65,7 +67,7 @@ func (o *Outbox) Put(ctx context.Context, channel string, n backout.Notice) erro
 // Thread returns the receipt of the first message about the rollback that was
 // delivered on the channel; nil when there was none.
 func (o *Outbox) Thread(ctx context.Context, channel, rollbackID string) (*backout.Receipt, error) {
-	at, err := subject(threadsPrefix, channel, rollbackID)
+	at, err := subjectFor(threadsPrefix, channel, rollbackID)
 	if err != nil {
 		return nil, fmt.Errorf("find thread of %s on %s: %w", rollbackID, channel, err)
 	}
@@ -94,49 +96,52 @@ func (o *Outbox) Waiting(ctx context.Context) ([]Pending, error) {
 }
 
 func (o *Outbox) waiting(ctx context.Context) ([]Pending, error) {
-	floor, err := o.floor(ctx)
+	info, err := o.notices.Info(ctx, jetstream.WithSubjectFilter(noticesPrefix+"*"))
 	if err != nil {
-		return nil, err
+		return nil, unavailable(err)
 	}
-	var list []Pending
-	for {
-		m, err := next(ctx, o.notices, noticesPrefix+"*", floor+1)
-		if err != nil || m == nil {
-			return list, err
+	bySeq := make(map[uint64]Pending)
+	for subject := range info.State.Subjects {
+		if err := o.waitingIn(ctx, subject, bySeq); err != nil {
+			return nil, err
 		}
-		floor = m.Sequence
+	}
+	list := make([]Pending, 0, len(bySeq))
+	for _, seq := range slices.Sorted(maps.Keys(bySeq)) {
+		list = append(list, bySeq[seq])
+	}
+	return list, nil
+}
+
+// waitingIn adds what waits in one channel. It looks only behind what the channel
+// has acknowledged, and there only at what has no receipt.
+func (o *Outbox) waitingIn(ctx context.Context, subject string, into map[uint64]Pending) error {
+	seq := uint64(0)
+	consumer, err := o.js.Consumer(ctx, noticesStream, consumerName(subject))
+	switch {
+	case err == nil:
+		seq = consumer.CachedInfo().AckFloor.Stream
+	case !errors.Is(err, jetstream.ErrConsumerNotFound):
+		return unavailable(err)
+	}
+	for {
+		m, err := next(ctx, o.notices, subject, seq+1)
+		if err != nil || m == nil {
+			return err
+		}
+		seq = m.Sequence
 		p, err := readNotice(m.Subject, m.Data, m.Time)
 		if err != nil {
-			return nil, fmt.Errorf("read %s at %d: %w", noticesStream, m.Sequence, err)
+			return fmt.Errorf("read %s at %d: %w", noticesStream, seq, err)
 		}
 		d, _, err := o.delivery(ctx, p.Channel, p.Notice.ID)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if !d.settled() {
-			list = append(list, d.pending(p))
+			into[seq] = d.pending(p)
 		}
 	}
-}
-
-// floor is the sequence up to which every channel has acknowledged all.
-func (o *Outbox) floor(ctx context.Context) (uint64, error) {
-	info, err := o.notices.Info(ctx, jetstream.WithSubjectFilter(noticesPrefix+"*"))
-	if err != nil {
-		return 0, unavailable(err)
-	}
-	floor := info.State.LastSeq
-	for subject := range info.State.Subjects {
-		consumer, err := o.js.Consumer(ctx, noticesStream, consumerName(subject))
-		if errors.Is(err, jetstream.ErrConsumerNotFound) {
-			return 0, nil
-		}
-		if err != nil {
-			return 0, unavailable(err)
-		}
-		floor = min(floor, consumer.CachedInfo().AckFloor.Stream)
-	}
-	return floor, nil
 }
 
 // GivenUp lists the notices that will not be delivered, oldest first, for as

@@ -73,13 +73,13 @@ func TestFailingNoticeIsTriedAgainInOrder(t *testing.T) {
 			delivered = append(delivered, n.ID)
 			return backout.Receipt{Ref: n.ID}, nil
 		})
-		defer stop()
 		time.Sleep(10 * time.Second) // after the tries at 0, 1, 3 and 7 s
 		waiting, err := o.Waiting(t.Context())
 		if err != nil || len(waiting) != 3 || waiting[0].Tries != 4 || waiting[0].LastError != "down, try 4" || waiting[1].Tries != 0 {
 			t.Errorf("Waiting = %+v, %v; want a with 4 tries, b and c with none", waiting, err)
 		}
 		time.Sleep(10 * time.Minute)
+		stop()
 		if diff := cmp.Diff([]string{"a", "b"}, delivered); diff != "" {
 			t.Errorf("delivered (-want +got):\n%s", diff)
 		}
@@ -103,8 +103,8 @@ func TestChannelSaysWhenToTryAgain(t *testing.T) {
 			}
 			return backout.Receipt{}, nil
 		})
-		defer stop()
 		time.Sleep(10 * time.Minute)
+		stop()
 		roughly(t, waits, []time.Duration{0, 30 * time.Second, 5 * time.Minute, 4 * time.Second})
 	})
 }

@@ -119,7 +119,7 @@ func TestNearest(t *testing.T) {
 	known := []string{"escalate_after", "approval", "loses", "os"}
 	for name, want := range map[string]string{
 		"escalte_after": "escalate_after", "escalate-after": "escalate_after", "EscalateAfter": "escalate_after",
-		"aproval": "approval", "lose": "loses", "xyz": "", "o": "os", "": "", "zz": "", strings.Repeat("x", 1000): "",
+		"aproval": "approval", "lose": "loses", "escalate": "escalate_after", "approvals_needed": "approval", "nmae": "", "aprpoval": "approval", "xyz": "", "o": "os", "": "", "zz": "", strings.Repeat("x", 1000): "",
 	} {
 		if got := Nearest(name, known); got != want {
 			t.Errorf("%q is near %q, want %q", name, got, want)

@@ -10,9 +10,11 @@ import (
 
 // Nearest returns the known name that the given one is most likely a slip of, or
 // "" when none is near: at most a third of its letters, and at least one, may
-// differ; two letters that changed places count as one. Case and the difference of - and _ do not count.
+// differ; two letters that changed places count as one; or one begins with the
+// other. Case and the difference of - and _ do not count.
 func Nearest(name string, known []string) string {
 	const longest = 64
+	const shortest = 3 // of a name that another begins with
 	if len(name) > longest {
 		return ""
 	}
@@ -27,7 +29,15 @@ func Nearest(name string, known []string) string {
 			best, distance = k, d
 		}
 	}
-	return best
+	if best != "" || len(name) < shortest {
+		return best
+	}
+	for _, k := range slices.Sorted(slices.Values(known)) {
+		if len(k) >= shortest && (strings.HasPrefix(plain(k), plain(name)) || strings.HasPrefix(plain(name), plain(k))) {
+			return k
+		}
+	}
+	return ""
 }
 
 func letters(s string) string {

@@ -123,7 +123,7 @@ func TestPagesExamplesWork(t *testing.T) {
 				Type string `yaml:"type"`
 			}
 			for _, e := range section.Entries() {
-				if e.Key.V == "type" {
+				if e.Key.Value == "type" {
 					kind.Type, _ = e.Value.Scalar()
 				}
 			}

@@ -100,6 +100,9 @@ func TestSubjectCannotBecomeHeaders(t *testing.T) {
 		if d := cmp.Diff([]string{"ops@example.com", "boss@example.com"}, got.to); d != "" {
 			t.Errorf("%.40q: recipients (-want +got):\n%s", hostile, d)
 		}
+		if d, err := read(got); err != nil || strings.ContainsAny(d.Subject, "\r\n") {
+			t.Errorf("%.40q: %v: subject %q", hostile, err, d.Subject)
+		}
 		header, err := mail.ReadMessage(bytes.NewReader(got.data))
 		if err != nil {
 			t.Fatalf("%.40q: %v", hostile, err)

@@ -42,7 +42,7 @@ func BenchmarkStart(b *testing.B) {
 		}
 		return time.Since(began)
 	}
-	var bare, started, synced []time.Duration
+	var bare, started, ended, synced []time.Duration
 	for n := 0; b.Loop(); n++ {
 		var cmd *exec.Cmd
 		bare = append(bare, first(func() error { cmd = exec.Command("/bin/sh", argv[1:]...); return cmd.Start() }))
@@ -52,15 +52,17 @@ func BenchmarkStart(b *testing.B) {
 		started = append(started, first(func() error {
 			return h.Start(b.Context(), id, backout.Exec{Argv: argv})
 		}))
+		began := time.Now()
 		if r, _ := attach(b, h, id); r.State != backout.AttemptFinished || r.ExitCode != 0 {
 			b.Fatalf("%+v", r)
 		}
+		ended = append(ended, time.Since(began))
 		if err := h.Arm(b.Context()); err != nil {
 			b.Fatal(err)
 		}
 		synced = append(synced, syncOnce(b, dir, n))
 	}
-	for name, d := range map[string][]time.Duration{"bare": bare, "start": started, "sync": synced} {
+	for name, d := range map[string][]time.Duration{"bare": bare, "start": started, "end": ended, "sync": synced} {
 		slices.Sort(d)
 		b.ReportMetric(float64(d[len(d)/2].Microseconds()), name+"-p50-us")
 		b.ReportMetric(float64(d[len(d)*99/100].Microseconds()), name+"-p99-us")

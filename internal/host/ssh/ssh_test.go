@@ -385,6 +385,42 @@ func TestRunTellsWhatItSaw(t *testing.T) {
 	}
 }
 
+func TestSudoRunsEverything(t *testing.T) {
+	dir, err := os.MkdirTemp("", "backout-sudo-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// It stands in for sudo: the same command line, and a trace that it was used.
+	fake := "#!/bin/sh\n[ \"$1 $2\" = '-n -H' ] || exit 99\nshift 2\nSUDO_USED=yes\nexport SUDO_USED HOME=/sudo\nexec \"$@\"\n"
+	if err := os.WriteFile(filepath.Join(dir, "sudo"), []byte(fake), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := hosttest.SSHD(t, 1, "SetEnv PATH="+dir+":"+attempt.Path)
+	o := options(s)
+	o.Sudo = true
+	h := host(t, network(t, o), s.Targets[0])
+	r, err := h.Run(t.Context(), backout.Exec{Argv: []string{"sh", "-c", `cat; echo "$HOME"`}, Stdin: []byte("in ")})
+	if err != nil || string(r.Stdout) != "in /sudo\n" {
+		t.Errorf("%+v %v", r, err)
+	}
+	if err := h.Start(t.Context(), "a1", shell(`echo "$HOME"; exit 2`)); err != nil {
+		t.Fatal(err)
+	}
+	if r, out := attach(t, h, "a1"); r.ExitCode != 2 || out != "/sudo\n" {
+		t.Errorf("%+v %q", r, out)
+	}
+	if err := os.Remove(filepath.Join(dir, "sudo")); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Start(t.Context(), "a2", shell("true")); err == nil || !strings.Contains(err.Error(), "sudo") {
+		t.Errorf("without sudo: %v", err)
+	}
+}
+
 func TestOptionsAreChecked(t *testing.T) {
 	for want, o := range map[string]ssh.Options{
 		"ssh.user":        {},

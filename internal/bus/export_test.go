@@ -1,0 +1,7 @@
+package bus
+
+// SyncsAlways tells whether the embedded server syncs before it acknowledges.
+func (b *Bus) SyncsAlways() bool { return b.server.JetStreamConfig().SyncAlways }
+
+// Listens tells whether the embedded server has opened a port.
+func (b *Bus) Listens() bool { return b.server.Addr() != nil }

@@ -1,0 +1,82 @@
+package demo
+
+import (
+	"crypto/ed25519"
+	"encoding/pem"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/backout-io/backout/internal/app"
+)
+
+var update = flag.Bool("update", false, "write deploy/example from the templates")
+
+// TestExampleIsTheDemoWithRealTimes: what people copy is what the demo shows.
+func TestExampleIsTheDemoWithRealTimes(t *testing.T) {
+	rendered, err := Render(RealTimes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range rendered {
+		path := filepath.Join("..", "..", "deploy", "example", name)
+		if *update {
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, want, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		got, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatalf("%v: go test ./internal/demo -run Example -update", err)
+		}
+		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+			t.Errorf("%s is stale (-want +got), go test ./internal/demo -run Example -update:\n%s", path, diff)
+		}
+	}
+}
+
+// TestExamplePassesTheCheck: with its secrets in place, the example has no
+// problem and no warning.
+func TestExamplePassesTheCheck(t *testing.T) {
+	dir := t.TempDir()
+	v := RealTimes()
+	v.Secrets = filepath.Join(dir, "secrets")
+	v.SSH = "\nssh:\n  user: backout\n  key: {file: " + v.Secrets + "/ssh.key}\n  known_hosts: " + filepath.Join(dir, "known_hosts")
+	if err := write(dir, v); err != nil {
+		t.Fatal(err)
+	}
+	for name, secret := range map[string]string{
+		"alertmanager.token": "example-token-of-alertmanager", "ann.token": "example-token-of-ann-and-nobody", "hook.secret": "example-secret-of-the-hook", "ssh.key": sshKey(t),
+	} {
+		if err := writeFile(filepath.Join(v.Secrets, name), []byte(secret), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := writeFile(filepath.Join(dir, "known_hosts"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range app.Check(filepath.Join(dir, "backout.yaml")) {
+		t.Errorf("%s", p)
+	}
+}
+
+func sshKey(t *testing.T) string {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := ssh.MarshalPrivateKey(key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(block))
+}

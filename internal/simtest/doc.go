@@ -1,0 +1,24 @@
+// Package simtest runs the whole server in virtual time: real JetStream on disk,
+// the real engine, rules, cores, runner, outbox and HTTP intake. Only what lies
+// outside of the server is simulated: targets ([Host]), people's channels
+// ([Inbox]) and Alertmanager ([World.Fire]).
+//
+// A story is one test:
+//
+//	simtest.Story(t, simtest.Setup{Rules: auto}, func(w *simtest.World) {
+//		w.Host("web-1").On("L1", simtest.Script{})
+//		w.OpenChange("CHG1", "web-1")
+//		w.Fire("WebErrors", "web-1")
+//		w.Advance(30 * time.Minute)
+//		...
+//	})
+//
+// Half an hour passes in milliseconds, and always in the same way. When the story
+// is over, [CheckLaws] is run on everything it left in the logs.
+//
+// # What a host promises here
+//
+// A [Host] keeps [backout.Host]'s contract: an attempt starts at most once. What it
+// counts are effects ([Host.Effects]), so that a test can tell whether the server
+// asked for more than it may.
+package simtest

@@ -1,0 +1,69 @@
+package simtest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/backout-io/backout"
+)
+
+// Inbox is the channel of one audience: what its people have read, in order.
+type Inbox struct {
+	mu    sync.Mutex
+	down  bool
+	read  []backout.Notice
+	times []time.Time
+	tries int
+}
+
+// Notify implements [backout.Notifier].
+func (b *Inbox) Notify(_ context.Context, m backout.Message) (backout.Receipt, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.tries++
+	if b.down {
+		return backout.Receipt{}, errors.New("the channel is down")
+	}
+	b.read = append(b.read, m.Notice)
+	b.times = append(b.times, time.Now())
+	return backout.Receipt{Ref: m.Notice.ID}, nil
+}
+
+// SetDown takes the channel down, or up again.
+func (b *Inbox) SetDown(down bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.down = down
+}
+
+// Notices are what was delivered, in order.
+func (b *Inbox) Notices() []backout.Notice {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.read)
+}
+
+// Moments are the notices as "moment level", one a line, in order.
+func (b *Inbox) Moments() []string {
+	notices := b.Notices()
+	out := make([]string, len(notices))
+	for i, n := range notices {
+		out[i] = strings.TrimSpace(string(n.Moment) + " " + n.Level)
+	}
+	return out
+}
+
+// Count tells how many notices of the moment there are.
+func (b *Inbox) Count(m backout.Moment) int {
+	n := 0
+	for _, notice := range b.Notices() {
+		if notice.Moment == m {
+			n++
+		}
+	}
+	return n
+}
