@@ -18,7 +18,10 @@ import (
 // starts the step, everybody else leaves it alone.
 func (e *Engine) runStep(ctx context.Context, c backout.RunStep) {
 	if pause, err := e.store.Control.Pause(ctx); err == nil && pause.On {
-		return // Resume brings the command again.
+		// It may have been opened while the switch moved: it must be among those
+		// that resuming brings back, with this command.
+		e.decided(ctx, c.RollbackID, rollback.Pause{By: switchName(pause.By), Reason: pause.Reason})
+		return
 	}
 	r, ok := e.rollbacks.get(c.RollbackID)
 	if !ok {
@@ -32,21 +35,49 @@ func (e *Engine) runStep(ctx context.Context, c backout.RunStep) {
 	if task.Step.Timeout > 0 {
 		task.Deadline = time.Now().Add(time.Duration(task.Step.Timeout))
 	}
-	claim := func(ctx context.Context) error {
-		_, err := e.input(ctx, c.RollbackID, rollback.Claim{AttemptID: c.AttemptID, Runner: e.server})
-		return err
-	}
+	claim := func(ctx context.Context) error { return e.claim(ctx, c) }
 	e.metrics.attempts.Inc()
 	e.withRunner(c.AttemptID, func(r *runner.Runner) {
 		e.report(ctx, c.RollbackID, c.AttemptID, r.Run(ctx, runner.Job{Task: task, Claim: claim, Live: e.outputs.writer(c.AttemptID)}))
 	})
 }
 
+// claim takes the attempt for this server, as long as it takes: while the store
+// refuses, the command would be lost otherwise.
+func (e *Engine) claim(ctx context.Context, c backout.RunStep) error {
+	unclear := false
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
+		r, err := e.input(ctx, c.RollbackID, rollback.Claim{AttemptID: c.AttemptID, Runner: e.server})
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, backout.ErrConflict) && unclear && claimedBy(r, c, e.server):
+			return nil // the answer of an earlier try was lost
+		case !errors.Is(err, backout.ErrUnavailable):
+			return err
+		}
+		unclear = true
+		e.log.Error("step not claimed, trying again", "rollback_id", c.RollbackID, "target", c.Target, "attempt", c.AttemptID, "error", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+func claimedBy(r backout.Rollback, c backout.RunStep, server string) bool {
+	t := r.Target(c.Target)
+	return t != nil && t.Attempt != nil && t.Attempt.ID == c.AttemptID && t.Attempt.Runner == server
+}
+
 // withRunner remembers which runner has the attempt, so that a stop reaches it
-// after a reload too.
+// after a reload too, and so that no two have it in this process.
 func (e *Engine) withRunner(attemptID string, run func(*runner.Runner)) {
 	r := e.cfg().Runner
-	e.runners.Store(attemptID, r)
+	if _, taken := e.runners.LoadOrStore(attemptID, r); taken {
+		return
+	}
 	defer e.runners.Delete(attemptID)
 	run(r)
 }
@@ -76,14 +107,25 @@ func (e *Engine) giveUp(ctx context.Context, rollbackID, attemptID string, cause
 	e.decided(ctx, rollbackID, rollback.Finished{AttemptID: attemptID, Failure: cause.Error()})
 }
 
+// stopStep stops an attempt that this server carries out. After a restart its
+// runner may not have taken it up yet, so it is looked for until it has ended.
 func (e *Engine) stopStep(ctx context.Context, c backout.StopStep) {
-	running, ok := e.runners.Load(c.AttemptID)
-	if r, is := running.(*runner.Runner); ok && is {
-		if err := r.Stop(c.AttemptID, c.Reason); err == nil {
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		running, ok := e.runners.Load(c.AttemptID)
+		if r, is := running.(*runner.Runner); ok && is && r.Stop(c.AttemptID, c.Reason) == nil {
 			return
 		}
+		r, _ := e.rollbacks.get(c.RollbackID)
+		t := r.Target(c.Target)
+		if t == nil || t.Phase != backout.TargetRunning || t.Attempt == nil || t.Attempt.ID != c.AttemptID || t.Attempt.Runner != e.server {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
 	}
-	e.log.WarnContext(ctx, "step to stop does not run here", "rollback_id", c.RollbackID, "target", c.Target, "attempt", c.AttemptID)
 }
 
 // report appends how an attempt ended. A server that is being closed reports
@@ -111,7 +153,8 @@ func (e *Engine) report(ctx context.Context, rollbackID, attemptID string, res r
 func (e *Engine) decided(ctx context.Context, rollbackID string, in rollback.Input) {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
 		_, err := e.input(ctx, rollbackID, in)
-		if err == nil || errors.Is(err, backout.ErrStale) || errors.Is(err, backout.ErrFinal) || ctx.Err() != nil {
+		refused := errors.Is(err, backout.ErrStale) || errors.Is(err, backout.ErrFinal) || errors.Is(err, backout.ErrRefused)
+		if err == nil || refused || ctx.Err() != nil {
 			return
 		}
 		e.log.Error("outcome not recorded, trying again", "rollback_id", rollbackID, "error", err)

@@ -17,12 +17,18 @@ import (
 
 // changeMoved keeps the world and the deadlines in step with a change, and opens
 // the rollbacks that its log has decided on.
-func (e *Engine) changeMoved(_ context.Context, _ string, before, after backout.Change, _ bool, _ backout.Record) {
+func (e *Engine) changeMoved(_ context.Context, _ string, before, after backout.Change, _ bool, rec backout.Record) {
 	if !e.live.Load() {
 		return
 	}
 	e.world.changed(after)
 	e.armChange(after)
+	if len(after.Rollbacks) > len(before.Rollbacks) {
+		// Whoever asked for it opens it at once. Should that server die, or its
+		// store refuse, the log still says that it must be.
+		e.reconcileSoon(after.ID)
+	}
+	e.world.noteVerdicts(rec)
 	if after.State != before.State {
 		e.metrics.changeStates.WithLabelValues(string(after.State)).Inc()
 		if after.State == backout.ChangeOpen {
@@ -44,15 +50,18 @@ func (e *Engine) changeDue(ctx context.Context, id string) error {
 	if !ok {
 		return nil
 	}
-	for _, ref := range c.Rollbacks {
-		e.reconcileRef(id, ref)
-	}
 	if c.State == backout.ChangePlanned || c.State == backout.ChangeReady {
 		_, err := e.OpenChange(ctx, handlers.Actor{Via: "schedule"}, id)
-		if errors.Is(err, backout.ErrRefused) {
-			return nil // the log has the reasons, and the notice has gone out
+		if !errors.Is(err, backout.ErrRefused) {
+			return err
 		}
-		return err
+		// The log has the reasons, and the notice has gone out. A no that is in no
+		// log, such as a plan edited meanwhile, has armed nothing.
+		c, _ := e.changes.get(id)
+		if at, ok := change.NextDeadline(c); ok && !at.After(time.Now()) {
+			e.deadlines.set(changeKey+id, time.Now().Add(change.GateRetry), true)
+		}
+		return nil
 	}
 	_, err := e.changeInput(ctx, id, "", change.Tick{})
 	return err

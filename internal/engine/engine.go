@@ -90,8 +90,10 @@ type Engine struct {
 	metrics   *Metrics
 	notReady  atomic.Pointer[string]
 
-	// opening lets one window open at a time.
-	opening sync.Mutex
+	// opening lets one window open at a time, starting one rollback whose plan
+	// has limits: each must be counted before the next.
+	opening  sync.Mutex
+	starting sync.Mutex
 
 	// ctx ends with Close; every goroutine is counted in tasks.
 	ctx    context.Context //nolint:containedctx // the life of the engine's own goroutines
@@ -249,16 +251,17 @@ func await(ctx context.Context, caught <-chan struct{}, failed <-chan error) err
 // recover takes up what the logs say is undone.
 func (e *Engine) recover() {
 	e.changes.all(func(id string, c backout.Change) {
+		e.world.changed(c)
 		e.armChange(c)
-		for _, ref := range c.Rollbacks {
-			e.reconcileRef(id, ref)
-		}
+		e.reconcile(id)
 	})
 	e.rollbacks.all(func(id string, r backout.Rollback) {
 		e.armRollback(r)
 		if r.Status.Final() {
 			return
 		}
+		e.metrics.found(r)
+		e.cancelSettled(r)
 		e.carryOut(rollback.Outstanding(r))
 		for _, t := range r.Targets {
 			if t.Phase == backout.TargetRunning && t.Attempt != nil && t.Attempt.Runner != "" {
@@ -281,6 +284,14 @@ func (e *Engine) reconcileRef(changeID string, ref backout.RollbackRef) {
 	}
 }
 
+// reconcile does that for every rollback of a change.
+func (e *Engine) reconcile(changeID string) {
+	c, _ := e.changes.get(changeID)
+	for _, ref := range c.Rollbacks {
+		e.reconcileRef(changeID, ref)
+	}
+}
+
 // due is called by the deadline loop.
 func (e *Engine) due(key string) {
 	e.spawn(func(ctx context.Context) {
@@ -289,6 +300,8 @@ func (e *Engine) due(key string) {
 			_, err = e.input(ctx, id, rollback.Tick{})
 		} else if id, ok := cutKey(key, changeKey); ok {
 			err = e.changeDue(ctx, id)
+		} else if id, ok := cutKey(key, reconcileKey); ok {
+			e.reconcile(id)
 		}
 		if err == nil || errors.Is(err, backout.ErrFinal) {
 			return
@@ -299,8 +312,9 @@ func (e *Engine) due(key string) {
 }
 
 const (
-	rollbackKey = "rollback/"
-	changeKey   = "change/"
+	rollbackKey  = "rollback/"
+	changeKey    = "change/"
+	reconcileKey = "reconcile/"
 )
 
 func cutKey(key, prefix string) (string, bool) {

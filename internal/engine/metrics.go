@@ -74,6 +74,14 @@ func (m *Metrics) collectors() []prometheus.Collector {
 	}
 }
 
+// found counts a rollback that was active when this server started.
+func (m *Metrics) found(r backout.Rollback) {
+	m.active.Inc()
+	if r.Status == backout.RollbackHeld {
+		m.held.Inc()
+	}
+}
+
 // rollback counts what a record made of a rollback.
 func (m *Metrics) rollback(before, after backout.Rollback, rec backout.Record) {
 	for _, ev := range rec.Events {

@@ -27,7 +27,7 @@ func (e *Engine) changeInput(ctx context.Context, id, by string, do change.Reque
 }
 
 // rollbackMoved carries out what a record asks for. Records of other servers only
-// move deadlines and checks: their effects are theirs.
+// move deadlines and checks, and stop what runs here: other effects are theirs.
 func (e *Engine) rollbackMoved(_ context.Context, _ string, before, after backout.Rollback, own bool, rec backout.Record) {
 	if !e.live.Load() {
 		return
@@ -35,10 +35,15 @@ func (e *Engine) rollbackMoved(_ context.Context, _ string, before, after backou
 	e.armRollback(after)
 	e.verifiers.want(after)
 	e.metrics.rollback(before, after, rec)
+	commands := rollback.Commands(before, after.Revision, rec)
 	if !own {
+		e.carryOut(slices.DeleteFunc(commands, func(c backout.Command) bool {
+			_, stop := c.(backout.StopStep)
+			return !stop
+		}))
 		return
 	}
-	e.carryOut(rollback.Commands(before, after.Revision, rec))
+	e.carryOut(commands)
 	if after.Status.Final() && !before.Status.Final() {
 		e.spawn(func(ctx context.Context) { e.rollbackEnded(ctx, after) })
 	}
@@ -68,7 +73,7 @@ func (e *Engine) rollbackEnded(ctx context.Context, r backout.Rollback) {
 	_, err := e.changeInput(ctx, r.ChangeID, "", change.RollbackEnded{RollbackID: r.ID, Status: r.Status})
 	if err != nil && !errors.Is(err, backout.ErrFinal) && ctx.Err() == nil {
 		e.log.Error("change not told of its rollback's end", "change_id", r.ChangeID, "rollback_id", r.ID, "error", err)
-		e.deadlines.set(changeKey+r.ChangeID, time.Now().Add(5*time.Second), true)
+		e.reconcileSoon(r.ChangeID)
 		return
 	}
 	e.forgetAttempts(ctx, r)
@@ -122,8 +127,13 @@ func (e *Engine) openFromLog(ctx context.Context, changeID, rollbackID string) {
 	}
 	if err != nil && ctx.Err() == nil {
 		e.log.Error("rollback not opened from its change's log, trying again", "change_id", changeID, "rollback_id", rollbackID, "error", err)
-		e.deadlines.set(changeKey+changeID, time.Now().Add(5*time.Second), true)
+		e.reconcileSoon(changeID)
 	}
+}
+
+// reconcileSoon looks at the change and its rollbacks again after a moment.
+func (e *Engine) reconcileSoon(changeID string) {
+	e.deadlines.set(reconcileKey+changeID, time.Now().Add(5*time.Second), true)
 }
 
 // limit says why the plan's limits hold a rollback of so many targets for

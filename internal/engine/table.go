@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -37,12 +38,24 @@ type table[S any] struct {
 }
 
 type aggregate[S any] struct {
-	mu      sync.Mutex // guards the append and everything below
-	state   S
-	seq     uint64
+	mu sync.Mutex // held while appending or folding
+	// now is what readers see: they never wait for an append.
+	now     atomic.Pointer[version[S]]
 	queueMu sync.Mutex
 	queue   []*request[S]
 	busy    bool
+}
+
+// version is a state with the sequence of its last record, 0 for none.
+type version[S any] struct {
+	state S
+	seq   uint64
+}
+
+func newAggregate[S any]() *aggregate[S] {
+	a := &aggregate[S]{}
+	a.now.Store(&version[S]{})
+	return a
 }
 
 type request[S any] struct {
@@ -66,7 +79,7 @@ func (t *table[S]) entry(id string) *aggregate[S] {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if a = t.entries[id]; a == nil {
-		a = &aggregate[S]{}
+		a = newAggregate[S]()
 		t.entries[id] = a
 	}
 	return a
@@ -81,9 +94,8 @@ func (t *table[S]) get(id string) (S, bool) {
 		var none S
 		return none, false
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.state, a.seq > 0
+	v := a.now.Load()
+	return v.state, v.seq > 0
 }
 
 // all calls fn with every state there is, in no order.
@@ -106,16 +118,23 @@ func (t *table[S]) all(fn func(id string, state S)) {
 func (t *table[S]) replayed(ctx context.Context, e store.Entry, live bool) bool {
 	a := t.entry(e.ID)
 	a.mu.Lock()
-	if e.Seq <= a.seq {
-		a.mu.Unlock()
+	defer a.mu.Unlock()
+	return t.take(ctx, a, e, live)
+}
+
+// take folds an entry that came from the log, once. One that this server wrote
+// and did not know of is its own all the same: the append's answer was lost, and
+// nobody else carries it out. The caller holds a.mu, so that what moved is told in
+// order.
+func (t *table[S]) take(ctx context.Context, a *aggregate[S], e store.Entry, live bool) bool {
+	before := a.now.Load()
+	if e.Seq <= before.seq {
 		return false
 	}
-	before := a.state
-	a.state, a.seq = t.fold(a.state, e.Seq, e.Record), e.Seq
-	after := a.state
-	a.mu.Unlock()
+	after := &version[S]{state: t.fold(before.state, e.Seq, e.Record), seq: e.Seq}
+	a.now.Store(after)
 	if live {
-		t.moved(ctx, e.ID, before, after, false, e.Record)
+		t.moved(ctx, e.ID, before.state, after.state, e.Record.By == t.server, e.Record)
 	}
 	return true
 }
@@ -169,23 +188,24 @@ func (t *table[S]) round(ctx context.Context, id string, a *aggregate[S], batch 
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for {
-		before := a.state
-		rec := t.decideAll(id, a, batch)
+		before := a.now.Load()
+		rec := t.decideAll(id, before, batch)
 		if len(rec.Events) == 0 {
 			return
 		}
 		appendCtx, cancel := context.WithTimeout(ctx, appendTimeout)
-		seq, err := t.log.Append(appendCtx, id, a.seq, rec)
+		seq, err := t.log.Append(appendCtx, id, before.seq, rec)
 		cancel()
 		switch {
 		case err == nil:
-			a.state, a.seq = t.fold(before, seq, rec), seq
+			after := &version[S]{state: t.fold(before.state, seq, rec), seq: seq}
+			a.now.Store(after)
 			for _, r := range batch {
 				if r.err == nil {
-					r.state = a.state
+					r.state = after.state
 				}
 			}
-			t.moved(ctx, id, before, a.state, true, rec)
+			t.moved(ctx, id, before.state, after.state, true, rec)
 			return
 		case errors.Is(err, backout.ErrConflict):
 			if err := t.reload(ctx, id, a); err != nil {
@@ -200,20 +220,20 @@ func (t *table[S]) round(ctx context.Context, id string, a *aggregate[S], batch 
 }
 
 // decideAll runs the batch in order, each on what the ones before made true.
-func (t *table[S]) decideAll(id string, a *aggregate[S], batch []*request[S]) backout.Record {
+func (t *table[S]) decideAll(id string, before *version[S], batch []*request[S]) backout.Record {
 	at := time.Now().UTC()
 	rec := backout.Record{By: t.server, At: at}
-	state := a.state
+	state := before.state
 	for _, r := range batch {
 		events, err := r.decide(state, at)
 		r.state, r.err = state, err
 		if err != nil || len(events) == 0 {
 			continue
 		}
-		state = t.fold(state, a.seq, backout.Record{At: at, Events: events})
+		state = t.fold(state, before.seq, backout.Record{At: at, Events: events})
 		rec.Events = append(rec.Events, events...)
 	}
-	rec.Op = fmt.Sprintf("%s.%s.%d.%d", t.server, id, a.seq, at.UnixNano())
+	rec.Op = fmt.Sprintf("%s.%s.%d.%d", t.server, id, before.seq, at.UnixNano())
 	return rec
 }
 
@@ -224,12 +244,7 @@ func (t *table[S]) reload(ctx context.Context, id string, a *aggregate[S]) error
 		return fmt.Errorf("load %s: %w", id, err)
 	}
 	for _, e := range entries {
-		if e.Seq <= a.seq {
-			continue
-		}
-		before := a.state
-		a.state, a.seq = t.fold(a.state, e.Seq, e.Record), e.Seq
-		t.moved(ctx, id, before, a.state, false, e.Record)
+		t.take(ctx, a, e, true)
 	}
 	return nil
 }

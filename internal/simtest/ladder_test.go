@@ -25,7 +25,7 @@ func is(t *testing.T, r backout.Rollback, want backout.RollbackStatus) {
 }
 
 func TestL1_30_minutes_then_L2_in_virtual_time(t *testing.T) {
-	Story(t, Setup{}, func(w *World) {
+	Story(t, Setup{}, func(t *testing.T, w *World) {
 		w.Host("web-1").On("L1", Script{Takes: time.Minute})
 		w.Host("web-1").On("L2", Script{Takes: 2 * time.Minute, Heals: true})
 		w.OpenChange("CHG1", "web-1")
@@ -59,7 +59,7 @@ func TestL1_30_minutes_then_L2_in_virtual_time(t *testing.T) {
 }
 
 func TestVerification_must_hold_for_hold_for_without_a_break(t *testing.T) {
-	Story(t, Setup{}, func(w *World) {
+	Story(t, Setup{}, func(t *testing.T, w *World) {
 		w.OpenChange("CHG1", "web-1")
 		w.Break("web-1")
 		w.Fire("WebErrors", "web-1")
@@ -81,7 +81,7 @@ func TestVerification_must_hold_for_hold_for_without_a_break(t *testing.T) {
 }
 
 func TestLevel_that_fails_everywhere_escalates_at_once(t *testing.T) {
-	Story(t, Setup{}, func(w *World) {
+	Story(t, Setup{}, func(t *testing.T, w *World) {
 		w.Host("web-1").On("L1", Script{Exit: 3})
 		w.OpenChange("CHG1", "web-1")
 		w.Break("web-1")
@@ -99,7 +99,7 @@ func TestLevel_that_fails_everywhere_escalates_at_once(t *testing.T) {
 func TestStep_is_stopped_when_its_level_is_overdue(t *testing.T) {
 	plan := Plan()
 	plan.Levels[0].Steps[0].OnOverdue = backout.OverdueStop
-	Story(t, Setup{Plans: []backout.Plan{plan}}, func(w *World) {
+	Story(t, Setup{Plans: []backout.Plan{plan}}, func(t *testing.T, w *World) {
 		w.Host("web-1").On("L1", Script{Hangs: true})
 		w.OpenChange("CHG1", "web-1")
 		w.Break("web-1")
@@ -117,7 +117,7 @@ func TestStep_is_stopped_when_its_level_is_overdue(t *testing.T) {
 }
 
 func TestStep_that_may_not_be_interrupted_is_waited_for(t *testing.T) {
-	Story(t, Setup{}, func(w *World) {
+	Story(t, Setup{}, func(t *testing.T, w *World) {
 		w.Host("web-1").On("L1", Script{Takes: 40 * time.Minute, Heals: true})
 		w.OpenChange("CHG1", "web-1")
 		w.Break("web-1")
@@ -134,7 +134,7 @@ func TestStep_that_may_not_be_interrupted_is_waited_for(t *testing.T) {
 
 func TestTargets_that_recovered_drop_out_of_the_next_level(t *testing.T) {
 	rule := AutoRule + "        scope: change\n"
-	Story(t, Setup{Rules: rule}, func(w *World) {
+	Story(t, Setup{Rules: rule}, func(t *testing.T, w *World) {
 		w.Host("web-1").On("L1", Script{Heals: true})
 		w.OpenChange("CHG1", "web-1", "web-2")
 		w.Break("web-1", "web-2")
@@ -152,7 +152,7 @@ func TestHundred_targets_share_records(t *testing.T) {
 	for i := range 100 {
 		targets = append(targets, "node-"+string(rune('a'+i/26))+string(rune('a'+i%26)))
 	}
-	Story(t, Setup{Rules: AutoRule + "        scope: change\n", Inventory: targets}, func(w *World) {
+	Story(t, Setup{Rules: AutoRule + "        scope: change\n", Inventory: targets}, func(t *testing.T, w *World) {
 		for _, name := range targets {
 			w.Host(name).On("L1", Script{Takes: time.Minute, Heals: true})
 		}

@@ -47,12 +47,13 @@ type World struct {
 
 // Story runs tell in virtual time in a world of its own, with one server, and
 // checks the laws afterwards.
-func Story(t *testing.T, s Setup, tell func(w *World)) {
+func Story(t *testing.T, s Setup, tell func(t *testing.T, w *World)) {
 	t.Helper()
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, s)
 		defer w.close()
-		tell(w)
+		tell(t, w)
 		synctest.Wait()
 		if !t.Failed() && !w.setup.Lawless {
 			w.CheckLaws()

@@ -188,7 +188,7 @@ func (l *Log) decode(seq uint64, data []byte) (backout.Record, error) {
 
 // continues checks that the record was written right after the last one read.
 func (l *Log) continues(id string, h nats.Header, seq, last uint64) error {
-	if prev := follows(h); false {
+	if prev := follows(h); prev != last {
 		return fmt.Errorf("read %s at %d: records of %s are missing: it follows %d, but %d is the last one there: restore the store from a backup", l.name, seq, id, prev, last)
 	}
 	return nil

@@ -151,7 +151,7 @@ func TestCheckID(t *testing.T) {
 
 func TestReport(t *testing.T) {
 	const boot, claim, pid = "b1", "b1 10 100", "11 110"
-	running := attempt.Facts{Seen: true, Boot: boot, Claim: claim, PID: pid, Started: true, Supervisor: "S 100", Command: "S 110"}
+	running := attempt.Facts{Seen: true, Boot: boot, Claim: claim, PID: pid, Supervisor: "S 100", Command: "S 110"}
 	change := func(f func(*attempt.Facts)) attempt.Facts { c := running; f(&c); return c }
 	for name, tt := range map[string]struct {
 		f    attempt.Facts
@@ -167,13 +167,13 @@ func TestReport(t *testing.T) {
 		"both gone":           {change(func(f *attempt.Facts) { f.Supervisor, f.Command = "", "" }), unknown(attempt.DetailGone)},
 		"ids reused":          {change(func(f *attempt.Facts) { f.Supervisor, f.Command = "S 999", "R 999" }), unknown(attempt.DetailGone)},
 		"zombies":             {change(func(f *attempt.Facts) { f.Supervisor, f.Command = "Z 100", "Z 110" }), unknown(attempt.DetailGone)},
-		"never started":       {change(func(f *attempt.Facts) { f.Supervisor, f.Command, f.Started = "", "", false }), unknown(attempt.DetailNeverStarted)},
+		"never started":       {change(func(f *attempt.Facts) { f.Supervisor, f.Command, f.Unused = "", "", true }), unknown(attempt.DetailNeverStarted)},
 		"no claim":            {attempt.Facts{Seen: true, Boot: boot}, unknown(attempt.DetailNoRecord)},
 		"half a claim":        {attempt.Facts{Seen: true, Boot: boot, Claim: "b1 10"}, unknown(attempt.DetailUnreadable)},
 		"torn result":         {change(func(f *attempt.Facts) { f.Result = "3" }), unknown(attempt.DetailUnreadable)},
 		"impossible result":   {change(func(f *attempt.Facts) { f.Result = "300 1" }), unknown(attempt.DetailUnreadable)},
 		"supervisor is gone":  {change(func(f *attempt.Facts) { f.Supervisor = "" }), backout.AttemptReport{State: backout.AttemptRunning, Detail: "its supervisor is gone: the exit code will not be known"}},
-		"claimed, not yet on": {change(func(f *attempt.Facts) { f.PID, f.Command, f.Started = "", "", false }), backout.AttemptReport{State: backout.AttemptRunning}},
+		"claimed, not yet on": {change(func(f *attempt.Facts) { f.PID, f.Command = "", "" }), backout.AttemptReport{State: backout.AttemptRunning}},
 	} {
 		if diff := cmp.Diff(tt.want, tt.f.Report()); diff != "" {
 			t.Errorf("%s: %s", name, diff)
@@ -186,8 +186,8 @@ func unknown(detail string) backout.AttemptReport {
 }
 
 func TestParseFacts(t *testing.T) {
-	f, err := attempt.ParseFacts("seen=1\nboot=b\nclaim=b 1 2\nsupervisor=S 2\npid=3 4\ncommand=R 4\nstarted=1\nrc=\nbackout-facts-end\n")
-	want := attempt.Facts{Seen: true, Boot: "b", Claim: "b 1 2", PID: "3 4", Started: true, Supervisor: "S 2", Command: "R 4"}
+	f, err := attempt.ParseFacts("seen=1\nboot=b\nclaim=b 1 2\nsupervisor=S 2\npid=3 4\ncommand=R 4\nunused=1\nrc=\nbackout-facts-end\n")
+	want := attempt.Facts{Seen: true, Boot: "b", Claim: "b 1 2", PID: "3 4", Unused: true, Supervisor: "S 2", Command: "R 4"}
 	if diff := cmp.Diff(want, f); diff != "" || err != nil {
 		t.Errorf("%v %s", err, diff)
 	}

@@ -11,8 +11,8 @@
 //
 //	claim    boot id, process id and start time of the supervisor
 //	pid      process id and start time of the command, leader of its own group
-//	started  exists once the command's shell was told to go
 //	out      stdout and stderr of the command, in the order written
+//	unused   exists when it is known that the command never began
 //	rc       exit code and end (seconds since 1970), by write, sync and rename
 //
 // # What it promises

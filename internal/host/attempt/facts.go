@@ -19,8 +19,8 @@ type Facts struct {
 	Boot string
 	// Claim, PID and Result are the contents of the files claim, pid and rc.
 	Claim, PID, Result string
-	// Started is whether the file started exists.
-	Started bool
+	// Unused is whether the file unused exists.
+	Unused bool
 	// Supervisor and Command are state and start time ("S 12345") of the
 	// processes that claim and pid name, now.
 	Supervisor, Command string
@@ -67,7 +67,7 @@ func (f Facts) Report() backout.AttemptReport {
 	if pid := strings.Fields(f.PID); len(pid) == 2 && alive(f.Command, pid[1]) {
 		return backout.AttemptReport{State: backout.AttemptRunning, Detail: "its supervisor is gone: the exit code will not be known"}
 	}
-	if !f.Started {
+	if f.Unused {
 		return unknown(DetailNeverStarted)
 	}
 	return unknown(DetailGone)
@@ -129,8 +129,8 @@ func ParseFacts(answer string) (Facts, error) {
 			return Facts{}, fmt.Errorf("the target's answer has the line %s", shorten(line))
 		case key == "seen":
 			f.Seen = value == "1"
-		case key == "started":
-			f.Started = value == "1"
+		case key == "unused":
+			f.Unused = value == "1"
 		case field == nil:
 			return Facts{}, fmt.Errorf("the target's answer has the line %s", shorten(line))
 		default:

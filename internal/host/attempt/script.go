@@ -28,11 +28,10 @@ const recordClaim = `read -r boot </proc/sys/kernel/random/boot_id
 echo "$boot $$ $1" >claim || exit 1`
 
 // recordResult waits for the command and leaves its exit code. What notify says
-// comes before it is on disk. A shell that ended before it was the command leaves
-// none, unless a signal ended it: then somebody stopped the attempt.
+// comes before it is on disk.
 func recordResult(notify string) string {
 	return `wait "$p"; rc=$?
-[ -e started ] || [ "$rc" -gt 128 ] || exit 0
+[ -e unused ] && exit 0
 ` + notify + `echo "$rc $(date +%s)" >rc.tmp
 sync rc.tmp 2>/dev/null || sync
 mv -f rc.tmp rc
@@ -59,7 +58,6 @@ p=$!
 ` + recordResult("")
 	command := recordSelf + `
 echo "$$ $1" >pid || exit 1
-: >started || exit 1
 ` + Become(e) + "\n"
 	return whole(s.place(id) + `umask 077
 [ -r /proc/self/stat ] || { echo "no /proc here: only Linux targets are supported" >&2; exit 3; }
@@ -83,7 +81,7 @@ echo seen=1
 read -r l </proc/sys/kernel/random/boot_id; echo "boot=$l"
 line claim; echo "claim=$l"; set -- $l; [ $# -eq 3 ] && proc "$2" && echo "supervisor=$q"
 line pid; echo "pid=$l"; set -- $l; [ $# -eq 2 ] && proc "$1" && echo "command=$q"
-[ -e "$d/started" ] && echo started=1
+[ -e "$d/unused" ] && echo unused=1
 line rc; echo "rc=$l"
 echo ` + factsEnd + `
 }
@@ -186,14 +184,15 @@ trap '' PIPE
 }
 
 // Arm is the first text for the armed shell: it leaves its record and says that
-// it is ready.
+// it is ready. Should its input end before it was fired, it leaves a mark.
 func Arm() string {
-	return "{\n" + recordSelf + "\n" + `echo "$$ $1" >pid && echo ready >&4` + "\n}\n"
+	return "{\ntrap ': >unused' EXIT\n" + recordSelf + "\n" + `echo "$$ $1" >pid && echo ready >&4` + "\n}\n"
 }
 
-// Fire makes the armed shell become the command, with builtins only.
+// Fire makes the armed shell become the command, with builtins only. It writes no
+// file: that could wait for the file system to finish somebody's sync.
 func Fire(e backout.Exec) string {
-	return "{\n: >started || exit 1\nexec 4>&- </dev/null\n" + Become(e) + "\n}\n"
+	return "{\ntrap - EXIT\nexec 4>&- </dev/null\n" + Become(e) + "\n}\n"
 }
 
 // Trim shows what a target said on stderr in one line of an error.

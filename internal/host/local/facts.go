@@ -38,8 +38,8 @@ func (h *Host) facts(dir string) attempt.Facts {
 	if pid := strings.Fields(f.PID); len(pid) == 2 {
 		f.Command = process(pid[0])
 	}
-	_, err := os.Lstat(filepath.Join(dir, "started"))
-	f.Started = err == nil
+	_, err := os.Lstat(filepath.Join(dir, "unused"))
+	f.Unused = err == nil
 	f.Result = text(filepath.Join(dir, "rc"))
 	return f
 }

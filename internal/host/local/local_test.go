@@ -340,6 +340,7 @@ func TestKilledBackoutLeavesItsAttemptToTheNext(t *testing.T) {
 	}
 	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), childEnv+"="+dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -351,7 +352,8 @@ func TestKilledBackoutLeavesItsAttemptToTheNext(t *testing.T) {
 	if n, err := stdout.Read(line); err != nil || string(line[:n]) != "started <nil>\n" {
 		t.Fatalf("child: %q %v", line[:n], err)
 	}
-	if err := cmd.Process.Kill(); err != nil {
+	// The whole group, as a terminal or a service manager may end it.
+	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
