@@ -42,8 +42,9 @@ func Moments() []Moment {
 // Notice is one message for one audience at one moment. The fields are the
 // contract of notice templates.
 type Notice struct {
-	// ID makes a second delivery recognisable: rollback or change, sequence,
-	// index and audience.
+	// ID makes a second delivery recognisable: rollback or change, sequence and
+	// index. Notices of one event to several audiences share it, so that a
+	// channel which serves two of them is told once.
 	ID         string `json:"id"`
 	Moment     Moment `json:"moment"`
 	Audience   string `json:"audience"`

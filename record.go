@@ -62,7 +62,7 @@ func (r *Record) UnmarshalJSON(data []byte) error {
 	}
 	*r = Record{Op: in.Op, By: in.By, At: in.At, Events: make([]Event, len(in.Events))}
 	for i, e := range in.Events {
-		prototype := eventPrototype(e.Kind)
+		prototype := prototypes[e.Kind]
 		if prototype == nil {
 			return fmt.Errorf("decode record: event %q is not known to this release: use the release that wrote it, or a newer one", e.Kind)
 		}
@@ -79,14 +79,14 @@ func (r *Record) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-func eventPrototype(kind string) Event {
+// prototypes finds an empty event by its kind.
+var prototypes = func() map[string]Event {
+	byKind := map[string]Event{}
 	for _, e := range Events() {
-		if e.Kind() == kind {
-			return e
-		}
+		byKind[e.Kind()] = e
 	}
-	return nil
-}
+	return byKind
+}()
 
 // Events returns one empty value of every event there is, for decoders and
 // generated documentation.

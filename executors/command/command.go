@@ -33,11 +33,11 @@ import (
 // Config is the section of a step.
 type Config struct {
 	// Argv is the program and its arguments; required.
-	Argv []string `json:"argv" yaml:"argv"`
+	Argv []string `json:"argv" yaml:"argv" doc:"the command and its arguments; no shell reads them. An element that is exactly ${BACKOUT_…} becomes that fact"`
 	// Env is added to the facts. Names beginning with BACKOUT_ are taken.
-	Env map[string]string `json:"env,omitempty" yaml:"env,omitempty"`
+	Env map[string]string `json:"env,omitempty" yaml:"env,omitempty" doc:"variables beside PATH, HOME, LC_ALL=C and the BACKOUT_ facts"`
 	// Dir is the absolute working directory; empty means "/".
-	Dir string `json:"dir,omitempty" yaml:"dir,omitempty"`
+	Dir string `json:"dir,omitempty" yaml:"dir,omitempty" doc:"working directory; default /"`
 }
 
 // Kind is the executor "command".

@@ -25,7 +25,7 @@ import (
 // Config is the section of a step.
 type Config struct {
 	// Unit is the full name of a unit: "nginx.service".
-	Unit string `json:"unit" yaml:"unit"`
+	Unit string `json:"unit" yaml:"unit" doc:"the unit with its suffix, such as nginx.service"`
 }
 
 // Kinds are systemd.restart, systemd.start and systemd.stop.

@@ -17,6 +17,7 @@ import (
 	"github.com/backout-io/backout/internal/config"
 	"github.com/backout-io/backout/internal/engine"
 	"github.com/backout-io/backout/internal/host"
+	"github.com/backout-io/backout/internal/host/local"
 	"github.com/backout-io/backout/internal/host/ssh"
 	"github.com/backout-io/backout/internal/outbox"
 	"github.com/backout-io/backout/internal/store"
@@ -30,6 +31,9 @@ type Options struct {
 	Version string
 	// Listener is served instead of the config's address, for tests.
 	Listener net.Listener
+	// Attempts is where the attempts of local targets are kept, for tests; empty
+	// means the usual place.
+	Attempts string
 }
 
 // App is one server.
@@ -131,12 +135,13 @@ func (a *App) startOutbox(ctx context.Context, l *loaded) error {
 }
 
 func (a *App) startEngine(ctx context.Context, l *loaded) error {
-	hosts, err := newHosts(l.config)
+	hosts, err := newHosts(l.config, a.o.Attempts)
 	if err != nil {
 		return err
 	}
 	a.hosts = hosts
 	a.later(func() error { return a.hosts.Close() })
+	a.arm(ctx, hosts, l.config)
 	cfg, err := l.engineConfig(hosts, a.o.Log)
 	if err != nil {
 		return err
@@ -162,11 +167,25 @@ func (a *App) startEngine(ctx context.Context, l *loaded) error {
 	return nil
 }
 
-func newHosts(cfg *config.Config) (*host.Registry, error) {
-	return host.New(host.Options{SSH: ssh.Options{
+func newHosts(cfg *config.Config, attempts string) (*host.Registry, error) {
+	return host.New(host.Options{Local: local.Options{Dir: attempts}, SSH: ssh.Options{
 		User: cfg.SSH.User, Key: cfg.SSH.Key, KnownHosts: cfg.SSH.KnownHosts, Port: cfg.SSH.Port,
 		ConnectTimeout: time.Duration(cfg.SSH.ConnectTimeout), Sudo: cfg.SSH.Sudo,
 	}})
+}
+
+// arm makes the first step on a local target start as fast as the later ones.
+// Without it that step makes do, and says what is wrong.
+func (a *App) arm(ctx context.Context, hosts *host.Registry, cfg *config.Config) {
+	for _, t := range cfg.Inventory {
+		if t.Transport != "local" {
+			continue
+		}
+		if err := hosts.Arm(ctx); err != nil {
+			a.o.Log.Warn("local host not armed", "error", err)
+		}
+		return
+	}
 }
 
 // Start listens and serves.
@@ -230,10 +249,11 @@ func (a *App) Reload(ctx context.Context) error {
 	if err := sameProcess(a.current.config, l.config); err != nil {
 		return err
 	}
-	hosts, err := newHosts(l.config)
+	hosts, err := newHosts(l.config, a.o.Attempts)
 	if err != nil {
 		return err
 	}
+	a.arm(ctx, hosts, l.config)
 	cfg, err := l.engineConfig(hosts, a.o.Log)
 	if err != nil {
 		return errors.Join(err, hosts.Close())

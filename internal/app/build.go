@@ -55,20 +55,24 @@ func load(path string) (*loaded, backout.Problems) {
 	if err != nil {
 		return nil, backout.Problems{{File: path, What: err.Error()}}
 	}
-	cfg, problems := config.Load(path, kinds)
-	if cfg == nil {
+	l := &loaded{kinds: kinds}
+	kinds.Rules = func(files []config.File) (problems backout.Problems) {
+		data := make(map[string][]byte, len(files))
+		for _, f := range files {
+			data[f.Path] = f.Data
+		}
+		l.rules, problems = rules.Load(data)
+		return problems
+	}
+	kinds.Templates = func(texts map[string]string) (problems backout.Problems) {
+		l.templates, problems = notifier.NewTemplates(texts, kinds.Notifiers.Names()...)
+		return problems
+	}
+	var problems backout.Problems
+	if l.config, problems = config.Load(path, kinds); l.config == nil {
 		return nil, problems
 	}
-	files := make(map[string][]byte, len(cfg.RuleFiles))
-	for _, f := range cfg.RuleFiles {
-		files[f.Path] = f.Data
-	}
-	set, found := rules.Load(files)
-	problems = append(problems, found...)
-	templates, found := notifier.NewTemplates(cfg.Templates)
-	problems = append(problems, found...)
-	problems.Sort()
-	return &loaded{config: cfg, kinds: kinds, rules: set, templates: templates}, problems
+	return l, problems
 }
 
 // Check returns every problem of every file the config names.

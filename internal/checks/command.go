@@ -19,9 +19,9 @@ import (
 // in its environment; an element of argv that is nothing but one of them, as
 // "${BACKOUT_TARGET}", is replaced as a whole.
 type Command struct {
-	Argv []string `json:"argv" yaml:"argv"`
+	Argv []string `json:"argv" yaml:"argv" doc:"run on the target; exit code 0 is green"`
 	// Timeout is 10 s when zero.
-	Timeout backout.Duration `json:"timeout,omitempty" yaml:"timeout,omitempty"`
+	Timeout backout.Duration `json:"timeout,omitempty" yaml:"timeout,omitempty" doc:"red when it takes longer"`
 }
 
 func commandKind() Kind {

@@ -25,19 +25,19 @@ import (
 type HTTP struct {
 	// URL may hold {target} and {address} in its host and its path. The address
 	// is without port.
-	URL string `json:"url" yaml:"url"`
+	URL string `json:"url" yaml:"url" doc:"asked from the server; {target} and {address} stand for the target"`
 	// Method is GET (the default) or HEAD: a check changes nothing.
-	Method string `json:"method,omitempty" yaml:"method,omitempty"`
+	Method string `json:"method,omitempty" yaml:"method,omitempty" doc:"GET (default) or HEAD"`
 	// ExpectStatus is 200 when zero.
-	ExpectStatus int `json:"expect_status,omitempty" yaml:"expect_status,omitempty"`
+	ExpectStatus int `json:"expect_status,omitempty" yaml:"expect_status,omitempty" doc:"the only status that is green; default 200"`
 	// Contains must stand in the first MiB of the answer.
-	Contains string `json:"contains,omitempty" yaml:"contains,omitempty"`
+	Contains string `json:"contains,omitempty" yaml:"contains,omitempty" doc:"text that the answer must hold"`
 	// Timeout is 5 s when zero.
-	Timeout backout.Duration `json:"timeout,omitempty" yaml:"timeout,omitempty"`
+	Timeout backout.Duration `json:"timeout,omitempty" yaml:"timeout,omitempty" doc:"red when it takes longer; default 5s"`
 	// CAFile names the certificates to trust instead of the system's; ServerName
 	// is what the server's certificate must be for, when not the URL's host.
-	CAFile     string `json:"ca_file,omitempty" yaml:"ca_file,omitempty"`
-	ServerName string `json:"server_name,omitempty" yaml:"server_name,omitempty"`
+	CAFile     string `json:"ca_file,omitempty" yaml:"ca_file,omitempty" doc:"PEM file with the CA of the server"`
+	ServerName string `json:"server_name,omitempty" yaml:"server_name,omitempty" doc:"name the certificate must be for, when it is not the one in url"`
 }
 
 const maxBody = 1 << 20

@@ -27,9 +27,9 @@ type PromQL struct {
 	// Query may hold {target} and {address}, inside a string literal or as one
 	// of their own: up{instance="{address}:9100"}, up{host={target}}. The address
 	// is without port.
-	Query string `json:"query" yaml:"query"`
+	Query string `json:"query" yaml:"query" doc:"green when there is a sample and none is 0 or NaN (write == bool); {target} and {address} stand for the target"`
 	// Timeout is 5 s when zero.
-	Timeout backout.Duration `json:"timeout,omitempty" yaml:"timeout,omitempty"`
+	Timeout backout.Duration `json:"timeout,omitempty" yaml:"timeout,omitempty" doc:"red when it takes longer"`
 }
 
 func promqlKind(o Options) Kind {

@@ -15,7 +15,7 @@ import (
 // active.
 type Unit struct {
 	// Name is the full name of a unit: "nginx.service".
-	Name string `json:"name" yaml:"name"`
+	Name string `json:"name" yaml:"name" doc:"the unit with its suffix"`
 }
 
 func unitKind() Kind {

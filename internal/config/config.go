@@ -23,6 +23,11 @@ type Kinds struct {
 	Executors *executors.Registry
 	Notifiers *notifier.Registry
 	Checks    *checks.Registry
+	// Rules and Templates judge the files that only their own packages
+	// understand, so that one run tells the problems of all files. Nil leaves
+	// them unjudged.
+	Rules     func(files []File) backout.Problems
+	Templates func(texts map[string]string) backout.Problems
 }
 
 // Config is everything that the files say. It is not changed after [Load];

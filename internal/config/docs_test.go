@@ -7,6 +7,7 @@ import (
 	"github.com/backout-io/backout/executors"
 	executorsall "github.com/backout-io/backout/executors/all"
 	"github.com/backout-io/backout/internal/checks"
+	"github.com/backout-io/backout/internal/plugin"
 	notifierall "github.com/backout-io/backout/notifier/all"
 )
 
@@ -20,7 +21,7 @@ func TestSchemasInDocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ch, err := checks.NewRegistry(checks.Options{})
+	ch, err := plugin.NewRegistry(checks.All(checks.Options{})...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -223,6 +223,9 @@ func (l *loader) templates() {
 		from[base] = name
 		l.cfg.Templates[base] = string(data)
 	}
+	if l.kinds.Templates != nil {
+		l.add(l.kinds.Templates(l.cfg.Templates)...)
+	}
 }
 
 func (l *loader) rules() {
@@ -230,6 +233,9 @@ func (l *loader) rules() {
 		if data, ok := l.read(name); ok {
 			l.cfg.RuleFiles = append(l.cfg.RuleFiles, File{name, data})
 		}
+	}
+	if l.kinds.Rules != nil {
+		l.add(l.kinds.Rules(l.cfg.RuleFiles)...)
 	}
 }
 

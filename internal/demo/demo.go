@@ -55,7 +55,9 @@ func Run(ctx context.Context, o Options) error {
 	if o.Exit {
 		return nil
 	}
-	s.say("demo         the server stays up: http://%s (Ctrl-C ends it)", s.app.Addr())
+	s.say("demo         the server stays up until Ctrl-C; look at it from another terminal:")
+	s.say("               export BACKOUT_SERVER=http://%s BACKOUT_TOKEN_FILE=%s", s.app.Addr(), filepath.Join(s.dir, "secrets", "ann.token"))
+	s.say("               go run ./cmd/backout rollback show %s-r1", changeID)
 	<-ctx.Done()
 	return nil
 }

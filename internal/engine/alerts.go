@@ -128,6 +128,9 @@ func (e *Engine) follow(ctx context.Context, v backout.Verdict, a *backout.Alert
 	default:
 		err = e.openByVerdict(ctx, c, v, a)
 	}
+	if err != nil && v.Mode == backout.ModeShadow {
+		e.world.notRecorded(v)
+	}
 	lost := errors.Is(err, backout.ErrConflict) || errors.Is(err, backout.ErrRefused) || errors.Is(err, backout.ErrFinal)
 	if err != nil && !lost && ctx.Err() == nil {
 		// The pulse judges it again: an alert that still fires is not lost.
@@ -146,7 +149,7 @@ func (e *Engine) openByVerdict(ctx context.Context, c backout.Change, v backout.
 			return c.ActiveRollback(t) != "" || takenBack(c, t)
 		})
 	}
-	opened := backout.Opened{Targets: targets, StartAt: level, Trigger: backout.Trigger{Verdict: &v}, AskFirst: e.limit(c, targets)}
+	opened := backout.Opened{Targets: targets, StartAt: level, Trigger: backout.Trigger{Verdict: &v}}
 	if v.Mode == backout.ModeAsk {
 		opened.AskFirst = "rule " + v.Rule + " is in mode ask"
 	}
@@ -155,7 +158,11 @@ func (e *Engine) openByVerdict(ctx context.Context, c backout.Change, v backout.
 	}
 	ref := alertRef(a, v.Target)
 	opened.Alert = &ref
-	_, err = e.openRollback(ctx, "", c, opened)
+	r, err := e.openRollback(ctx, "", c, opened)
+	if err == nil {
+		// It may have resolved while the rollback was not there to be cancelled.
+		e.cancelSettled(r)
+	}
 	return err
 }
 
@@ -164,16 +171,20 @@ func (e *Engine) openByVerdict(ctx context.Context, c backout.Change, v backout.
 func (e *Engine) cancelResolved(target string) {
 	for _, c := range e.world.ChangesOn(target) {
 		id := c.ActiveRollback(target)
-		r, ok := e.rollbacks.get(id)
-		if !ok || r.Status.Final() || r.Level >= 0 || e.stillRed(r) {
-			continue
+		if r, ok := e.rollbacks.get(id); ok {
+			e.cancelSettled(r)
 		}
-		e.spawn(func(ctx context.Context) {
-			if _, err := e.input(ctx, id, rollback.Resolved{}); err != nil && !errors.Is(err, backout.ErrFinal) && ctx.Err() == nil {
-				e.log.Error("resolved alert not recorded", "rollback_id", id, "error", err)
-			}
-		})
 	}
+}
+
+// cancelSettled cancels a rollback that has not started and has no reason to any
+// more. One older than what is remembered of alerts is left to people.
+func (e *Engine) cancelSettled(r backout.Rollback) {
+	unknown := time.Since(r.OpenedAt) > e.remember
+	if r.Trigger.Verdict == nil || r.Status.Final() || r.Level >= 0 || unknown || e.stillRed(r) {
+		return
+	}
+	e.spawn(func(ctx context.Context) { e.decided(ctx, r.ID, rollback.Resolved{}) })
 }
 
 // stillRed tells whether an alert that speaks for the rollback fires still.

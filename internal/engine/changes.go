@@ -17,7 +17,7 @@ import (
 
 // changeMoved keeps the world and the deadlines in step with a change, and opens
 // the rollbacks that its log has decided on.
-func (e *Engine) changeMoved(_ context.Context, _ string, before, after backout.Change, _ bool, rec backout.Record) {
+func (e *Engine) changeMoved(_ context.Context, _ string, before, after backout.Change, _ bool, _ backout.Record) {
 	if !e.live.Load() {
 		return
 	}
@@ -28,7 +28,6 @@ func (e *Engine) changeMoved(_ context.Context, _ string, before, after backout.
 		// store refuse, the log still says that it must be.
 		e.reconcileSoon(after.ID)
 	}
-	e.world.noteVerdicts(rec)
 	if after.State != before.State {
 		e.metrics.changeStates.WithLabelValues(string(after.State)).Inc()
 		if after.State == backout.ChangeOpen {

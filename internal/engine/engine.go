@@ -110,7 +110,7 @@ func New(o Options, cfg *Config) *Engine {
 	ctx, cancel := context.WithCancel(context.Background())
 	e := &Engine{
 		store: o.Store, server: o.Server, sender: o.Sender, log: o.Log, pulse: o.Pulse, remember: o.Remember,
-		deadlines: newDeadlines(), outputs: newOutputs(), watchers: newWatchers(), metrics: newMetrics(),
+		deadlines: newDeadlines(), outputs: newOutputs(), watchers: newWatchers(), metrics: NewMetrics(),
 		ctx: ctx, cancel: cancel,
 	}
 	if e.pulse == 0 {
@@ -212,6 +212,7 @@ func (e *Engine) replay(ctx context.Context) error {
 	}
 	follow("changes", func(ctx context.Context, caughtUp func()) error {
 		return e.store.Changes.Follow(ctx, 0, func(entry store.Entry) error {
+			e.world.noteVerdicts(entry.Record)
 			e.changes.replayed(ctx, entry, e.live.Load())
 			return relay.change(ctx, entry)
 		}, caughtUp)

@@ -21,7 +21,8 @@ type Metrics struct {
 	duration     prometheus.Histogram
 }
 
-func newMetrics() *Metrics {
+// NewMetrics makes the collectors; an engine has its own.
+func NewMetrics() *Metrics {
 	return &Metrics{
 		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "backout_verdicts_total", Help: "Verdicts of rules, by the rule's mode.",

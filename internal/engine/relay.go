@@ -75,7 +75,7 @@ func (r *relay) change(ctx context.Context, entry store.Entry) error {
 			further = plan.Audience
 		}
 		for _, n := range change.Tells(c, entry.Record.At, ev, further...) {
-			n.ID = fmt.Sprintf("%s.%d.%d.%s", entry.ID, entry.Seq, i, n.Audience)
+			n.ID = fmt.Sprintf("%s.%d.%d", entry.ID, entry.Seq, i)
 			notices = append(notices, n)
 		}
 		c = change.Apply(c, entry.Seq, entry.Record.At, ev)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,6 +86,11 @@ func (e *Engine) openRollback(ctx context.Context, by string, c backout.Change, 
 	opened.ChangeID, opened.ChangeTitle, opened.Patch, opened.Requester = c.ID, c.Title, c.Patch, c.Requester
 	if c.Frozen != nil {
 		opened.Frozen = *c.Frozen
+	}
+	if c.Frozen != nil && c.Frozen.Plan.Limits != (backout.Limits{}) {
+		e.starting.Lock()
+		defer e.starting.Unlock()
+		opened.AskFirst = cmp.Or(e.limit(c, opened.Targets), opened.AskFirst)
 	}
 	_, err := e.changes.transact(ctx, c.ID, func(now backout.Change, at time.Time) ([]backout.Event, error) {
 		opened.RollbackID = fmt.Sprintf("%s-r%d", c.ID, len(now.Rollbacks)+1)

@@ -105,7 +105,7 @@ func (e *Engine) StartRollback(ctx context.Context, by handlers.Actor, s handler
 	}
 	targets := slices.Compact(slices.Sorted(slices.Values(s.Targets)))
 	opened := backout.Opened{
-		Targets: targets, StartAt: level, Trigger: backout.Trigger{By: by.Name, Reason: s.Reason}, AskFirst: e.limit(c, targets),
+		Targets: targets, StartAt: level, Trigger: backout.Trigger{By: by.Name, Reason: s.Reason},
 	}
 	return e.openRollback(ctx, by.Name, c, opened)
 }

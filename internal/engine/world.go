@@ -23,14 +23,14 @@ type world struct {
 	// where are the targets a live change was listed under.
 	where    map[string][]string
 	evidence *evidence.Table
-	// recorded are the shadow verdicts that stand in the log of a live change.
-	recorded map[string]map[string]bool
+	// recorded says when a shadow verdict was last given to a live change.
+	recorded map[string]map[verdictKey]time.Time
 }
 
 func newWorld(cfg func() *Config) *world {
 	return &world{
 		cfg: cfg, live: map[string][]*backout.Change{}, where: map[string][]string{}, evidence: evidence.New(evidence.Options{}),
-		recorded: map[string]map[string]bool{},
+		recorded: map[string]map[verdictKey]time.Time{},
 	}
 }
 
@@ -113,21 +113,50 @@ func (w *world) redOnLive() []*backout.Alert {
 	return out
 }
 
-// once tells whether this verdict on this firing of this alert is new.
+// verdictKey is one rule's word on one alert, within a change.
+type verdictKey struct{ rule, target, fingerprint string }
+
+func keyOf(v backout.Verdict) verdictKey { return verdictKey{v.Rule, v.Target, v.Fingerprint} }
+
+// once tells whether the verdict on this firing of the alert is new, and counts it
+// as recorded from now on.
 func (w *world) once(v backout.Verdict, a *backout.Alert) bool {
-	key := v.Rule + "\x00" + v.Target + "\x00" + a.Fingerprint + "\x00" + a.StartsAt.String()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	known := w.recorded[v.ChangeID]
-	if known == nil {
-		known = map[string]bool{}
-		w.recorded[v.ChangeID] = known
-	}
-	if known[key] {
+	if at, ok := w.recorded[v.ChangeID][keyOf(v)]; ok && !at.Before(a.StartsAt) {
 		return false
 	}
-	known[key] = true
+	w.record(v, v.At)
 	return true
+}
+
+func (w *world) record(v backout.Verdict, at time.Time) {
+	known := w.recorded[v.ChangeID]
+	if known == nil {
+		known = map[verdictKey]time.Time{}
+		w.recorded[v.ChangeID] = known
+	}
+	if key := keyOf(v); at.After(known[key]) {
+		known[key] = at
+	}
+}
+
+// notRecorded takes back what once counted.
+func (w *world) notRecorded(v backout.Verdict) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.recorded[v.ChangeID], keyOf(v))
+}
+
+// noteVerdicts remembers the verdicts of a record of a change's log.
+func (w *world) noteVerdicts(rec backout.Record) {
+	for _, ev := range rec.Events {
+		if given, ok := ev.(backout.VerdictGiven); ok {
+			w.mu.Lock()
+			w.record(given.Verdict, rec.At)
+			w.mu.Unlock()
+		}
+	}
 }
 
 // ChangesOn implements rules.World.

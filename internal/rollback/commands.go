@@ -26,7 +26,8 @@ func Commands(before backout.Rollback, seq uint64, rec backout.Record) []backout
 			out = append(out, Outstanding(r)...)
 		}
 		for _, n := range tell(r, e) {
-			n.ID = fmt.Sprintf("%s.%d.%d.%s", r.ID, seq, i, n.Audience)
+			// Without the audience: a channel that serves two is told once.
+			n.ID = fmt.Sprintf("%s.%d.%d", r.ID, seq, i)
 			n.At = rec.At
 			out = append(out, backout.Tell{Notice: n})
 		}

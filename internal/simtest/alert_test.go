@@ -37,10 +37,10 @@ func TestResolved_before_start_cancels(t *testing.T) {
 func TestResolved_in_the_same_breath_cancels_too(t *testing.T) {
 	Story(t, Setup{Rules: AutoRule + "        for: 2m\n"}, func(t *testing.T, w *World) {
 		w.OpenChange("CHG1", "web-1")
-		var senders sync.WaitGroup
-		senders.Go(func() { w.Server().Post(Alert{Name: "WebErrors", Target: "web-1", Since: time.Now()}) })
-		senders.Wait()
-		w.Server().Post(Alert{Name: "WebErrors", Target: "web-1", Resolved: true})
+		a := Alert{Name: "WebErrors", Target: "web-1", Since: time.Now()}
+		gone := a
+		gone.Resolved = true
+		w.Server().Post(a, gone)
 		w.Advance(3 * time.Minute)
 		is(t, w.Rollback("CHG1-r1"), backout.RollbackCancelled)
 	})

@@ -35,14 +35,6 @@ func (s *Server) Engine() *engine.Engine { return s.engine }
 // Store is the server's store.
 func (s *Server) Store() *store.Store { return s.store }
 
-// RefuseWrites makes the server's store refuse every write, as on a full disk, or
-// take them again.
-func (s *Server) RefuseWrites(refuse bool) { s.js.setRefuse(refuse) }
-
-// LoseAnswers lets the next n writes to subjects that begin so happen, and be
-// reported as failed.
-func (s *Server) LoseAnswers(subject string, n int) { s.js.loseAnswers(subject, n) }
-
 // start opens everything, as the server's command does.
 func (w *World) start(name string) *Server {
 	w.t.Helper()
@@ -120,4 +112,3 @@ func (w *World) outboxConfig() outbox.Config {
 func (w *World) healthCheck() checks.Kind {
 	return plugin.Define("health", "whether the simulated target is healthy", w.buildHealth)
 }
-

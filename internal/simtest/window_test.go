@@ -222,4 +222,3 @@ func TestTarget_removed_from_the_inventory_fails_its_step_and_says_why(t *testin
 		}
 	})
 }
-

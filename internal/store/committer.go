@@ -143,35 +143,45 @@ func (c *committer) take() (b *batch, closed bool) {
 // loop commits until close, and then what is left.
 func (c *committer) loop() {
 	defer close(c.done)
-	var buffer []byte
+	var kept buffers
 	for {
 		b, closed := c.take()
 		switch {
 		case b != nil:
-			if cap(buffer) < b.size {
-				buffer = make([]byte, 0, b.size)
-			}
-			if !c.commit(b, buffer) {
-				buffer = nil // the connection may still hold it
+			if !c.commit(b, &kept) {
+				kept = buffers{} // the connection may still hold one
 			}
 		case closed:
 			return
 		default:
-			if cap(buffer) > keepBuffer {
-				buffer = nil
+			if cap(kept.batch)+cap(kept.packed) > keepBuffer {
+				kept = buffers{}
 			}
 			<-c.wake
 		}
 	}
 }
 
+// buffers are used again for each batch.
+type buffers struct{ batch, packed []byte }
+
+// write makes the message of a batch.
+func (k *buffers) write(b *batch, table *crc32.Table) []byte {
+	k.batch = append(slices.Grow(k.batch[:0], b.size), batchVersion)
+	for _, w := range b.waiters {
+		k.batch = appendFrame(k.batch, w.post, table)
+	}
+	data := packed(k.batch, k.packed)
+	if data[0] == packedVersion {
+		k.packed = data
+	}
+	return data
+}
+
 // commit stores one batch and answers its waiters. It does not heed anybody's
 // context: the posts belong to many.
-func (c *committer) commit(b *batch, buffer []byte) bool {
-	data := append(buffer[:0], batchVersion)
-	for _, w := range b.waiters {
-		data = appendFrame(data, w.post, c.table)
-	}
+func (c *committer) commit(b *batch, kept *buffers) bool {
+	data := kept.write(b, c.table)
 	close(b.encoded)
 	id := fmt.Sprintf("%s.%d", c.run, b.number)
 	ack, err := c.pub.commit(context.Background(), message{

@@ -7,10 +7,14 @@ import (
 	"hash/crc32"
 	"math"
 	"time"
+
+	"github.com/klauspost/compress/s2"
 )
 
 // A batch is one message of the alerts stream: a version byte, then a frame for
-// each post. All numbers are little-endian.
+// each post. All numbers are little-endian. In a packed batch the frames are one
+// S2 block: alerts of one group are much alike, and every byte is copied and
+// synced several times over.
 //
 //	frame   = length u32 | crc u32 | payload (length bytes)
 //	payload = received i64 | kind length u8 | kind | source length u16 | source | body
@@ -19,6 +23,9 @@ import (
 // smallest value means that no time was given.
 const (
 	batchVersion  = 1
+	packedVersion = 2
+	// packFrom is the size of a batch from which packing it pays, in bytes.
+	packFrom      = 4 << 10
 	frameOverhead = 4 + 4
 	payloadFixed  = 8 + 1 + 2
 	noTime        = math.MinInt64
@@ -71,17 +78,57 @@ func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
 var errCut = errors.New("cut short")
 
-// readBatch returns the posts of a batch. Their bodies are parts of data.
+// packed returns the batch packed, in buffer if it is large enough; or the batch
+// itself when packing does not pay.
+func packed(batch, buffer []byte) []byte {
+	if len(batch) < packFrom {
+		return batch
+	}
+	if need := 1 + s2.MaxEncodedLen(len(batch)-1); cap(buffer) < need {
+		buffer = make([]byte, need)
+	}
+	buffer = buffer[:cap(buffer)]
+	buffer[0] = packedVersion
+	if n := len(s2.Encode(buffer[1:], batch[1:])); 1+n < len(batch) {
+		return buffer[:1+n]
+	}
+	return batch
+}
+
+func unpacked(data []byte) ([]byte, error) {
+	if size, err := s2.DecodedLen(data); err != nil || size > maxBatchBytes {
+		return nil, fmt.Errorf("unpack batch of %d bytes to %d: it is damaged", len(data), size)
+	}
+	frames, err := s2.Decode(nil, data)
+	if err != nil {
+		return nil, fmt.Errorf("unpack batch: %w", err)
+	}
+	return frames, nil
+}
+
+// readBatch returns the posts of a batch. Their bodies are parts of data, unless
+// it is packed.
 func readBatch(data []byte) ([]Post, error) {
 	if len(data) == 0 {
 		return nil, errCut
 	}
-	if data[0] != batchVersion {
-		return nil, fmt.Errorf("batch version %d, this release reads %d: use the release that wrote it, or a newer one", data[0], batchVersion)
+	switch data[0] {
+	case batchVersion:
+		return readFrames(data[1:])
+	case packedVersion:
+		frames, err := unpacked(data[1:])
+		if err != nil {
+			return nil, err
+		}
+		return readFrames(frames)
 	}
+	return nil, fmt.Errorf("batch version %d, this release reads up to %d: use the release that wrote it, or a newer one", data[0], packedVersion)
+}
+
+func readFrames(rest []byte) ([]Post, error) {
 	table := castagnoli()
 	var posts []Post
-	for rest := data[1:]; len(rest) > 0; {
+	for len(rest) > 0 {
 		if len(rest) < frameOverhead {
 			return nil, fmt.Errorf("post %d: %w", len(posts), errCut)
 		}

@@ -2,11 +2,15 @@ package store
 
 import (
 	"bytes"
+	"crypto/rand"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/klauspost/compress/s2"
 	"pgregory.net/rapid"
 )
 
@@ -38,14 +42,67 @@ func TestBatchRoundTrip(t *testing.T) {
 		if len(data) != size {
 			t.Fatalf("%d bytes, frameSize says %d", len(data), size)
 		}
-		got, err := readBatch(data)
+		for _, stored := range [][]byte{data, packed(data, nil)} {
+			got, err := readBatch(stored)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(posts, got); diff != "" {
+				t.Fatalf("(-want +got):\n%s", diff)
+			}
+		}
+	})
+}
+
+func TestLikePostsArePacked(t *testing.T) {
+	posts := make([]Post, 50)
+	for i := range posts {
+		posts[i] = Post{Kind: "webhook", Source: "am", Body: fmt.Appendf(nil, `{"labels":{"alertname":"Down","instance":"web-%d"}}`, 1000+i)}
+	}
+	plain := encode(posts...)
+	var buffer []byte
+	for range 2 {
+		buffer = packed(plain, buffer)
+		if buffer[0] != packedVersion || len(buffer) > len(plain)/2 {
+			t.Fatalf("version %d, %d bytes of %d", buffer[0], len(buffer), len(plain))
+		}
+		got, err := readBatch(buffer)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(posts, got); diff != "" {
 			t.Fatalf("(-want +got):\n%s", diff)
 		}
-	})
+	}
+	for n := 1; n < len(buffer); n++ {
+		if _, err := readBatch(buffer[:n]); err == nil {
+			t.Errorf("a packed batch cut at %d goes unnoticed", n)
+		}
+		bad := bytes.Clone(buffer)
+		bad[n] ^= 0x10
+		if got, err := readBatch(bad); err == nil && !cmp.Equal(got, posts) {
+			t.Errorf("a bit flipped at %d goes unnoticed", n)
+		}
+	}
+}
+
+// TestWhatDoesNotPackIsStoredAsItIs, and a small batch too.
+func TestWhatDoesNotPackIsStoredAsItIs(t *testing.T) {
+	noise := make([]byte, 2*packFrom)
+	_, _ = rand.Read(noise)
+	for _, body := range [][]byte{noise, make([]byte, 100)} {
+		plain := encode(Post{Kind: "webhook", Body: body})
+		if got := packed(plain, nil); !bytes.Equal(got, plain) {
+			t.Errorf("%d bytes became %d of version %d", len(plain), len(got), got[0])
+		}
+	}
+}
+
+func TestHugePackedBatchIsRefused(t *testing.T) {
+	bomb := append([]byte{packedVersion}, s2.Encode(nil, make([]byte, maxBatchBytes+1))...)
+	if _, err := readBatch(bomb); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("%d bytes: %v", len(bomb), err)
+	}
 }
 
 func TestDamagedBatchIsAnError(t *testing.T) {
@@ -63,8 +120,8 @@ func TestDamagedBatchIsAnError(t *testing.T) {
 			t.Errorf("a batch cut at %d goes unnoticed", n)
 		}
 	}
-	whole[0] = 2
-	if _, err := readBatch(whole); err == nil || !strings.Contains(err.Error(), "version 2") {
+	whole[0] = 3
+	if _, err := readBatch(whole); err == nil || !strings.Contains(err.Error(), "version 3") {
 		t.Errorf("a newer version: %v", err)
 	}
 }
@@ -73,13 +130,18 @@ func FuzzReadBatch(f *testing.F) {
 	f.Add(encode())
 	f.Add(encode(Post{Kind: "webhook", Source: "am", ReceivedAt: time.Unix(1, 2), Body: []byte(`{}`)}, Post{}))
 	f.Add([]byte{1, 255, 255, 255, 255, 0, 0, 0, 0})
+	f.Add(packed(encode(Post{Body: make([]byte, packFrom)}), nil))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		posts, err := readBatch(data)
 		if err != nil {
 			return
 		}
-		if again := encode(posts...); !bytes.Equal(again, data) {
+		again := encode(posts...)
+		if data[0] == batchVersion && !bytes.Equal(again, data) {
 			t.Errorf("read and written again: %x, was %x", again, data)
+		}
+		if back, err := readBatch(packed(again, nil)); err != nil || !cmp.Equal(back, posts, cmpopts.EquateEmpty()) {
+			t.Errorf("packed and read again: %v %v", back, err)
 		}
 	})
 }

@@ -72,7 +72,7 @@ func checkStream(have, want jetstream.StreamConfig, asked Options) error {
 		{"it discards the wrong end when it is full", have.Discard == want.Discard},
 		{"it bounds the number of messages", have.MaxMsgs <= 0},
 		{"it bounds the messages of a subject differently", max(have.MaxMsgsPerSubject, 0) == max(want.MaxMsgsPerSubject, 0)},
-		
+		{"it lets messages expire", have.MaxAge == 0 || want.MaxAge > 0},
 		{"it lets single messages be deleted", have.DenyDelete || !want.DenyDelete},
 		{"it answers reads from replicas that may be behind", !have.AllowDirect},
 		{"it acknowledges before writing", have.PersistMode == want.PersistMode && !have.NoAck},

@@ -265,7 +265,9 @@ func testHole(t *testing.T, js jetstream.JetStream) {
 	}
 	_, err = s.Changes.Load(t.Context(), "CHG1")
 	wantError(t, "Load", err, "BACKOUT_CHANGES", "CHG1 are missing")
-	err = s.Changes.Follow(t.Context(), 0, func(store.Entry) error { return nil }, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	err = s.Changes.Follow(ctx, 0, func(store.Entry) error { return nil }, nil)
 	wantError(t, "Follow", err, "BACKOUT_CHANGES", "CHG1 are missing")
 }
 

@@ -49,3 +49,15 @@ func virtualHalfHour(t *testing.T) {
 		}
 	})
 }
+
+func TestEmptyLogIsCaughtUpAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t)
+		began := time.Now()
+		ctx, cancel := context.WithCancel(t.Context())
+		_ = s.Changes.Follow(ctx, 0, func(store.Entry) error { return nil }, cancel)
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("caught up with nothing after %s, want at once", took)
+		}
+	})
+}

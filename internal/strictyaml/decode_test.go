@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -224,6 +225,31 @@ func TestOneMistakeBehindManyAliasesIsOneProblem(t *testing.T) {
 func TestDecodeNeedsAPointer(t *testing.T) {
 	if got := Decode("f", []byte("a: 1"), sample{}); len(got) != 1 {
 		t.Errorf("%v", got)
+	}
+}
+
+func TestRequiredKeys(t *testing.T) {
+	type entry struct {
+		Name string `yaml:"name" required:"true"`
+		Uses string `yaml:"uses"`
+	}
+	for text, want := range map[string]string{
+		"v: [{uses: a}]":    `f:1:5: the key "name" is missing: add it`,
+		"v: [{nmae: a}]":    `f:1:6: unknown key "nmae": did you mean "name"?`, // and not missing as well
+		"v: [{name: }]":     "f:1:6: name: has no value: give it one, or remove the key",
+		"v: [{name: a}]":    "",
+		"v: [{<<: *a}]":     `f:1:10: no anchor "a" stands above: define it first with &a, or put quotes round the text` + "\n" + `f:1:5: the key "name" is missing: add it`,
+		"v: [&a {name: x}]": "",
+	} {
+		var got struct{ V []entry }
+		problems := Decode("f", []byte(text), &got)
+		lines := strings.Split(problems.Error(), "\n")
+		wanted := strings.Split(want, "\n")
+		slices.Sort(lines)
+		slices.Sort(wanted)
+		if diff := cmp.Diff(wanted, lines); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", text, diff)
+		}
 	}
 }
 

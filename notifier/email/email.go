@@ -13,7 +13,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	netmail "net/mail"
 	"os"
 	"regexp"
@@ -103,9 +102,6 @@ type Notifier struct {
 	done   map[string]bool
 }
 
-// Format implements [fmt.Formatter]: no verb reaches the password.
-func (n *Notifier) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "email by "+n.config.SMTP) }
-
 // Notify implements [backout.Notifier].
 func (n *Notifier) Notify(ctx context.Context, m backout.Message) (backout.Receipt, error) {
 	if err := ctx.Err(); err != nil {
@@ -126,7 +122,7 @@ func (n *Notifier) compose(m backout.Message) (*mail.Msg, string) {
 	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
 	msg.FromMailAddress(n.from)
 	msg.ToMailAddress(n.to...)
-	msg.Subject(notifier.Cut(notifier.OneLine(strings.ToValidUTF8(m.Subject, "\uFFFD")), notifier.MaxSubject))
+	msg.Subject(subject(m.Subject))
 	id := n.messageID(m.Notice.ID)
 	msg.SetMessageIDWithValue(id)
 	msg.SetDate()
@@ -139,6 +135,14 @@ func (n *Notifier) compose(m backout.Message) (*mail.Msg, string) {
 	msg.SetGenHeader("X-Backout-Moment", moment(m.Notice.Moment))
 	msg.SetBodyString(mail.TypeTextPlain, strings.ToValidUTF8(m.Text, "\uFFFD")+"\n")
 	return msg, id
+}
+
+// subject is one line. What looks like a word that a mail program would decode
+// (RFC 2047) is taken apart by a character nobody sees, which has the whole
+// encoded.
+func subject(s string) string {
+	s = notifier.Cut(notifier.OneLine(strings.ToValidUTF8(s, "\uFFFD")), notifier.MaxSubject)
+	return strings.ReplaceAll(s, "=?", "=\u2060?")
 }
 
 // messageID is the same for every delivery of a notice to these addresses.

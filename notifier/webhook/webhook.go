@@ -82,9 +82,6 @@ type Notifier struct {
 	client *http.Client
 }
 
-// Format implements [fmt.Formatter]: no verb reaches the secrets.
-func (n *Notifier) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "webhook at "+n.host) }
-
 // Notify implements [backout.Notifier].
 func (n *Notifier) Notify(ctx context.Context, m backout.Message) (backout.Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)

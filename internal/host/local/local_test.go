@@ -443,6 +443,41 @@ func TestUnknownAfterAReboot(t *testing.T) {
 	}
 }
 
+func TestStartThatWasCutAfterItsClaimIsUnknown(t *testing.T) {
+	h, dir := newHost(t)
+	if err := h.Arm(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	idle, err := filepath.Glob(filepath.Join(dir, ".idle-*"))
+	if err != nil || len(idle) != 1 {
+		t.Fatal(idle, err)
+	}
+	// What Start does first; then its process is gone.
+	if err := os.Rename(idle[0], filepath.Join(dir, "a1")); err != nil {
+		t.Fatal(err)
+	}
+	if r := state(t, h, "a1"); r.State != backout.AttemptRunning {
+		t.Errorf("while it may begin: %+v", r)
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	next, err := local.New(local.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	if err := next.Start(t.Context(), "a1", shell("echo x >"+dir+"/../effect")); err != nil {
+		t.Error(err)
+	}
+	if r, _ := attach(t, next, "a1"); r.State != backout.AttemptUnknown || r.Detail != "claimed, but its command was never started" {
+		t.Errorf("%+v", r)
+	}
+	if _, err := os.Stat(dir + "/../effect"); err == nil {
+		t.Error("it was started by the second")
+	}
+}
+
 func TestStartSurvivesTheEndOfItsIdleSupervisor(t *testing.T) {
 	h, dir := newHost(t)
 	if err := h.Arm(t.Context()); err != nil {
@@ -463,6 +498,7 @@ func TestStartSurvivesTheEndOfItsIdleSupervisor(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "the idle shell's end", func() bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) })
 	if err := h.Start(t.Context(), "a1", shell("echo ran")); err != nil {
 		t.Fatal(err)
 	}

@@ -76,7 +76,7 @@ func (h *Host) mind(c *conn) {
 		case <-c.gone:
 			alive = false
 			continue
-		case <-h.network.ctx.Done():
+		case <-h.network.done:
 			_ = c.client.Close()
 			<-c.gone
 			alive = false
@@ -92,7 +92,7 @@ func (h *Host) mind(c *conn) {
 		select {
 		case <-answered:
 		case <-c.gone:
-		case <-h.network.ctx.Done():
+		case <-h.network.done:
 		case <-late.C:
 			_ = c.client.Close()
 		}

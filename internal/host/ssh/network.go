@@ -58,9 +58,9 @@ type Network struct {
 	o      Options
 	signer ssh.Signer
 
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	work   sync.WaitGroup
+	work sync.WaitGroup
+	// done is closed with closed set.
+	done chan struct{}
 
 	mu        sync.Mutex
 	hosts     map[string]*Host
@@ -93,11 +93,10 @@ func New(o Options) (*Network, error) {
 	if o.ConnectTimeout == 0 {
 		o.ConnectTimeout = 10 * time.Second
 	}
-	n := &Network{
-		o: o, signer: signer, hosts: map[string]*Host{}, addresses: map[string]chan struct{}{}, dials: make(chan struct{}, dialsTotal),
-	}
-	n.ctx, n.cancel = context.WithCancelCause(context.Background())
-	return n, nil
+	return &Network{
+		done: make(chan struct{}),
+		o:    o, signer: signer, hosts: map[string]*Host{}, addresses: map[string]chan struct{}{}, dials: make(chan struct{}, dialsTotal),
+	}, nil
 }
 
 // Host returns the target at the address, "host" or "host:port". Every call
@@ -128,10 +127,12 @@ func (n *Network) Host(address string) (*Host, error) {
 // goes on.
 func (n *Network) Close() error {
 	n.mu.Lock()
-	n.closed = true
+	if !n.closed {
+		n.closed = true
+		close(n.done)
+	}
 	hosts := n.hosts
 	n.mu.Unlock()
-	n.cancel(errClosed)
 	for _, h := range hosts {
 		h.disconnect()
 	}

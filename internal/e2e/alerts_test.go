@@ -1,0 +1,74 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// alert is what this test's Alertmanager would say.
+type alert struct {
+	labels         map[string]string
+	started, ended time.Time
+}
+
+// shopDown is the alert of the shop on a target, firing since now.
+func shopDown(target string) alert {
+	return alert{labels: map[string]string{"alertname": "ShopDown", "severity": "critical", "instance": target + ":80"}, started: time.Now()}
+}
+
+func (a alert) resolved() alert {
+	a.ended = time.Now()
+	return a
+}
+
+// webhook is the alert as Alertmanager's webhook, version 4.
+func (a alert) webhook(t testing.TB) []byte {
+	t.Helper()
+	status := "firing"
+	if !a.ended.IsZero() {
+		status = "resolved"
+	}
+	body, err := json.Marshal(map[string]any{
+		"version": "4", "groupKey": "{}:{}", "status": status, "receiver": "backout", "truncatedAlerts": 0,
+		"groupLabels": map[string]string{}, "commonLabels": a.labels, "commonAnnotations": map[string]string{},
+		"externalURL": "http://alertmanager.example:9093",
+		"alerts": []any{map[string]any{
+			"status": status, "labels": a.labels, "annotations": map[string]string{"summary": "the shop does not answer"},
+			"startsAt": a.started.UTC(), "endsAt": a.ended.UTC(), "generatorURL": "", "fingerprint": "",
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// post sends the alert and returns the answer's code and body.
+func (srv *server) post(a alert) (int, string) {
+	srv.site.t.Helper()
+	req, err := http.NewRequestWithContext(srv.site.t.Context(), http.MethodPost, srv.url+"/api/v1/alertmanager", bytes.NewReader(a.webhook(srv.site.t)))
+	if err != nil {
+		srv.site.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+intakeToken)
+	resp, err := (&http.Client{Timeout: 30 * time.Second}).Do(req)
+	if err != nil {
+		srv.site.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(body)
+}
+
+// mustPost sends the alert and wants it taken.
+func (srv *server) mustPost(a alert) {
+	srv.site.t.Helper()
+	if code, body := srv.post(a); code != http.StatusOK {
+		srv.site.t.Fatalf("the alert was answered %d: %s", code, body)
+	}
+}

@@ -1,0 +1,269 @@
+package e2e
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/handlers"
+	"github.com/backout-io/backout/internal/client"
+)
+
+// The secrets of every site.
+const (
+	intakeToken = "intake-token-0123456789abcdef"
+	annToken    = "ann-token-0123456789abcdef-ghi"
+	hookSecret  = "hook-secret-0123456789abcdef"
+	slackToken  = "xoxb-0123456789-abcdef"
+)
+
+// site is the files of one server.
+type site struct {
+	t   testing.TB
+	dir string
+	// change is an id that no other run uses: targets keep attempts by it.
+	change string
+	// listen and more go into backout.yaml.
+	listen, more string
+	// channels and audiences are YAML below these keys.
+	channels string
+	audience string
+	// env is added to the server's environment.
+	env []string
+}
+
+// newSite lays out the files of a server whose plan, rules and inventory come
+// from the caller.
+func newSite(t testing.TB, plan, rules, inventory string) *site {
+	t.Helper()
+	s := &site{t: t, dir: t.TempDir(), change: "CHG" + rand.Text()[:10], listen: "127.0.0.1:0"}
+	for name, secret := range map[string]string{
+		"intake.token": intakeToken, "ann.token": annToken, "hook.secret": hookSecret, "slack.token": slackToken,
+	} {
+		write(t, s.path("secrets/"+name), secret, 0o600)
+	}
+	write(t, s.path("plans/plan.yaml"), plan, 0o644)
+	write(t, s.path("rules/rules.yaml"), rules, 0o644)
+	write(t, s.path("inventory/targets.yaml"), inventory, 0o644)
+	return s
+}
+
+func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
+
+// config writes backout.yaml and returns its path.
+func (s *site) config() string {
+	s.t.Helper()
+	text := fmt.Sprintf(`listen: %s
+server_name: e2e
+intake:
+  tokens: [{name: alertmanager, token: {file: secrets/intake.token}}]
+auth:
+  tokens: [{name: ann, groups: [sre], token: {file: secrets/ann.token}}]
+rules: [rules/*.yaml]
+plans: [plans/*.yaml]
+inventory: [inventory/*.yaml]
+`, s.listen)
+	if !strings.Contains(s.more, "data_dir:") {
+		text += "data_dir: data\n"
+	}
+	if s.channels != "" {
+		text += "channels:\n" + s.channels + "audiences:\n" + s.audience
+	}
+	write(s.t, s.path("backout.yaml"), text+s.more, 0o644)
+	return s.path("backout.yaml")
+}
+
+// server is the running product.
+type server struct {
+	*process
+	site   *site
+	url    string
+	client *client.Client
+	// ready is how long it took from the start of the process.
+	ready time.Duration
+}
+
+// launch runs "backout serve" and does not wait for anything.
+func (s *site) launch() *process {
+	s.t.Helper()
+	cmd := exec.Command(binary(s.t), "serve", "--config", s.config(), "--log-format", "json", "--log-level", "debug")
+	cmd.Env = append(os.Environ(), s.env...)
+	return start(s.t, cmd)
+}
+
+// serve runs the server until the test ends and returns once it is ready.
+func (s *site) serve() *server {
+	s.t.Helper()
+	began := time.Now()
+	srv := &server{process: s.launch(), site: s}
+	eventually(s.t, 30*time.Second, "the server says where it listens", func() error {
+		select {
+		case <-srv.over:
+			s.t.Fatalf("the server ended: %v", srv.err)
+		default:
+		}
+		srv.url = addressIn(srv.said.String())
+		return notYet(srv.url != "")
+	})
+	eventually(s.t, 30*time.Second, "the server is ready", func() error { return get(srv.url+"/readyz", http.StatusOK) })
+	srv.ready = time.Since(began)
+	var err error
+	if srv.client, err = client.New(client.Options{Server: srv.url, Token: backout.SecretValue(annToken)}); err != nil {
+		s.t.Fatal(err)
+	}
+	return srv
+}
+
+// addressIn finds the line of the log that says where the server listens.
+func addressIn(log string) string {
+	for line := range strings.Lines(log) {
+		var said struct {
+			Msg, Address string
+			TLS          bool
+		}
+		if json.Unmarshal([]byte(line), &said) != nil || said.Msg != "serving" {
+			continue
+		}
+		if said.TLS {
+			return "https://" + said.Address
+		}
+		return "http://" + said.Address
+	}
+	return ""
+}
+
+func get(url string, want int) error {
+	resp, err := (&http.Client{Timeout: 5 * time.Second}).Get(url)
+	if err != nil {
+		return err
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != want {
+		return fmt.Errorf("%s answered %s", url, resp.Status)
+	}
+	return nil
+}
+
+// kill ends the server as a power cut would, and waits for its end.
+func (srv *server) kill() {
+	srv.site.t.Helper()
+	_ = srv.cmd.Process.Kill()
+	<-srv.over
+}
+
+// terminate asks the server to stop, and returns the exit code.
+func (srv *server) terminate(within time.Duration) int {
+	srv.site.t.Helper()
+	_ = srv.cmd.Process.Signal(syscall.SIGTERM)
+	return srv.wait(srv.site.t, within)
+}
+
+// cli runs the command line as ann and returns its exit code and what it said.
+func (srv *server) cli(args ...string) (code int, stdout, stderr string) {
+	srv.site.t.Helper()
+	return run(srv.site.t, []string{"BACKOUT_SERVER=" + srv.url, "BACKOUT_TOKEN=" + annToken}, args...)
+}
+
+// run runs the binary to its end.
+func run(t testing.TB, env []string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), binary(t), args...)
+	cmd.Env = append(os.Environ(), env...)
+	var out, err bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &err
+	_ = cmd.Run()
+	return cmd.ProcessState.ExitCode(), out.String(), err.String()
+}
+
+// mustCLI runs the command line and wants exit code 0.
+func (srv *server) mustCLI(args ...string) string {
+	srv.site.t.Helper()
+	code, stdout, stderr := srv.cli(args...)
+	if code != 0 {
+		srv.site.t.Fatalf("backout %s: exit code %d\n%s%s", strings.Join(args, " "), code, stdout, stderr)
+	}
+	return stdout
+}
+
+// plan makes the site's change on the targets.
+func (srv *server) plan(id string, targets ...string) {
+	srv.site.t.Helper()
+	args := []string{"change", "create", "--id", id, "--title", "web shop 2.0", "--plan", "web-shop", "--opens", "now", "--closes", "+1h", "--watch", "1h", "--owner", "ann"}
+	for _, target := range targets {
+		args = append(args, "--target", target)
+	}
+	srv.mustCLI(args...)
+}
+
+// open plans the site's change and opens its window.
+func (srv *server) open(targets ...string) {
+	srv.site.t.Helper()
+	srv.plan(srv.site.change, targets...)
+	srv.mustCLI("change", "open", srv.site.change)
+}
+
+// rollbacks lists the rollbacks of the site's change.
+func (srv *server) rollbacks() []backout.Rollback {
+	srv.site.t.Helper()
+	list, err := srv.client.ListRollbacks(srv.site.t.Context(), handlers.RollbackFilter{ChangeID: srv.site.change})
+	if err != nil {
+		srv.site.t.Fatal(err)
+	}
+	return list
+}
+
+// awaitRollback waits until the change has its first rollback.
+func (srv *server) awaitRollback(within time.Duration) string {
+	srv.site.t.Helper()
+	id := srv.site.change + "-r1"
+	eventually(srv.site.t, within, "the rollback is opened", func() error {
+		_, err := srv.client.Rollback(srv.site.t.Context(), id)
+		return err
+	})
+	return id
+}
+
+// awaitStatus waits until the rollback stands there.
+func (srv *server) awaitStatus(id string, want backout.RollbackStatus, within time.Duration) backout.Rollback {
+	srv.site.t.Helper()
+	var r backout.Rollback
+	eventually(srv.site.t, within, "the rollback is "+string(want), func() error {
+		var err error
+		if r, err = srv.client.Rollback(srv.site.t.Context(), id); err != nil {
+			return err
+		}
+		if r.Status != want {
+			return fmt.Errorf("it is %s, level %d, %s, targets %+v", r.Status, r.Level, r.Reason, r.Targets)
+		}
+		return nil
+	})
+	return r
+}
+
+// count tells how many events of the rollback's log are of this kind.
+func count[E backout.Event](srv *server, id string) int {
+	srv.site.t.Helper()
+	entries, err := srv.client.RollbackLog(srv.site.t.Context(), id)
+	if err != nil {
+		srv.site.t.Fatal(err)
+	}
+	n := 0
+	for _, entry := range entries {
+		for _, ev := range entry.Record.Events {
+			if _, is := ev.(E); is {
+				n++
+			}
+		}
+	}
+	return n
+}

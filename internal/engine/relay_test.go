@@ -1,0 +1,86 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/bus/bustest"
+	"github.com/backout-io/backout/internal/store"
+)
+
+// mouth is a Sender that remembers; each id in fail fails that often first.
+type mouth struct {
+	mu   sync.Mutex
+	sent []string
+	fail map[string][]error
+}
+
+func (m *mouth) Send(_ context.Context, n backout.Notice) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if errs := m.fail[n.ID]; len(errs) > 0 {
+		m.fail[n.ID] = errs[1:]
+		return errs[0]
+	}
+	m.sent = append(m.sent, n.ID)
+	return nil
+}
+
+func closed(seq uint64, id string) store.Entry {
+	return store.Entry{ID: id, Seq: seq, Record: backout.Record{At: noon, Events: []backout.Event{
+		backout.Planned{Spec: backout.ChangeSpec{ID: id, Stakeholders: []string{"ops"}}},
+		backout.WindowOpened{},
+		backout.ChangeEnded{State: backout.ChangeClosed},
+	}}}
+}
+
+func TestRelayRemembersHowFarItCame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := store.Open(t.Context(), store.Options{JS: bustest.Start(t).JetStream(), Server: "me"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = s.Close() }()
+		away := errors.New("away")
+		m := &mouth{fail: map[string][]error{
+			"C1.1.2.ops": {away, away, away},
+			"C2.2.1.ops": {backout.Permanent(errors.New("nobody of that name"))},
+		}}
+		e := New(Options{Store: s, Server: "me", Sender: m, Log: slog.New(slog.DiscardHandler)}, &Config{})
+		hand := func(entries ...store.Entry) {
+			t.Helper()
+			r := newRelay(e)
+			if err := r.load(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			for _, entry := range entries {
+				if err := r.change(t.Context(), entry); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		began := time.Now()
+		hand(closed(1, "C1"), closed(2, "C2"))
+		want := []string{"C1.1.1.ops", "C1.1.2.ops", "C2.2.2.ops"}
+		if diff := cmp.Diff(want, m.sent); diff != "" {
+			t.Errorf("sent (-want +got):\n%s", diff)
+		}
+		if time.Since(began) < 700*time.Millisecond {
+			t.Error("it was not waited for")
+		}
+		hand(closed(1, "C1"), closed(2, "C2"), closed(5, "C3")) // after a restart
+		want = append(want, "C3.5.1.ops", "C3.5.2.ops")
+		if diff := cmp.Diff(want, m.sent); diff != "" {
+			t.Errorf("sent after a restart (-want +got):\n%s", diff)
+		}
+		e.Close()
+	})
+}
