@@ -121,6 +121,14 @@ func (a *App) openStore(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	a.later(a.store.Close)
+	watching, stop := context.WithCancel(context.Background())
+	var watch sync.WaitGroup
+	watch.Go(func() { a.watchHealth(watching) })
+	a.later(func() error {
+		stop()
+		watch.Wait()
+		return nil
+	})
 	return nil
 }
 
