@@ -102,11 +102,13 @@ type (
 		Verdict string `json:"verdict"`
 		By      string `json:"by"`
 	}
-	// StopRequested asks the runner to stop an attempt.
+	// StopRequested asks the runner to stop an attempt, or, with Unstarted, only
+	// not to begin it any more: what runs may end by itself.
 	StopRequested struct {
 		Target    string `json:"target"`
 		AttemptID string `json:"attempt_id"`
 		Reason    string `json:"reason"`
+		Unstarted bool   `json:"unstarted,omitempty"`
 	}
 	// LevelOverdue says that the level's time is up while steps still run.
 	LevelOverdue struct {
@@ -222,13 +224,15 @@ type RunStep struct {
 	AttemptID  string
 }
 
-// StopStep asks the runner of an attempt to stop it.
+// StopStep asks the runner of an attempt to stop it, or, with Unstarted, only not
+// to begin it any more.
 type StopStep struct {
 	RollbackID string
 	Target     string
 	AttemptID  string
 	// Reason is why, in words.
-	Reason string
+	Reason    string
+	Unstarted bool
 }
 
 // Tell asks for a notice to an audience.

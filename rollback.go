@@ -185,8 +185,10 @@ type Attempt struct {
 	StartedAt time.Time `json:"started_at,omitzero"`
 	// Deadline ends the attempt by its step's time-out; zero means none.
 	Deadline time.Time `json:"deadline,omitzero"`
-	// Stopping is set once a stop was asked for.
-	Stopping bool `json:"stopping,omitempty"`
+	// Stopping is set once a stop was asked for; Unstarted when only one of what
+	// has not begun.
+	Stopping  bool `json:"stopping,omitempty"`
+	Unstarted bool `json:"unstarted,omitempty"`
 }
 
 // CurrentLevel returns the level entered last, or nil before the first.

@@ -143,8 +143,10 @@ func (h *Handler) countAlerts(source string, alerts []backout.Alert) {
 
 // noteLosses counts what did not come in whole, and has it logged as a warning.
 func (h *Handler) noteLosses(c *call, truncated, cut int) {
+	// With 0 too: a series that begins with its first event hides it from
+	// Prometheus' increase().
+	h.metrics.truncated.WithLabelValues(c.actor.Name).Add(float64(truncated))
 	if truncated > 0 {
-		h.metrics.truncated.WithLabelValues(c.actor.Name).Add(float64(truncated))
 		c.notes = append(c.notes, slog.Int("truncated_alerts", truncated))
 	}
 	if cut > 0 {

@@ -53,6 +53,13 @@ func NewMetrics() *Metrics {
 			Name: "backout_intake_cut_values_total", Help: "Label and annotation values that were too long to keep whole.",
 		}),
 	}
+	// Prometheus' increase() does not see the first event of a series that comes
+	// into being with it.
+	for _, reason := range []string{
+		"unauthenticated", "forbidden", "content_type", "too_large", "invalid", "overloaded", "unavailable", "cancelled", "internal",
+	} {
+		m.rejected.WithLabelValues(reason)
+	}
 	m.Registry.MustRegister(m.requests, m.durations, m.inFlight, m.panics, m.alerts, m.rejected, m.truncated, m.cut,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

@@ -10,16 +10,18 @@ import (
 	"github.com/backout-io/backout"
 )
 
-// people gives the site a channel of every kind.
+// people gives the site a channel of every kind. A channel that serves two
+// audiences is told once, so stakeholders have one of their own.
 func (s *site) people(hookURL, mailAddr, slackURL string) {
-	s.channels = fmt.Sprintf(`  hook: {type: webhook, url: %q, secret: {file: secrets/hook.secret}}
-  mail: {type: email, smtp: %q, from: backout@example.com, to: [ops@example.com], starttls: none}
-  chat: {type: slack, channel: C0123456789, api_url: %q, token: {file: secrets/slack.token}}
+	s.channels = fmt.Sprintf(`  hook: {type: webhook, url: %[1]q, secret: {file: secrets/hook.secret}}
+  board: {type: webhook, url: %[1]q, secret: {file: secrets/hook.secret}, headers: {X-Channel: board}}
+  mail: {type: email, smtp: %[2]q, from: backout@example.com, to: [ops@example.com], starttls: none}
+  chat: {type: slack, channel: C0123456789, api_url: %[3]q, token: {file: secrets/slack.token}}
 `, hookURL, mailAddr, slackURL)
-	s.audience = "  ops: [hook, mail, chat]\n  stakeholders: [hook]\n"
+	s.audience = "  ops: [hook, mail, chat]\n  stakeholders: [board]\n"
 }
 
-// nobody gives the site's audiences a hook that nobody listens to.
+// quiet gives the site's audiences a hook that nobody looks into.
 func (s *site) quiet() {
 	url, _ := hook(s.t)
 	s.channels = fmt.Sprintf("  hook: {type: webhook, url: %q, secret: {file: secrets/hook.secret}}\n", url)
@@ -113,14 +115,14 @@ func told(t *testing.T, id string, hooks, chat *inbox, mailDir string) {
 		if len(wrong) > 0 {
 			t.Fatalf("complaints of Slack: %q", wrong)
 		}
-		if !chat.has("thread=1700000000.", "recovered") {
+		if !chat.has("thread=1700000000.", "RECOVERED by L2") {
 			return fmt.Errorf("it was told %q", got)
 		}
 		return nil
 	})
 	eventually(t, 20*time.Second, "the end is in the mail", func() error {
 		for _, m := range mails(mailDir) {
-			if strings.Contains(m, "To: <ops@example.com>") && strings.Contains(m, "recovered") && strings.Contains(m, id) {
+			if strings.Contains(m, "To: <ops@example.com>") && strings.Contains(m, "RECOVERED by L2") && strings.Contains(m, id) {
 				return nil
 			}
 		}

@@ -77,7 +77,7 @@ func hook(t testing.TB) (url string, box *inbox) {
 		if err := json.Unmarshal(body, &m); err != nil {
 			box.complain("body: %v", err)
 		}
-		box.add("%s %s to %s: %s", r.Header.Get("Idempotency-Key"), m.Notice.Moment, m.Notice.Audience, m.Subject)
+		box.add("%s%s %s to %s: %s", r.Header.Get("Idempotency-Key"), r.Header.Get("X-Channel"), m.Notice.Moment, m.Notice.Audience, m.Subject)
 	}))
 	t.Cleanup(srv.Close)
 	return srv.URL, box

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"time"
 
@@ -241,5 +240,3 @@ func clip(s string, n int) string {
 	}
 	return string([]rune(s)[:min(n, len([]rune(s)))])
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

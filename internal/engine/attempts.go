@@ -197,6 +197,9 @@ func facts(r backout.Rollback, level *backout.Level, target backout.Target, atte
 		"BACKOUT_ATTEMPT":        attemptID,
 		"BACKOUT_PATCH_KIND":     r.Patch.Kind,
 		"BACKOUT_PATCH_IDS":      strings.Join(r.Patch.IDs, ","),
+		// Empty for a rollback by hand: a step may name any fact in any rollback.
+		"BACKOUT_RULE":       "",
+		"BACKOUT_ALERT_NAME": "",
 	}
 	if v := r.Trigger.Verdict; v != nil {
 		f["BACKOUT_RULE"], f["BACKOUT_ALERT_NAME"] = v.Rule, v.AlertName

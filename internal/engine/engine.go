@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -86,6 +87,7 @@ type Engine struct {
 	verifiers *verifiers
 	outputs   *outputs
 	runners   sync.Map // attempt id to the runner that has it
+	plans     sync.Map // hash of a frozen plan to the one copy of it
 	watchers  *watchers
 	metrics   *Metrics
 	notReady  atomic.Pointer[string]
@@ -122,7 +124,7 @@ func New(o Options, cfg *Config) *Engine {
 	e.config.Store(cfg)
 	e.world = newWorld(e.cfg)
 	e.verifiers = newVerifiers(e)
-	e.changes = newTable(o.Store.Changes, o.Server, foldChange)
+	e.changes = newTable(o.Store.Changes, o.Server, e.foldChange)
 	e.changes.moved = e.changeMoved
 	e.rollbacks = newTable(o.Store.Rollbacks, o.Server, rollback.Fold)
 	e.rollbacks.moved = e.rollbackMoved
@@ -131,11 +133,25 @@ func New(o Options, cfg *Config) *Engine {
 	return e
 }
 
-func foldChange(c backout.Change, seq uint64, rec backout.Record) backout.Change {
+func (e *Engine) foldChange(c backout.Change, seq uint64, rec backout.Record) backout.Change {
 	for _, ev := range rec.Events {
 		c = change.Apply(c, seq, rec.At, ev)
 	}
+	c.Frozen = e.shared(c.Frozen)
 	return c
+}
+
+// shared returns the one copy of a frozen plan that all changes opened under it
+// share: there are many changes and few plans. Nobody changes a frozen plan.
+func (e *Engine) shared(p *backout.FrozenPlan) *backout.FrozenPlan {
+	if p == nil {
+		return nil
+	}
+	first, loaded := e.plans.LoadOrStore(p.Hash, p)
+	if same, ok := first.(*backout.FrozenPlan); loaded && ok && (same == p || reflect.DeepEqual(same, p)) {
+		return same
+	}
+	return p
 }
 
 func (e *Engine) cfg() *Config { return e.config.Load() }
@@ -298,6 +314,7 @@ func (e *Engine) due(key string) {
 	e.spawn(func(ctx context.Context) {
 		var err error
 		if id, ok := cutKey(key, rollbackKey); ok {
+			e.lookAgain(ctx, id)
 			_, err = e.input(ctx, id, rollback.Tick{})
 		} else if id, ok := cutKey(key, changeKey); ok {
 			err = e.changeDue(ctx, id)

@@ -128,7 +128,8 @@ func preflightTarget(ctx context.Context, cfg *Config, c backout.Change, plan ba
 				continue
 			}
 			if p, ok := executor.(backout.Preflighter); ok {
-				task := backout.Task{ChangeID: c.ID, Level: level.Name, Step: step, Target: target}
+				known := facts(backout.Rollback{ChangeID: c.ID, Patch: c.Patch}, &level, target, "")
+				task := backout.Task{ChangeID: c.ID, Level: level.Name, Step: step, Target: target, Facts: known}
 				for _, v := range p.Preflight(ctx, task, host) {
 					v.Target, v.Level = target.Name, level.Name
 					out = append(out, v)

@@ -23,7 +23,7 @@ type Metrics struct {
 
 // NewMetrics makes the collectors; an engine has its own.
 func NewMetrics() *Metrics {
-	return &Metrics{
+	m := &Metrics{
 		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "backout_verdicts_total", Help: "Verdicts of rules, by the rule's mode.",
 		}, []string{"mode"}),
@@ -52,6 +52,31 @@ func NewMetrics() *Metrics {
 			Name: "backout_rollback_duration_seconds", Help: "From the opening of a rollback to its end.",
 			Buckets: []float64{10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400},
 		}),
+	}
+	m.begin()
+	return m
+}
+
+// begin shows every known label value at 0: Prometheus' increase() does not see
+// the first event of a series that comes into being with it.
+func (m *Metrics) begin() {
+	for _, s := range []backout.RollbackStatus{
+		backout.RollbackPending, backout.RollbackRunning, backout.RollbackVerifying, backout.RollbackAwaiting, backout.RollbackHeld,
+		backout.RollbackAborting, backout.RollbackRecovered, backout.RollbackExhausted, backout.RollbackAborted, backout.RollbackCancelled,
+	} {
+		m.rollbacks.WithLabelValues(string(s))
+	}
+	for _, s := range []backout.ChangeState{
+		backout.ChangePlanned, backout.ChangeReady, backout.ChangeOpen, backout.ChangeWatching, backout.ChangeBackingOut,
+		backout.ChangeBackedOut, backout.ChangeBackoutFailed, backout.ChangeClosed, backout.ChangeCancelled,
+	} {
+		m.changeStates.WithLabelValues(string(s))
+	}
+	for _, mode := range []backout.Mode{backout.ModeShadow, backout.ModeAsk, backout.ModeAuto} {
+		m.verdicts.WithLabelValues(string(mode))
+	}
+	for _, cause := range []string{"time", "failure", "manual"} {
+		m.escalations.WithLabelValues(cause)
 	}
 }
 

@@ -59,7 +59,7 @@ func (r *relay) key() string { return "relay." + r.e.server }
 // change takes the next record of CHANGES.
 func (r *relay) change(ctx context.Context, entry store.Entry) error {
 	before := r.changes[entry.ID]
-	after := foldChange(before, entry.Seq, entry.Record)
+	after := r.e.foldChange(before, entry.Seq, entry.Record)
 	r.changes[entry.ID] = after
 	if after.State.Final() {
 		delete(r.changes, entry.ID)

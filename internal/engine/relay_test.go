@@ -51,8 +51,8 @@ func TestRelayRemembersHowFarItCame(t *testing.T) {
 		defer func() { _ = s.Close() }()
 		away := errors.New("away")
 		m := &mouth{fail: map[string][]error{
-			"C1.1.2.ops": {away, away, away},
-			"C2.2.1.ops": {backout.Permanent(errors.New("nobody of that name"))},
+			"C1.1.2": {away, away, away},
+			"C2.2.1": {backout.Permanent(errors.New("nobody of that name"))},
 		}}
 		e := New(Options{Store: s, Server: "me", Sender: m, Log: slog.New(slog.DiscardHandler)}, &Config{})
 		hand := func(entries ...store.Entry) {
@@ -69,7 +69,7 @@ func TestRelayRemembersHowFarItCame(t *testing.T) {
 		}
 		began := time.Now()
 		hand(closed(1, "C1"), closed(2, "C2"))
-		want := []string{"C1.1.1.ops", "C1.1.2.ops", "C2.2.2.ops"}
+		want := []string{"C1.1.1", "C1.1.2", "C2.2.2"}
 		if diff := cmp.Diff(want, m.sent); diff != "" {
 			t.Errorf("sent (-want +got):\n%s", diff)
 		}
@@ -77,7 +77,7 @@ func TestRelayRemembersHowFarItCame(t *testing.T) {
 			t.Error("it was not waited for")
 		}
 		hand(closed(1, "C1"), closed(2, "C2"), closed(5, "C3")) // after a restart
-		want = append(want, "C3.5.1.ops", "C3.5.2.ops")
+		want = append(want, "C3.5.1", "C3.5.2")
 		if diff := cmp.Diff(want, m.sent); diff != "" {
 			t.Errorf("sent after a restart (-want +got):\n%s", diff)
 		}

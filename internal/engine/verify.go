@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -83,6 +84,17 @@ func judgedNow(r backout.Rollback) bool {
 		}
 	}
 	return false
+}
+
+// lookAgain checks a rollback of which a target is about to count as back: the
+// last look may be long ago, most of all after a restart.
+func (e *Engine) lookAgain(ctx context.Context, id string) {
+	r, _ := e.rollbacks.get(id)
+	held := time.Duration(r.Frozen.Plan.Verify.HoldFor)
+	due := func(t backout.TargetState) bool { return !t.GreenSince.IsZero() && time.Since(t.GreenSince) >= held }
+	if judgedNow(r) && slices.ContainsFunc(r.Targets, due) {
+		e.verify(ctx, r)
+	}
 }
 
 // verifyParallel is how many targets of one rollback are checked at once.

@@ -106,8 +106,11 @@ func (w *world) redSince(target string, since time.Time) []*backout.Alert {
 func (w *world) redOnLive() []*backout.Alert {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
+	// Of red targets there are few, of live ones many.
+	red := slices.DeleteFunc(w.evidence.RedNames(), func(target string) bool { return len(w.live[target]) == 0 })
+	slices.Sort(red)
 	var out []*backout.Alert
-	for _, target := range sortedKeys(w.live) {
+	for _, target := range red {
 		out = append(out, w.evidence.Red(target)...)
 	}
 	return out

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -24,6 +25,9 @@ func (t *Table) Red(target string) []*backout.Alert {
 	})
 	return list
 }
+
+// RedNames lists the targets with a firing alert, in no order.
+func (t *Table) RedNames() []string { return slices.Collect(maps.Keys(t.targets)) }
 
 // FiringSince returns the earliest known start of the alert's present firing on
 // the target, and whether it is firing at all.

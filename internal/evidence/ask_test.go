@@ -19,9 +19,15 @@ func TestEvidence(t *testing.T) {
 		target string
 		alert  *backout.Alert
 	}{
-		{"p1", firingSince("a", 11)}, {"p1", firingSince("b", 12)}, {"p2", firingSince("a2", 10)},
-		{"p3", firingSince("old", 9)}, {"p4", firingSince("over", 11)}, {"p4", resolved("over", 11, 12)},
-		{"c1", firingSince("x", 11)}, {"c2", firingSince("older", 2)}, {"elsewhere", firingSince("y", 11)},
+		{"p1", firingSince("a", 11)},
+		{"p1", firingSince("b", 12)},
+		{"p2", firingSince("a2", 10)},
+		{"p3", firingSince("old", 9)},
+		{"p4", firingSince("over", 11)},
+		{"p4", resolved("over", 11, 12)},
+		{"c1", firingSince("x", 11)},
+		{"c2", firingSince("older", 2)},
+		{"elsewhere", firingSince("y", 11)},
 	} {
 		table.Observe(o.target, o.alert, at(13))
 	}

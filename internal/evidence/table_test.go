@@ -171,8 +171,12 @@ func TestFiringSinceAndResolved(t *testing.T) {
 		fingerprints []string
 		want         bool
 	}{
-		{"web-1", []string{"a"}, false}, {"web-1", []string{"b", "a"}, false}, {"web-1", []string{"b", "never seen"}, true},
-		{"web-1", nil, false}, {"web-2", nil, true}, {"web-2", []string{"a"}, true},
+		{"web-1", []string{"a"}, false},
+		{"web-1", []string{"b", "a"}, false},
+		{"web-1", []string{"b", "never seen"}, true},
+		{"web-1", nil, false},
+		{"web-2", nil, true},
+		{"web-2", []string{"a"}, true},
 	} {
 		if got := table.Resolved(test.target, test.fingerprints); got != test.want {
 			t.Errorf("Resolved(%s, %v) = %v, want %v", test.target, test.fingerprints, got, test.want)

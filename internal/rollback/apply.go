@@ -139,7 +139,7 @@ func applyTarget(r *backout.Rollback, at time.Time, e backout.Event) {
 	case backout.StopRequested:
 		with(r, e.Target, func(t *backout.TargetState) {
 			if t.Attempt != nil {
-				t.Attempt.Stopping = true
+				t.Attempt.Stopping, t.Attempt.Unstarted = true, e.Unstarted
 			}
 		})
 	case backout.TargetGreen:

@@ -21,7 +21,7 @@ func Commands(before backout.Rollback, seq uint64, rec backout.Record) []backout
 		case backout.StepRequested:
 			out = append(out, runStep(r, e.Target))
 		case backout.StopRequested:
-			out = append(out, backout.StopStep{RollbackID: r.ID, Target: e.Target, AttemptID: e.AttemptID, Reason: e.Reason})
+			out = append(out, backout.StopStep{RollbackID: r.ID, Target: e.Target, AttemptID: e.AttemptID, Reason: e.Reason, Unstarted: e.Unstarted})
 		case backout.Resumed, backout.Released:
 			out = append(out, Outstanding(r)...)
 		}
@@ -52,7 +52,9 @@ func Outstanding(r backout.Rollback) []backout.Command {
 			out = append(out, runStep(r, t.Name))
 		}
 		if t.Attempt.Stopping {
-			out = append(out, backout.StopStep{RollbackID: r.ID, Target: t.Name, AttemptID: t.Attempt.ID, Reason: "it was asked to stop"})
+			out = append(out, backout.StopStep{
+				RollbackID: r.ID, Target: t.Name, AttemptID: t.Attempt.ID, Reason: "it was asked to stop", Unstarted: t.Attempt.Unstarted,
+			})
 		}
 	}
 	return out

@@ -203,9 +203,14 @@ func (d *decider) checked(in Checked) {
 	if t == nil || !Judged(d.r, in.Target) {
 		return
 	}
-	switch {
-	case in.Green && t.GreenSince.IsZero():
+	if in.Green && t.GreenSince.IsZero() {
 		d.emit(backout.TargetGreen{Target: in.Target, Since: d.at})
+		t = d.r.Target(in.Target)
+	}
+	switch {
+	case in.Green && !d.at.Before(GreenUntil(d.r, *t)):
+		// Only a look can say so, never the clock alone.
+		d.emit(backout.TargetBack{Target: in.Target})
 	case !in.Green && (!t.GreenSince.IsZero() || t.Red == ""):
 		d.emit(backout.TargetRed{Target: in.Target, Reason: in.Reason})
 	}
@@ -225,9 +230,7 @@ func (d *decider) attempt(id string) (*backout.TargetState, error) {
 
 // started tells whether any effect may have happened.
 func (d *decider) started() bool {
-	return slices.ContainsFunc(d.r.Targets, func(t backout.TargetState) bool {
-		return t.Attempt != nil && t.Attempt.Runner != "" || t.Attempt != nil && t.Attempt.Number > 1
-	}) || d.r.Level > d.r.StartAt
+	return !d.r.LevelStartedAt.IsZero() || d.r.Level > d.r.StartAt
 }
 
 func (d *decider) anyInDoubt() bool {

@@ -111,12 +111,13 @@ func NextDeadline(r backout.Rollback) (time.Time, bool) {
 	if (running && !r.Overdue) || r.Status == backout.RollbackVerifying {
 		consider(r.LevelDeadline)
 	}
-	for i := range r.Targets {
-		if judged(&r.Targets[i]) && !r.Targets[i].GreenSince.IsZero() {
-			consider(r.Targets[i].GreenSince.Add(time.Duration(r.Frozen.Plan.Verify.HoldFor)))
-		}
-	}
 	return next, !next.IsZero()
+}
+
+// GreenUntil is until when a green target must stay so. A look at or after it
+// that is green brings the target back.
+func GreenUntil(r backout.Rollback, t backout.TargetState) time.Time {
+	return t.GreenSince.Add(time.Duration(r.Frozen.Plan.Verify.HoldFor))
 }
 
 // Judged tells whether the checks of the target are wanted now: a level has been

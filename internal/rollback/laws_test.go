@@ -33,8 +33,8 @@ type lawWorld struct {
 	started  map[string]int // attempts, by how often their start was allowed
 	entered  []int
 	told     map[string]bool // "moment level audience"
-	paused   bool
 	outcomes map[string]bool
+	in       Input
 }
 
 func newLawWorld(rt *rapid.T) *lawWorld {
@@ -150,6 +150,7 @@ func (w *lawWorld) draw(rt *rapid.T) Input {
 // apply decides, appends and folds, and checks the laws on the way.
 func (w *lawWorld) apply(rt *rapid.T, in Input) {
 	before := w.r
+	w.in = in
 	untouched := Apply(before, w.now, backout.EvidenceAdded{}) // a deep copy but for the evidence
 	untouched.Evidence = before.Evidence
 	events, err := Decide(before, w.now, in)
@@ -202,6 +203,12 @@ func (w *lawWorld) check(rt *rapid.T, before backout.Rollback, rec backout.Recor
 			}
 		case backout.LevelEntered:
 			w.level(rt, r, e)
+		case backout.TargetBack:
+			look, ok := w.in.(Checked)
+			t := r.Target(e.Target)
+			if !ok || !look.Green || look.Target != e.Target || t.GreenSince.IsZero() || rec.At.Before(GreenUntil(r, *t)) {
+				rt.Fatalf("verified back: %s recovered by %T %v, green since %v", e.Target, w.in, w.in, t.GreenSince)
+			}
 		case backout.StepDone:
 			w.fence(rt, r, e.Target, e.AttemptID)
 		case backout.StepFailed:
@@ -245,7 +252,7 @@ func (w *lawWorld) level(rt *rapid.T, r backout.Rollback, e backout.LevelEntered
 			}
 		}
 	}
-	went := policy.OnExpiry == backout.ExpiryGo && e.Reason == "the question expired, and the plan says go"
+	went := !forced && policy.OnExpiry == backout.ExpiryGo && e.Reason == "the question expired, and the plan says go"
 	if votes < max(1, policy.Votes) && !went {
 		rt.Fatalf("law 1: %s starts with %d of %d votes", r.Frozen.Plan.Levels[e.Level].Name, votes, policy.Votes)
 	}

@@ -103,10 +103,11 @@ func (d *decider) escalate(in Escalate) error {
 	}
 	switch d.r.Status {
 	case backout.RollbackRunning:
-		if !d.r.Overdue {
-			d.emit(backout.LevelOverdue{Level: d.r.Level, By: in.By})
-			d.stopAttempts("escalated by " + in.By)
+		if d.r.EscalateBy != "" {
+			return fmt.Errorf("rollback %s is being escalated by %s; its steps must end first, or abort it: %w", d.r.ID, d.r.EscalateBy, backout.ErrRefused)
 		}
+		d.emit(backout.LevelOverdue{Level: d.r.Level, By: in.By})
+		d.stopAttempts("escalated by " + in.By)
 	case backout.RollbackVerifying:
 		d.failLevel("manual", in.By)
 	case backout.RollbackAwaiting:

@@ -34,7 +34,11 @@ func (d *decider) round() {
 	if !d.r.PausedAt.IsZero() || d.r.Status == backout.RollbackHeld {
 		return
 	}
-	d.bringBack()
+	if len(remaining(d.r)) == 0 {
+		d.close("moot", "")
+		d.end(backout.RollbackRecovered, "every target was green for "+d.r.Frozen.Plan.Verify.HoldFor.String())
+		return
+	}
 	switch d.r.Status {
 	case backout.RollbackPending, backout.RollbackAwaiting:
 		d.waiting()
@@ -44,21 +48,6 @@ func (d *decider) round() {
 		d.verifying()
 	case backout.RollbackHeld, backout.RollbackAborting, backout.RollbackRecovered, backout.RollbackExhausted,
 		backout.RollbackAborted, backout.RollbackCancelled:
-	}
-}
-
-// bringBack drops the targets that were green for long enough; when none is
-// left, the rollback has recovered.
-func (d *decider) bringBack() {
-	holdFor := time.Duration(d.r.Frozen.Plan.Verify.HoldFor)
-	for _, t := range d.r.Targets {
-		if judged(&t) && !t.GreenSince.IsZero() && !d.at.Before(t.GreenSince.Add(holdFor)) {
-			d.emit(backout.TargetBack{Target: t.Name})
-		}
-	}
-	if len(remaining(d.r)) == 0 {
-		d.close("moot", "")
-		d.end(backout.RollbackRecovered, "every target was green for "+d.r.Frozen.Plan.Verify.HoldFor.String())
 	}
 }
 
@@ -142,8 +131,13 @@ func (d *decider) policy(level int) (policy backout.Approval, why string) {
 	case d.r.Level < 0 && d.r.AskFirst != "":
 		forced = d.r.AskFirst
 	}
-	if forced != "" && policy.Mode != backout.ApprovalRequired {
-		policy.Mode, why = backout.ApprovalRequired, forced
+	if forced != "" {
+		if policy.Mode != backout.ApprovalRequired {
+			policy.Mode, why = backout.ApprovalRequired, forced
+		}
+		if policy.OnExpiry == backout.ExpiryGo {
+			policy.OnExpiry = backout.ExpiryDeny
+		}
 	}
 	if policy.Mode != backout.ApprovalRequired {
 		return policy, plan.Levels[level].Name + " starts unless somebody holds it"
@@ -286,7 +280,9 @@ func (d *decider) failLevel(cause, by string) {
 }
 
 // stopAttempts asks the stoppable ones among the claimed attempts to stop, and
-// gives up those that nobody has claimed: they have had no effect.
+// the others not to begin if they have not: a target that cannot be reached must
+// not hold up the next level. It gives up those that nobody has claimed: they
+// have had no effect.
 func (d *decider) stopAttempts(reason string) {
 	level := d.r.CurrentLevel()
 	for _, t := range d.r.Targets {
@@ -296,8 +292,9 @@ func (d *decider) stopAttempts(reason string) {
 		switch {
 		case t.Attempt.Runner == "":
 			d.emit(backout.StepFailed{Target: t.Name, AttemptID: t.Attempt.ID, Reason: "never started: " + reason})
-		case level.Steps[t.Step].OnOverdue == backout.OverdueStop && !t.Attempt.Stopping:
-			d.emit(backout.StopRequested{Target: t.Name, AttemptID: t.Attempt.ID, Reason: reason})
+		case !t.Attempt.Stopping:
+			wait := level.Steps[t.Step].OnOverdue != backout.OverdueStop
+			d.emit(backout.StopRequested{Target: t.Name, AttemptID: t.Attempt.ID, Reason: reason, Unstarted: wait})
 		}
 	}
 }

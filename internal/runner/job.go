@@ -38,6 +38,32 @@ type job struct {
 	asked  chan struct{} // closed when a stop was asked for
 	reason error         // why; set before asked is closed
 	since  time.Time
+
+	// late is why the attempt is not to begin any more, since lateSince; what
+	// runs may end by itself.
+	lateMu    sync.Mutex
+	late      error
+	lateSince time.Time
+}
+
+// giveUp asks that the attempt does not begin any more.
+func (j *job) giveUp(reason error) {
+	j.lateMu.Lock()
+	defer j.lateMu.Unlock()
+	if j.late == nil {
+		j.late, j.lateSince = reason, time.Now()
+	}
+}
+
+// tooLate returns since when and why the attempt is not to begin any more; a nil
+// error when it may.
+func (j *job) tooLate() (since time.Time, reason error) {
+	if reason := j.stopped(); reason != nil {
+		return j.since, reason
+	}
+	j.lateMu.Lock()
+	defer j.lateMu.Unlock()
+	return j.lateSince, j.late
 }
 
 // ask asks for the attempt's end, the first time it is called.
@@ -115,7 +141,9 @@ func (j *job) probeFirst(ctx context.Context) (Result, bool) {
 	case report.State == backout.AttemptUnknown:
 		return doubt(fmt.Errorf("%w: %s", backout.ErrInDoubt, report.Detail)), true
 	case report.State != backout.AttemptNotStarted:
+		j.starting.Lock()
 		j.sent = true
+		j.starting.Unlock()
 	}
 	return Result{}, false
 }
@@ -134,7 +162,7 @@ func (j *job) probe(ctx context.Context) (backout.AttemptReport, error) {
 		if !errors.Is(err, host.ErrUnreachable) {
 			refused++
 		}
-		if refused >= refusals || j.stopped() != nil && time.Since(j.since) > patience {
+		if since, late := j.tooLate(); refused >= refusals || late != nil && time.Since(since) > patience {
 			return backout.Permanent(err)
 		}
 		return err
@@ -172,11 +200,11 @@ func (j *job) settle(ctx context.Context, outcome backout.Outcome, err error) (_
 	case errors.Is(err, backout.ErrInDoubt):
 		return doubt(err), nil
 	case errors.Is(err, host.ErrUnreachable) && j.stopped() == nil:
-		return Result{}, err
+		return j.away(outcome, err)
 	}
 	reached := j.resumed || j.hasSent()
-	if !reached && j.stopped() != nil {
-		return Result{Outcome: outcome, Err: j.stopped()}, nil
+	if _, late := j.tooLate(); !reached && late != nil {
+		return Result{Outcome: outcome, Err: late}, nil
 	}
 	if !reached && backout.IsPermanent(err) {
 		return Result{Outcome: outcome, Err: err}, nil
@@ -198,6 +226,22 @@ func (j *job) settle(ctx context.Context, outcome backout.Outcome, err error) (_
 		return Result{Outcome: outcome, Err: j.stopped()}, nil
 	}
 	return Result{Outcome: outcome, Err: err}, nil
+}
+
+// away says what follows from a target that cannot be reached: it is tried again,
+// until the attempt is not to begin any more. Then one that never reached the
+// target has failed, and one that did is in doubt when the target stays away.
+func (j *job) away(outcome backout.Outcome, err error) (Result, error) {
+	since, late := j.tooLate()
+	switch {
+	case late == nil:
+		return Result{}, err
+	case !j.resumed && !j.hasSent():
+		return Result{Outcome: outcome, Err: fmt.Errorf("never started, the target could not be reached: %w: %w", late, err)}, nil
+	case time.Since(since) > patience:
+		return doubt(fmt.Errorf("the target went away: %w", err)), nil
+	}
+	return Result{}, err
 }
 
 func (j *job) hasSent() bool {
@@ -223,7 +267,7 @@ type guarded struct {
 func (g guarded) Start(ctx context.Context, attempt string, e backout.Exec) error {
 	g.j.starting.Lock()
 	defer g.j.starting.Unlock()
-	if reason := g.j.stopped(); reason != nil {
+	if _, reason := g.j.tooLate(); reason != nil {
 		if !g.j.sent && !g.j.resumed {
 			return backout.Permanent(reason)
 		}

@@ -127,6 +127,20 @@ func (r *Runner) Stop(attemptID, reason string) error {
 	return nil
 }
 
+// GiveUp asks that an attempt which this runner carries out does not begin any
+// more; one that has begun goes on to its end. For others it is
+// [backout.ErrNotFound].
+func (r *Runner) GiveUp(attemptID, reason string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	j := r.jobs[attemptID]
+	if j == nil {
+		return fmt.Errorf("give up attempt %s: %w", attemptID, backout.ErrNotFound)
+	}
+	j.giveUp(errors.New(reason))
+	return nil
+}
+
 // Wait returns when no attempt is being carried out.
 func (r *Runner) Wait() { r.work.Wait() }
 

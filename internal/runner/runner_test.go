@@ -315,6 +315,47 @@ func TestStopWithoutConnectionStartsNothing(t *testing.T) {
 	}
 }
 
+// A target that cannot be reached must not hold up the next level: what was told
+// not to begin any more fails, and has not begun.
+func TestGiveUpFreesAnAttemptThatNeverReachedItsTarget(t *testing.T) {
+	var r *runner.Runner
+	j := job(t, "true")
+	inner := here(t)
+	h := &broken{Host: inner}
+	h.start = func(n int) error {
+		if n == 2 {
+			if err := r.GiveUp(j.Task.AttemptID, "the level's time is up"); err != nil {
+				t.Error(err)
+			}
+		}
+		return fmt.Errorf("dial: %w", host.ErrNoConnection)
+	}
+	r = newRunner(t, h)
+	want(t, r.Run(t.Context(), j), "", "never started")
+	if rep, err := inner.Probe(t.Context(), j.Task.AttemptID); err != nil || rep.State != backout.AttemptNotStarted {
+		t.Errorf("%+v %v", rep, err)
+	}
+}
+
+// What has begun is waited for: giving it up does not stop it.
+func TestGiveUpLetsRunningWorkEnd(t *testing.T) {
+	var r *runner.Runner
+	file := filepath.Join(t.TempDir(), "effects")
+	j := job(t, `echo x >>"$0"; sleep 0.3; echo done`, file)
+	h := &broken{Host: here(t)}
+	h.attach = func(n int) error {
+		if n == 1 {
+			return r.GiveUp(j.Task.AttemptID, "the level's time is up")
+		}
+		return nil
+	}
+	r = newRunner(t, h)
+	want(t, r.Run(t.Context(), j), "", "")
+	if lines(file) != 1 {
+		t.Errorf("%d effects", lines(file))
+	}
+}
+
 func TestUnknownEndIsInDoubt(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "attempts")
 	h, err := local.New(local.Options{Dir: dir})

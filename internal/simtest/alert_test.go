@@ -29,7 +29,7 @@ func TestResolved_before_start_cancels(t *testing.T) {
 		}
 		// Red again, and this time it stays.
 		w.Fire("WebErrors", "web-1")
-		w.Advance(2 * time.Minute)
+		w.Advance(2*time.Minute + time.Second)
 		is(t, w.Rollback("CHG1-r2"), backout.RollbackVerifying)
 	})
 }

@@ -80,6 +80,22 @@ func TestVerification_must_hold_for_hold_for_without_a_break(t *testing.T) {
 	})
 }
 
+func TestNothing_counts_as_recovered_without_a_look(t *testing.T) {
+	Story(t, Setup{}, func(t *testing.T, w *World) {
+		w.Host("web-1").On("L1", Script{Heals: true})
+		w.OpenChange("CHG1", "web-1")
+		w.Fire("WebErrors", "web-1")
+		w.Resolve("WebErrors", "web-1")
+		w.Advance(time.Minute)
+		w.Crash()
+		w.Advance(10 * time.Minute)
+		w.Break("web-1") // green when it was last looked at
+		w.Start()
+		w.Advance(5 * time.Minute)
+		is(t, w.Rollback("CHG1-r1"), backout.RollbackVerifying)
+	})
+}
+
 func TestLevel_that_fails_everywhere_escalates_at_once(t *testing.T) {
 	Story(t, Setup{}, func(t *testing.T, w *World) {
 		w.Host("web-1").On("L1", Script{Exit: 3})

@@ -298,7 +298,7 @@ func (w *World) checkTold(l Logs) {
 			r = rollback.Apply(r, e.Record.At, ev)
 			if entered, ok := ev.(backout.LevelEntered); ok {
 				for _, audience := range r.Frozen.Plan.Levels[entered.Level].Audience {
-					w.toldOnce(audience, fmt.Sprintf("%s.%d.%d.%s", e.ID, e.Seq, i, audience))
+					w.mustRead(audience, fmt.Sprintf("%s.%d.%d", e.ID, e.Seq, i))
 				}
 			}
 		}
@@ -315,7 +315,7 @@ func (w *World) checkTold(l Logs) {
 	}
 }
 
-func (w *World) toldOnce(audience, id string) {
+func (w *World) mustRead(audience, id string) {
 	w.t.Helper()
 	if inbox := w.inboxes[audience]; inbox == nil || !slices.ContainsFunc(inbox.Notices(), func(n backout.Notice) bool { return n.ID == id }) {
 		w.t.Errorf("law 7: %s was not told: notice %s", audience, id)

@@ -12,10 +12,10 @@ import (
 func TestRestart_in_the_middle_of_a_step_attaches_and_never_starts_twice(t *testing.T) {
 	for name, restart := range map[string]func(*World){
 		"graceful": func(w *World) { w.Restart() },
-		"crash":    func(w *World) { w.Crash(); time.Sleep(2 * time.Minute); w.Start() },
+		"crash":    func(w *World) { w.Crash(); w.Advance(2 * time.Minute); w.Start() },
 		"crash, and the step ends meanwhile": func(w *World) {
 			w.Crash()
-			time.Sleep(15 * time.Minute)
+			w.Advance(15 * time.Minute)
 			w.Start()
 		},
 		"again and again": func(w *World) {
@@ -123,7 +123,7 @@ func TestRestart_with_an_overdue_deadline_fires_at_once(t *testing.T) {
 		w.Fire("WebErrors", "web-1")
 		w.Advance(10 * time.Minute)
 		w.Crash()
-		time.Sleep(25 * time.Minute)
+		w.Advance(25 * time.Minute)
 		w.Start()
 		equal(t, "did", []string{"web-1 L1", "web-1 L2"}, w.Did())
 	})

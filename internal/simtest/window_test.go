@@ -118,7 +118,7 @@ func TestWindow_that_should_have_opened_while_the_server_was_down(t *testing.T) 
 		spec.Window = backout.Window{Opens: time.Now().Add(time.Hour), Closes: time.Now().Add(3 * time.Hour), Watch: minutes(30), Auto: true}
 		w.PlanChange(spec)
 		w.Crash()
-		time.Sleep(90 * time.Minute)
+		w.Advance(90 * time.Minute)
 		w.Start()
 		if s := w.Change("CHG1").State; s != backout.ChangeOpen {
 			t.Errorf("the change is %s", s)

@@ -3,6 +3,7 @@ package store_test
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -235,7 +236,9 @@ func fillWithPosts(t *testing.T, s *store.Store) []string {
 	t.Helper()
 	var kept []string
 	for i := range 64 {
-		body := fmt.Sprintf("%d %s", i, strings.Repeat("x", 1<<20))
+		noise := make([]byte, 1<<20) // packing must not make it fit
+		_, _ = rand.Read(noise)
+		body := fmt.Sprintf("%d %s", i, noise)
 		_, err := s.Alerts.Append(t.Context(), store.Post{Kind: "webhook", Body: []byte(body)})
 		if err != nil {
 			if !errors.Is(err, backout.ErrUnavailable) {

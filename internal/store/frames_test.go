@@ -55,7 +55,7 @@ func TestBatchRoundTrip(t *testing.T) {
 }
 
 func TestLikePostsArePacked(t *testing.T) {
-	posts := make([]Post, 50)
+	posts := make([]Post, 100)
 	for i := range posts {
 		posts[i] = Post{Kind: "webhook", Source: "am", Body: fmt.Appendf(nil, `{"labels":{"alertname":"Down","instance":"web-%d"}}`, 1000+i)}
 	}

@@ -159,10 +159,14 @@ func TestReport(t *testing.T) {
 	}{
 		"never seen": {attempt.Facts{}, backout.AttemptReport{State: backout.AttemptNotStarted}},
 		"running":    {running, backout.AttemptReport{State: backout.AttemptRunning}},
-		"finished": {change(func(f *attempt.Facts) { f.Result = "3 1700000000" }),
-			backout.AttemptReport{State: backout.AttemptFinished, ExitCode: 3, FinishedAt: time.Unix(1700000000, 0)}},
-		"finished before a reboot": {change(func(f *attempt.Facts) { f.Result, f.Boot = "0 1700000000", "b2" }),
-			backout.AttemptReport{State: backout.AttemptFinished, FinishedAt: time.Unix(1700000000, 0)}},
+		"finished": {
+			change(func(f *attempt.Facts) { f.Result = "3 1700000000" }),
+			backout.AttemptReport{State: backout.AttemptFinished, ExitCode: 3, FinishedAt: time.Unix(1700000000, 0)},
+		},
+		"finished before a reboot": {
+			change(func(f *attempt.Facts) { f.Result, f.Boot = "0 1700000000", "b2" }),
+			backout.AttemptReport{State: backout.AttemptFinished, FinishedAt: time.Unix(1700000000, 0)},
+		},
 		"rebooted":            {change(func(f *attempt.Facts) { f.Boot = "b2" }), unknown(attempt.DetailRebooted)},
 		"both gone":           {change(func(f *attempt.Facts) { f.Supervisor, f.Command = "", "" }), unknown(attempt.DetailGone)},
 		"ids reused":          {change(func(f *attempt.Facts) { f.Supervisor, f.Command = "S 999", "R 999" }), unknown(attempt.DetailGone)},

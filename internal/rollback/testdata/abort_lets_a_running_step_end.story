@@ -18,6 +18,7 @@ plan L2
 
 > abort ann false alarm
   abort_requested
+  stop_requested CHG1-r1.L1.s1.t1.a1: aborted by ann
   step_failed CHG1-r1.L1.s1.t2.a1: never started: aborted by ann
 = aborting
 

@@ -21,7 +21,7 @@ plan L1
 
 > green web-1
   target_green
-= verifying, next at +2m
+= verifying, next at +30m
 
 > +90s
 nothing
@@ -35,12 +35,18 @@ nothing
 
 > green web-1
   target_green
-= verifying, next at +3m45s
+= verifying, next at +30m
 
 > +1m
 nothing
 
+> green web-1
+nothing
+
 > +1m
+nothing
+
+> green web-1
   target_back web-1
   ended recovered: every target was green for 2m
     tell ops: recovered

@@ -56,9 +56,12 @@ nothing
 
 > green web-1
   target_green
-= verifying, next at +32m10s
+= verifying, next at +1h0m10s
 
 > +2m
+nothing
+
+> green web-1
   target_back web-1
   ended recovered: every target was green for 2m
     tell ops: recovered

@@ -32,13 +32,16 @@ plan L2
 
 > green web-1
   target_green
-= verifying, next at +2m
+= verifying, next at +30m
 
 > red web-2 http 500
   target_red web-2: http 500
-= verifying, next at +2m
+= verifying, next at +30m
 
 > +2m
+nothing
+
+> green web-1
   target_back web-1
 = verifying, next at +30m
 

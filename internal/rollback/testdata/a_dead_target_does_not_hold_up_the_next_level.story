@@ -1,0 +1,34 @@
+# The target cannot be reached, so the step never begins. It would be waited for,
+# were it running; as it is, the runner is told not to begin it any more.
+plan L1
+plan L2 approval=1
+
+> open web-1
+  opened
+  level_entered L1 web-1
+  step_requested CHG1-r1.L1.s1.t1.a1 on web-1
+    tell ops: red
+    tell l1-people: red
+    tell l1-people: level_started if nobody acts: L2 is asked for
+= running, next at +30m
+
+> claim web-1
+  step_started CHG1-r1.L1.s1.t1.a1
+  clock_started until +30m
+= running, next at +30m
+
+> +30m
+  level_overdue
+  stop_requested CHG1-r1.L1.s1.t1.a1: the level's time is up
+    tell l1-people: overdue
+= running
+
+> fail web-1 never started: the level's time is up
+  step_failed CHG1-r1.L1.s1.t1.a1: never started: the level's time is up
+  level_failed L1 by time: web-1
+  asked L2 required (L2 needs an approval)
+    tell l1-people: escalated
+    tell l2-people: escalated
+    tell l2-people: approval_needed if nobody acts: the rollback is held
+    tell ops: approval_needed if nobody acts: the rollback is held
+= awaiting_approval, next at +1h
