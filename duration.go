@@ -34,6 +34,9 @@ func ParseDuration(s string) (Duration, error) {
 	if d < 0 {
 		return 0, fmt.Errorf("duration %q: must not be negative", s)
 	}
+	if days+d < 0 {
+		return 0, fmt.Errorf("duration %q: longer than can be counted (292 years)", s)
+	}
 	return Duration(days + d), nil
 }
 

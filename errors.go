@@ -132,7 +132,7 @@ type RefusedError struct{ Violations []Violation }
 func (e *RefusedError) Error() string {
 	lines := make([]string, 0, len(e.Violations))
 	for _, v := range e.Violations {
-		line := v.Check + ": " + v.Reason
+		line := strings.TrimSpace(strings.Join([]string{v.Target, v.Level, v.Check}, " ")) + ": " + v.Reason
 		if v.Fix != "" {
 			line += ": " + v.Fix
 		}

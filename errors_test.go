@@ -76,10 +76,10 @@ func TestProblemSaysWhere(t *testing.T) {
 func TestProblemsAreOrderedByPlace(t *testing.T) {
 	ps := backout.Problems{
 		{File: "b.yaml", Line: 1, What: "5"},
-		{File: "a.yaml", Line: 10, Column: 2, What: "3"},
 		{File: "a.yaml", Line: 9, Column: 30, What: "2"},
 		{File: "a.yaml", Line: 10, Column: 11, What: "4, found first"},
 		{File: "a.yaml", Line: 10, Column: 11, What: "4, found second"},
+		{File: "a.yaml", Line: 10, Column: 2, What: "3"},
 		{File: "a.yaml", What: "1, the whole file", Warning: true},
 	}
 	ps.Sort()

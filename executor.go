@@ -21,8 +21,9 @@ type Executor interface {
 }
 
 // Preflighter is an [Executor] that can say whether it would succeed on the
-// target now. It changes nothing. Without it the gate says no to plans that use
-// the executor on real targets.
+// target now. It changes nothing. Of an executor without it the gate asks only
+// that the step can be built and the target answers: it says yes without proof
+// and without a warning.
 type Preflighter interface {
 	Preflight(ctx context.Context, t Task, h Host) []Violation
 }
@@ -116,7 +117,9 @@ type Host interface {
 	// Probe asks what became of the attempt.
 	Probe(ctx context.Context, attempt string) (AttemptReport, error)
 	// Stop ends the attempt's whole process group: SIGTERM, then SIGKILL after
-	// ten seconds. Not running is not an error.
+	// ten seconds. One that has ended is not an error; one that was never started
+	// counts as finished from then on, with exit code 143, and a later Start runs
+	// nothing. An error means that it may still run, or begin to: stop it again.
 	Stop(ctx context.Context, attempt string) error
 	// Forget removes what the target keeps of a finished attempt.
 	Forget(ctx context.Context, attempt string) error

@@ -60,11 +60,14 @@ func (r *Record) UnmarshalJSON(data []byte) error {
 	if in.V < 1 || in.V > RecordVersion {
 		return fmt.Errorf("decode record: schema version %d, this release reads up to %d: use the release that wrote it, or a newer one", in.V, RecordVersion)
 	}
-	*r = Record{Op: in.Op, By: in.By, At: in.At, Events: make([]Event, len(in.Events))}
+	rec := Record{Op: in.Op, By: in.By, At: in.At, Events: make([]Event, len(in.Events))}
 	for i, e := range in.Events {
 		prototype := prototypes[e.Kind]
 		if prototype == nil {
 			return fmt.Errorf("decode record: event %q is not known to this release: use the release that wrote it, or a newer one", e.Kind)
+		}
+		if len(e.Data) == 0 || string(e.Data) == "null" {
+			return fmt.Errorf("decode event %s: no data, want a JSON object: %w", e.Kind, ErrInvalid)
 		}
 		into := reflect.New(reflect.TypeOf(prototype))
 		if err := json.Unmarshal(e.Data, into.Interface()); err != nil {
@@ -74,8 +77,9 @@ func (r *Record) UnmarshalJSON(data []byte) error {
 		if !ok {
 			return fmt.Errorf("decode event %s: not an event", e.Kind)
 		}
-		r.Events[i] = event
+		rec.Events[i] = event
 	}
+	*r = rec
 	return nil
 }
 

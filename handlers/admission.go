@@ -9,21 +9,25 @@ type admission struct {
 	count, bytes       atomic.Int64
 }
 
-// enter takes one place for size bytes; leave must be called with the same size
-// if it returns true. maxBytes 0 means that bytes are not counted.
-func (a *admission) enter(size int64) bool {
+// enter takes one place; leave gives it back if enter returned true.
+func (a *admission) enter() bool {
 	if a.count.Add(1) > a.maxCount {
 		a.count.Add(-1)
-		return false
-	}
-	if a.bytes.Add(size) > a.maxBytes && a.maxBytes > 0 {
-		a.leave(size)
 		return false
 	}
 	return true
 }
 
-func (a *admission) leave(size int64) {
-	a.bytes.Add(-size)
-	a.count.Add(-1)
+func (a *admission) leave() { a.count.Add(-1) }
+
+// charge counts bytes that have come; release gives them back if charge returned
+// true.
+func (a *admission) charge(size int64) bool {
+	if a.bytes.Add(size) > a.maxBytes {
+		a.bytes.Add(-size)
+		return false
+	}
+	return true
 }
+
+func (a *admission) release(size int64) { a.bytes.Add(-size) }

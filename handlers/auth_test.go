@@ -182,9 +182,38 @@ func TestNoAnswerInvitesAnotherSite(t *testing.T) {
 	}
 }
 
-func TestMetricsMayBeOpened(t *testing.T) {
-	h := handlerFor(t, &fake{}, withTokens(t), func(o *Options) { o.OpenMetrics = true })
-	if w := do(h, request("GET", "/metrics", "")); w.Code != 200 || !strings.Contains(w.Body.String(), "backout_intake_waiting 0") {
+// TestWithoutTokensAProxysRequestsAreRefused: behind a proxy everybody comes from
+// a loopback address.
+func TestWithoutTokensAProxysRequestsAreRefused(t *testing.T) {
+	for header, value := range map[string]string{"Forwarded": "for=192.0.2.7", "X-Forwarded-For": "192.0.2.7", "X-Forwarded-Host": "backout.example.org", "X-Real-IP": ""} {
+		for _, rt := range handlerFor(t, &fake{}).Routes() {
+			f := &fake{}
+			h := handlerFor(t, f)
+			path := strings.NewReplacer("{id}", "CHG1", "{attempt}", "a1", "{$}", "").Replace(rt.Path)
+			r := request(rt.Method, path, "{}")
+			r.Header.Set(header, value)
+			w := do(h, r)
+			if rt.Needs == "nothing" {
+				if w.Code != 200 {
+					t.Errorf("%s: answered %d", path, w.Code)
+				}
+				continue
+			}
+			if w.Code != 403 || !strings.Contains(w.Body.String(), "auth.tokens") || len(f.heard())+len(f.accepted) > 0 {
+				t.Errorf("%s %s with %s: answered %d %s, did %v", rt.Method, path, header, w.Code, w.Body, f.heard())
+			}
+		}
+		r := bearer(request("GET", "/api/v1/changes", ""), aliceSecret)
+		r.Header.Set(header, value)
+		if w := do(handlerFor(t, &fake{}, withTokens(t)), r); w.Code != 200 {
+			t.Errorf("with tokens and %s: answered %d", header, w.Code)
+		}
+	}
+}
+
+func TestMetricsAnswer(t *testing.T) {
+	h := handlerFor(t, &fake{}, withTokens(t))
+	if w := do(h, bearer(request("GET", "/metrics", ""), senderSecret)); w.Code != 200 || !strings.Contains(w.Body.String(), "backout_intake_waiting 0") {
 		t.Errorf("answered %d", w.Code)
 	}
 }

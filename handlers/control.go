@@ -69,13 +69,6 @@ func plainOK(c *call) error {
 	return nil
 }
 
-func (h *Handler) metricsAccess() access {
-	if h.o.OpenMetrics {
-		return accessOpen
-	}
-	return accessRead
-}
-
 func (h *Handler) showMetrics(c *call) error {
 	promhttp.HandlerFor(h.metrics.Registry, promhttp.HandlerOpts{}).ServeHTTP(c.w, c.r)
 	return nil

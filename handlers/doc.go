@@ -10,9 +10,9 @@
 //	200  every alert of the request is on disk
 //	400  not JSON, not version 4, or not the webhook's shape; the text names the field and the byte
 //	401  no token, or a wrong one
-//	413  larger than Limits.MaxBody, or more alerts than one request may hold
+//	413  larger than Limits.MaxBody, or more than one request or the storage may hold
 //	415  the content type is not application/json
-//	503  overloaded, or the storage takes no writes; Retry-After says when to come again
+//	503  overloaded, the storage takes no writes, or the body stalled; Retry-After says when to come again
 //
 // Overload is never answered 429: Alertmanager tries 5xx again and gives an alert
 // up at any other no. An empty list of alerts is a 200 that does nothing.
@@ -31,7 +31,7 @@
 //
 //	400 invalid          the request is wrong; unknown fields count as wrong
 //	401 unauthenticated  no token, or a wrong one
-//	403 forbidden        another site's page, or another host's name
+//	403 forbidden        another site's page; without tokens also another host's name, or a proxy
 //	404 not_found        no such thing, or no such route
 //	405 bad_method       the route takes other methods; Allow names them
 //	409 conflict, exists, final, stale
@@ -41,7 +41,7 @@
 //	422 problems         the files have mistakes; problems lists them
 //	423 paused           the pause switch is on
 //	500 internal         a bug; the log has it under the request id
-//	503 unavailable, overloaded; with Retry-After
+//	503 unavailable, overloaded, stalled; with Retry-After
 //
 // docs/api.md lists every route, and a test holds it to the code.
 //
@@ -50,6 +50,6 @@
 // With tokens configured every route but /livez and /readyz wants one, as a
 // bearer token or as the password of basic authentication. Without any, the
 // server is for this machine only: a request must come from a loopback address,
-// by a loopback name. State-changing requests of another site's page are refused
+// by a loopback name, and not through a proxy. State-changing requests of another site's page are refused
 // either way.
 package handlers

@@ -44,10 +44,10 @@ func (h *Handler) followRollback(c *call) error {
 		c.w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	if !h.streams.enter(0) {
+	if !h.streams.enter() {
 		return errOverloaded
 	}
-	defer h.streams.leave(0)
+	defer h.streams.leave()
 	c.w.Header().Set("Content-Type", "text/event-stream")
 	// Proxies that buffer would hold events back until they are of no use.
 	c.w.Header().Set("X-Accel-Buffering", "no")

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -25,8 +26,6 @@ type Options struct {
 	ExternalURL string
 	// Version is shown by the status page and by GET /api/v2/status.
 	Version string
-	// OpenMetrics answers /metrics without a token even when tokens are set.
-	OpenMetrics bool
 }
 
 // Limits bound what one request, and all of them together, may take. Zero means
@@ -39,8 +38,11 @@ type Limits struct {
 	// MaxWaiting is how many requests with alerts may wait for the storage at
 	// once; 1024. More are answered 503.
 	MaxWaiting int
-	// MaxPending is how many bytes of alerts may wait at once; 256 MiB.
+	// MaxPending is how many bytes of bodies with alerts may be held at once; 48
+	// MiB, or MaxBody if that is more. Decoded they take several times as much.
 	MaxPending int64
+	// BodyTimeout is how long a body of alerts may take to come; 20 s.
+	BodyTimeout time.Duration
 	// AcceptTimeout is how long alerts may wait for the storage; 10 s, which is
 	// how long Prometheus waits for an answer.
 	AcceptTimeout time.Duration
@@ -52,7 +54,8 @@ func (l Limits) withDefaults() Limits {
 	orElse(&l.MaxBody, 4<<20)
 	orElse(&l.MaxRequest, 1<<20)
 	orElse(&l.MaxWaiting, 1024)
-	orElse(&l.MaxPending, 256<<20)
+	orElse(&l.MaxPending, max(48<<20, l.MaxBody))
+	orElse(&l.BodyTimeout, 20*time.Second)
 	orElse(&l.AcceptTimeout, 10*time.Second)
 	orElse(&l.MaxStreams, 256)
 	return l
@@ -75,6 +78,8 @@ type Handler struct {
 	host     string
 	sameSite *http.CrossOriginProtection
 	intake   admission
+	// decoding holds one slot for every body that is being decoded.
+	decoding chan struct{}
 	streams  admission
 	mux      *http.ServeMux
 	started  time.Time
@@ -102,6 +107,7 @@ func New(o Options) *Handler {
 		h.host = u.Hostname()
 	}
 	h.intake = admission{maxCount: int64(h.limits.MaxWaiting), maxBytes: h.limits.MaxPending}
+	h.decoding = make(chan struct{}, runtime.GOMAXPROCS(0))
 	h.streams = admission{maxCount: int64(h.limits.MaxStreams)}
 	h.metrics.watch(&h.intake, &h.streams)
 	h.mux = h.routed()

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
@@ -32,7 +33,7 @@ func (h *Handler) webhook(c *call) error {
 		return err
 	}
 	defer leave()
-	hook, err := alertwire.DecodeWebhook(body)
+	hook, err := inSlot(h, c, func() (alertwire.Webhook, error) { return alertwire.DecodeWebhook(body) })
 	if err != nil {
 		return unreadable(err)
 	}
@@ -40,47 +41,92 @@ func (h *Handler) webhook(c *call) error {
 	return h.accept(c, Delivery{Kind: kindWebhook, Source: c.actor.Name, Body: body, Alerts: hook.Alerts, Truncated: hook.Truncated})
 }
 
-// receive reads the body of a request with alerts, once there is room for it.
+// receive reads the body of a request with alerts, while there is room for it.
 // leave gives the room back when the alerts no longer wait.
 func (h *Handler) receive(c *call) (body []byte, leave func(), err error) {
 	if err := wantJSON(c.r); err != nil {
 		return nil, nil, err
 	}
-	size := c.r.ContentLength
-	if size > h.limits.MaxBody {
+	if c.r.ContentLength > h.limits.MaxBody {
 		return nil, nil, errTooLarge
 	}
-	if size < 0 {
-		size = h.limits.MaxBody
-	}
-	if !h.intake.enter(size) {
-		return nil, nil, errOverloaded
-	}
+	// net/http lifts the deadline when the body has come. The error says that the
+	// connection knows none: then it has none.
+	_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(h.limits.BodyTimeout))
 	if body, err = h.read(c); err != nil {
-		h.intake.leave(size)
 		return nil, nil, err
 	}
-	return body, func() { h.intake.leave(size) }, nil
+	size := int64(len(body))
+	// Only now, so that who sends nothing takes no place.
+	if !h.intake.enter() {
+		h.intake.release(size)
+		return nil, nil, errOverloaded
+	}
+	return body, func() { h.intake.leave(); h.intake.release(size) }, nil
 }
 
-func (h *Handler) read(c *call) ([]byte, error) {
+// firstRead is what a body is given before anything of it has come. Bodies of
+// some ten alerts fit.
+const firstRead = 16 << 10
+
+// read reads the body and charges it. Neither room nor memory is given on the
+// sender's word: both follow what has come, memory at most twice that.
+func (h *Handler) read(c *call) (body []byte, err error) {
 	from := http.MaxBytesReader(c.w, c.r.Body, h.limits.MaxBody)
-	var body []byte
-	var err error
-	if n := c.r.ContentLength; n >= 0 {
-		body = make([]byte, n)
-		_, err = io.ReadFull(from, body)
-	} else {
-		body, err = io.ReadAll(from)
+	size := c.r.ContentLength
+	most := size
+	if size < 0 {
+		// One more than allowed, to see that there is more.
+		most = h.limits.MaxBody + 1
 	}
+	charged := int64(0)
+	body = make([]byte, 0, min(most, firstRead))
+	for err == nil && int64(len(body)) < most {
+		if len(body) == cap(body) {
+			body = append(make([]byte, 0, min(most, 2*int64(cap(body)))), body...)
+		}
+		var n int
+		n, err = from.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		if !h.intake.charge(int64(n)) {
+			h.intake.release(charged)
+			return nil, errOverloaded
+		}
+		charged += int64(n)
+	}
+	switch {
+	case err == nil, errors.Is(err, io.EOF) && (size < 0 || charged == size):
+		return body, nil
+	case errors.Is(err, io.EOF):
+		err = io.ErrUnexpectedEOF
+	}
+	h.intake.release(charged)
+	return nil, unread(err)
+}
+
+// unread is the no to a body that did not come whole. One that stalled is worth
+// sending again, so it must not be a 4xx, at which senders give up.
+func unread(err error) error {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, errTooLarge
-	case err != nil:
-		return nil, &apiError{http.StatusBadRequest, "invalid", "the body ended early", err}
+		return errTooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &apiError{http.StatusServiceUnavailable, "stalled", "the body did not come in time: send it again", err}
 	}
-	return body, nil
+	return &apiError{http.StatusBadRequest, "invalid", "the body ended early", err}
+}
+
+// inSlot decodes when a slot is free. There is one for each processor: more at
+// once would be no faster, only larger.
+func inSlot[T any](h *Handler, c *call, decode func() (T, error)) (out T, err error) {
+	select {
+	case h.decoding <- struct{}{}:
+	case <-c.r.Context().Done():
+		return out, context.Canceled
+	}
+	defer func() { <-h.decoding }()
+	return decode()
 }
 
 // wantJSON refuses every content type but JSON's, and compressed bodies.
@@ -97,13 +143,16 @@ func wantJSON(r *http.Request) error {
 	return nil
 }
 
-// unreadable is the no to a body that cannot be read.
+// unreadable is the no to a body that cannot be decoded. Other errors stay as
+// they are.
 func unreadable(err error) error {
 	var wire *alertwire.Error
-	if errors.As(err, &wire) && wire.Kind == alertwire.TooMany {
+	switch {
+	case !errors.As(err, &wire):
+		return err
+	case wire.Kind == alertwire.TooMany:
 		return noTo(http.StatusRequestEntityTooLarge, "too_large", err.Error())
-	}
-	if errors.As(err, &wire) && wire.Kind == alertwire.Syntax {
+	case wire.Kind == alertwire.Syntax:
 		return invalid("not JSON: %v", err)
 	}
 	return invalid("%v", err)
@@ -117,8 +166,12 @@ func (h *Handler) accept(c *call, d Delivery) error {
 	ctx, cancel := context.WithTimeoutCause(c.r.Context(), h.limits.AcceptTimeout, errAccepting)
 	defer cancel()
 	if err := h.o.Intake.Accept(ctx, d); err != nil {
-		if c.r.Context().Err() != nil {
+		switch {
+		case c.r.Context().Err() != nil:
 			return context.Canceled
+		case errors.Is(err, backout.ErrInvalid) && !errors.Is(err, backout.ErrUnavailable):
+			// It never fits, so coming again is no use.
+			return &apiError{http.StatusRequestEntityTooLarge, "too_large", "the alerts are more than the storage takes at once: send fewer in a request", err}
 		}
 		return &apiError{http.StatusServiceUnavailable, "unavailable", "the alerts could not be stored: come again", err}
 	}
@@ -169,7 +222,7 @@ func (h *Handler) postAlerts(c *call) error {
 		return err
 	}
 	defer leave()
-	posted, err := alertwire.DecodePostable(body, time.Now())
+	posted, err := inSlot(h, c, func() (alertwire.Postable, error) { return alertwire.DecodePostable(body, time.Now()) })
 	if err != nil {
 		return missingAsAlertmanager(err)
 	}

@@ -234,7 +234,7 @@ func TestTheTokenNamesTheSource(t *testing.T) {
 }
 
 func TestFailingStorageIs503NeverA429(t *testing.T) {
-	for _, err := range []error{backout.ErrUnavailable, errors.New("disk full"), backout.ErrInvalid, context.DeadlineExceeded} {
+	for _, err := range []error{backout.ErrUnavailable, errors.New("disk full"), errors.Join(backout.ErrUnavailable, backout.ErrInvalid), context.DeadlineExceeded} {
 		for path, body := range map[string]string{webhookPath: oneWebhook, v2Path: oneV2} {
 			h := handlerFor(t, &fake{err: err})
 			w := do(h, request("POST", path, body))
@@ -248,6 +248,54 @@ func TestFailingStorageIs503NeverA429(t *testing.T) {
 				t.Error("not counted")
 			}
 		}
+	}
+}
+
+// TestMoreThanTheStorageTakesIs413: sending it again would not make it fit.
+func TestMoreThanTheStorageTakesIs413(t *testing.T) {
+	for path, body := range map[string]string{webhookPath: oneWebhook, v2Path: oneV2} {
+		h := handlerFor(t, &fake{err: fmt.Errorf("append post: %w: it takes 9 bytes", backout.ErrInvalid)})
+		w := do(h, request("POST", path, body))
+		if w.Code != 413 || w.Header().Get("Retry-After") != "" || number(t, h, "backout_intake_rejected_total", "too_large") != 1 {
+			t.Errorf("%s: answered %d %s", path, w.Code, w.Body)
+		}
+	}
+}
+
+// TestEveryNoToASenderIsAWarning: the sender gives the alerts up, so somebody
+// must be able to see why, and whose.
+func TestEveryNoToASenderIsAWarning(t *testing.T) {
+	for want, r := range map[string]*http.Request{
+		"status=400 source=am-1 reason=invalid":      bearer(request("POST", webhookPath, "{]"), senderSecret),
+		"status=401 reason=unauthenticated":          request("POST", webhookPath, oneWebhook),
+		"status=413 source=am-1 reason=too_large":    bearer(request("POST", webhookPath, strings.Repeat(" ", 5<<20)), senderSecret),
+		"status=415 source=am-2 reason=content_type": bearer(request("POST", v2Path, ""), secondSecret),
+		"status=422 source=am-1 reason=required":     bearer(request("POST", v2Path, "[{}]"), senderSecret),
+	} {
+		var log strings.Builder
+		do(handlerFor(t, &fake{}, withTokens(t), withLog(&log)), r)
+		for _, part := range append(strings.Fields(want), "level=WARN") {
+			if !strings.Contains(log.String(), part) {
+				t.Errorf("no %s in %s", part, log.String())
+			}
+		}
+	}
+}
+
+func TestAnAlertWithTooManyLabelsDoesNotRefuseTheOthers(t *testing.T) {
+	var log strings.Builder
+	f := &fake{}
+	h := handlerFor(t, f, withLog(&log))
+	var labels strings.Builder
+	for i := range alertwire.MaxPairs + 44 {
+		fmt.Fprintf(&labels, `"l%d":"x",`, i)
+	}
+	body := strings.Replace(oneWebhook, `"alerts":[`, `"alerts":[{"status":"firing","startsAt":"2026-11-22T23:47:07Z","labels":{`+labels.String()+`"alertname":"B"}},`, 1)
+	if w := do(h, request("POST", webhookPath, body)); w.Code != 200 || len(f.accepted[0].Alerts) != 2 || f.accepted[0].Alerts[0].Name() != "B" {
+		t.Fatalf("answered %d %s", w.Code, w.Body)
+	}
+	if n := number(t, h, "backout_intake_cut_values_total"); n != 45 || !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "cut_values=45") {
+		t.Errorf("%v counted; log %s", n, log.String())
 	}
 }
 

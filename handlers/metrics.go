@@ -50,13 +50,13 @@ func NewMetrics() *Metrics {
 			Name: "backout_intake_truncated_alerts_total", Help: "Alerts that senders left out because of max_alerts.",
 		}, []string{"source"}),
 		cut: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "backout_intake_cut_values_total", Help: "Label and annotation values that were too long to keep whole.",
+			Name: "backout_intake_cut_values_total", Help: "Label and annotation values that were not kept whole, or not at all, because they were too long or too many.",
 		}),
 	}
 	// Prometheus' increase() does not see the first event of a series that comes
 	// into being with it.
 	for _, reason := range []string{
-		"unauthenticated", "forbidden", "content_type", "too_large", "invalid", "overloaded", "unavailable", "cancelled", "internal",
+		"unauthenticated", "forbidden", "content_type", "too_large", "invalid", "overloaded", "unavailable", "stalled", "cancelled", "internal",
 	} {
 		m.rejected.WithLabelValues(reason)
 	}

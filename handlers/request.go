@@ -91,12 +91,9 @@ func (h *Handler) optionalBody(c *call, into any) error { return h.decode(c, int
 
 func (h *Handler) decode(c *call, into any, optional bool) error {
 	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, h.limits.MaxRequest))
-	var tooLarge *http.MaxBytesError
 	switch {
-	case errors.As(err, &tooLarge):
-		return errTooLarge
 	case err != nil:
-		return &apiError{http.StatusBadRequest, "invalid", "the body ended early", err}
+		return unread(err)
 	case len(data) == 0 && optional:
 		return nil
 	}

@@ -58,7 +58,7 @@ func (h *Handler) edgeRoutes() []route {
 		on("GET", "/{$}", accessAPI, "The status page, for people.", h.page),
 		on("GET", "/livez", accessOpen, "200 while the process answers.", h.livez).quietly(),
 		on("GET", "/readyz", accessOpen, "200 once alerts may come; 503 says what is missing.", h.readyz).quietly(),
-		on("GET", "/metrics", h.metricsAccess(), "Numbers in Prometheus' text format.", h.showMetrics).quietly(),
+		on("GET", "/metrics", accessRead, "Numbers in Prometheus' text format.", h.showMetrics).quietly(),
 		on("POST", "/api/v1/alertmanager", accessIntake, "Alertmanager's webhook, version 4.", h.webhook).quietly(),
 		on("POST", "/api/v2/alerts", accessIntake, "Alerts as Alertmanager's own API takes them.", h.postAlerts).quietly().asAlertmanager(),
 		on("GET", "/api/v2/status", accessRead, "A status as Alertmanager's own API gives it.", h.alertmanagerStatus).quietly().asAlertmanager(),

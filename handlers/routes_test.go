@@ -98,7 +98,7 @@ func TestEachRequestIsOneLineInTheLog(t *testing.T) {
 	for i, want := range [][]string{
 		{"level=INFO", "msg=request", "request_id=from-the-proxy.7", "path=/api/v1/changes", "status=200", "by=local"},
 		{"level=DEBUG", "path=" + webhookPath, "status=200"},
-		{"level=INFO", "status=400", "err="},
+		{"level=WARN", "status=400", "source=local", "reason=invalid", "err="},
 		{"level=INFO", `path="/\nevil=1"`, "status=404"},
 	} {
 		for _, part := range want {

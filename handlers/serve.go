@@ -124,7 +124,7 @@ func (h *Handler) logRequest(rt route, c *call, took time.Duration, err error) {
 	switch {
 	case c.w.status >= 500 && c.w.status != http.StatusServiceUnavailable:
 		level = slog.LevelError
-	case c.w.status == http.StatusServiceUnavailable, len(c.notes) > 0:
+	case c.w.status == http.StatusServiceUnavailable, len(c.notes) > 0, rt.access == accessIntake && c.w.status >= 400:
 		level = slog.LevelWarn
 	case err == nil && rt.quiet:
 		level = slog.LevelDebug
@@ -137,12 +137,17 @@ func (h *Handler) logRequest(rt route, c *call, took time.Duration, err error) {
 		slog.String("request_id", c.id), slog.String("method", c.r.Method), slog.String("path", c.r.URL.Path),
 		slog.Int("status", c.w.status), slog.Duration("took", took), slog.String("remote", c.r.RemoteAddr),
 	)
+	who := "by"
+	if rt.access == accessIntake {
+		who = "source"
+	}
 	if c.actor.Name != "" {
-		attrs = append(attrs, slog.String("by", c.actor.Name))
+		attrs = append(attrs, slog.String(who, c.actor.Name))
 	}
 	attrs = append(attrs, c.notes...)
 	if err != nil {
-		attrs = append(attrs, slog.String("err", err.Error()))
+		_, body := describe(err)
+		attrs = append(attrs, slog.String("reason", body.Code), slog.String("err", err.Error()))
 	}
 	var bug *panicError
 	if errors.As(err, &bug) {

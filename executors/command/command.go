@@ -9,7 +9,9 @@
 // No shell reads the argv. The facts of the change reach the command as
 // environment variables; an element of argv, or a value of env, that is nothing
 // but "${BACKOUT_NAME}" is replaced by that fact as a whole. A fact is never put
-// into other text: alerts and targets are not trusted to be harmless there.
+// into other text: alerts and targets are not trusted to be harmless there. Nor
+// may it name the program, or begin with a dash where the program would read an
+// option: such a step is refused, unless a "--" stands before it.
 //
 // When its level's time is up a running command is stopped: SIGTERM to its
 // process group, SIGKILL ten seconds later. A command that must not be
@@ -33,7 +35,7 @@ import (
 // Config is the section of a step.
 type Config struct {
 	// Argv is the program and its arguments; required.
-	Argv []string `json:"argv" yaml:"argv" doc:"the command and its arguments; no shell reads them. An element that is exactly ${BACKOUT_…} becomes that fact"`
+	Argv []string `json:"argv" yaml:"argv" doc:"the command and its arguments; no shell reads them. An element that is exactly ${BACKOUT_…} becomes that fact; one that begins with - is refused unless -- stands before it"`
 	// Env is added to the facts. Names beginning with BACKOUT_ are taken.
 	Env map[string]string `json:"env,omitempty" yaml:"env,omitempty" doc:"variables beside PATH, HOME, LC_ALL=C and the BACKOUT_ facts"`
 	// Dir is the absolute working directory; empty means "/".
@@ -57,6 +59,9 @@ func (c *Config) Validate() error {
 	var errs []error
 	if len(c.Argv) == 0 || c.Argv[0] == "" {
 		errs = append(errs, errors.New("argv is empty: name the program to run, as a list such as [systemctl, restart, nginx]"))
+	}
+	if len(c.Argv) > 0 && fact.MatchString(c.Argv[0]) {
+		errs = append(errs, fmt.Errorf("argv[0]: %s would name the program to run: name it here, and give it the fact as an argument", c.Argv[0]))
 	}
 	for i, a := range c.Argv {
 		errs = append(errs, checkText(fmt.Sprintf("argv[%d]", i), a))
@@ -122,6 +127,9 @@ func (c Command) exec(t backout.Task) (backout.Exec, error) {
 		value, err := fill(a)
 		if err != nil {
 			return e, err
+		}
+		if value != a && strings.HasPrefix(value, "-") && !slices.Contains(c.config.Argv[:i], "--") {
+			return e, fmt.Errorf("argv[%d]: %s is %q here, which the program could take for an option: put \"--\" before it, or let the program read the environment variable", i, a, value)
 		}
 		e.Argv[i] = value
 	}

@@ -33,7 +33,7 @@ func TestConformance(t *testing.T) {
 		Slow:     section(t, "sh", "-c", `echo begun; until [ -e "$0" ]; do sleep 0.02; done`, gate),
 		SlowSays: "begun",
 		Release:  func() { _ = os.WriteFile(gate, nil, 0o600) },
-		Hostile:  section(t, "sh", "-c", `[ "$1" = "$BACKOUT_ALERT_NAME" ] && [ $# = 1 ] && printf %s "$1" >"$0"`, got, "${BACKOUT_ALERT_NAME}"),
+		Hostile:  section(t, "sh", "-c", "--", `[ "$1" = "$BACKOUT_ALERT_NAME" ] && [ $# = 1 ] && printf %s "$1" >"$0"`, got, "${BACKOUT_ALERT_NAME}"),
 		Got:      func() string { data, _ := os.ReadFile(got); return string(data) },
 		Bad: map[string]string{
 			`{}`:              "argv is empty",
@@ -42,6 +42,7 @@ func TestConformance(t *testing.T) {
 			`{"argv": "a b"}`: "argv",
 			`{"argv": ["sh", "-c", "echo ${BACKOUT_TARGET}"]}`:   "environment variable",
 			`{"argv": ["${BACKOUT_TARGET"]}`:                     "other text",
+			`{"argv": ["${BACKOUT_ALERT_NAME}", "x"]}`:           "name the program",
 			`{"argv": ["a\u0000b"]}`:                             "NUL",
 			`{"argv": ["a"], "env": {"BACKOUT_TARGET": "x"}}`:    "BACKOUT_",
 			`{"argv": ["a"], "env": {"A B": "x"}}`:               "not a variable",
@@ -66,6 +67,31 @@ func TestOutcome(t *testing.T) {
 	}
 	if r, err := h.Probe(t.Context(), "a2"); err != nil || r.State != backout.AttemptNotStarted {
 		t.Errorf("and yet it was started: %+v %v", r, err)
+	}
+}
+
+// TestFactIsNoOption: names of alerts come from outside.
+func TestFactIsNoOption(t *testing.T) {
+	h := executorstest.Local(t)
+	for i, tt := range []struct {
+		alert, said string
+		argv        []string
+	}{
+		{"-rf", "", []string{"echo", "${BACKOUT_ALERT_NAME}"}},
+		{"--", "", []string{"echo", "${BACKOUT_ALERT_NAME}", "${BACKOUT_ALERT_NAME}"}},
+		{"--help", "", []string{"sh", "-c", "echo $0", "${BACKOUT_ALERT_NAME}", "--"}},
+		{"-rf", "-rf\n", []string{"printf", "--", "%s\n", "${BACKOUT_ALERT_NAME}"}},
+		{"a-b", "a-b\n", []string{"echo", "${BACKOUT_ALERT_NAME}"}},
+		{"-rf", "-n\n", []string{"printf", "%s\n", "-n"}},
+	} {
+		task := executorstest.Task(command.Kind(), fmt.Sprintf("dash%d", i))
+		task.Facts["BACKOUT_ALERT_NAME"] = tt.alert
+		var out bytes.Buffer
+		_, err := executorstest.Build(t, command.Kind(), section(t, tt.argv...)).Execute(t.Context(), task, h, &out)
+		refused := backout.IsPermanent(err) && strings.Contains(err.Error(), `put "--" before it`)
+		if refused != (tt.said == "") || out.String() != tt.said {
+			t.Errorf("%q with %q: %v, said %q", tt.argv, tt.alert, err, out.String())
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package alertwire
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -14,7 +13,9 @@ import (
 const (
 	// MaxAlerts is how many alerts one request may carry.
 	MaxAlerts = 10_000
-	// MaxPairs is how many labels, and how many annotations, an alert may have.
+	// MaxPairs is how many labels, and how many annotations, of an alert are
+	// kept: the first in the order of their names. Its fingerprint is that of all
+	// its labels.
 	MaxPairs = 256
 	// MaxValue is how many bytes of a label's or annotation's value are kept.
 	// The alert stays, the rest of the value does not; its fingerprint is that
@@ -47,7 +48,8 @@ func (a *raw) reset(start int) {
 	*a = raw{start: start, labels: a.labels[:0], annotations: a.annotations[:0]}
 }
 
-// decoder reads alerts; cut counts the values that were longer than [MaxValue].
+// decoder reads alerts; cut counts the values that were longer than
+// [MaxValue], and those beyond [MaxPairs].
 type decoder struct {
 	reader
 	raw   raw
@@ -150,9 +152,6 @@ func (d *decoder) pairs(into []pair) (out []pair, set bool, err *Error) {
 		return into, false, err
 	}
 	err = d.object(func(key span) *Error {
-		if len(into) == MaxPairs {
-			return d.fail(TooMany, "more than "+strconv.Itoa(MaxPairs)+" entries")
-		}
 		var value field
 		if err := d.optional(&value); err != nil {
 			return err.under(quote(d.text(key)))
@@ -191,13 +190,17 @@ func (d *decoder) mapped(pairs []pair, from source, keepEmpty bool) (m map[strin
 		slices.SortStableFunc(d.texts, func(a, b text) int { return strings.Compare(a.name, b.name) })
 	}
 	fingerprint = fnvOffset
-	m = make(map[string]string, len(d.texts))
+	m = make(map[string]string, min(len(d.texts), MaxPairs))
 	for i, t := range d.texts {
 		last := i+1 == len(d.texts) || d.texts[i+1].name != t.name
 		if !last || t.value == "" && !keepEmpty {
 			continue
 		}
 		fingerprint = hashPair(fingerprint, t.name, t.value)
+		if len(m) == MaxPairs {
+			d.cut++
+			continue
+		}
 		m[d.own(t.name, from)] = d.own(t.value, from)
 	}
 	return m, fingerprint

@@ -17,7 +17,7 @@ const (
 	Shape
 	// Missing is a field that must be there.
 	Missing
-	// TooMany is more than one request may hold: see [MaxAlerts], [MaxPairs].
+	// TooMany is more than one request may hold: see [MaxAlerts].
 	TooMany
 )
 

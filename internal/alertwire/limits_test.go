@@ -43,14 +43,40 @@ func TestALongValueIsCutAndItsAlertStays(t *testing.T) {
 	}
 }
 
+// TestPairsBeyondTheLimitAreLeftOut: the alert stays, with the same pairs in
+// whatever order they came, and its fingerprint is that of all its labels.
+func TestPairsBeyondTheLimitAreLeftOut(t *testing.T) {
+	all := map[string]string{}
+	var pairs []string
+	for i := range MaxPairs + 10 {
+		name := fmt.Sprintf("l%04d", i)
+		all[name] = "x"
+		pairs = append(pairs, strconv.Quote(name)+`:"x"`)
+	}
+	want := maps.Clone(all)
+	maps.DeleteFunc(want, func(name, _ string) bool { return name >= fmt.Sprintf("l%04d", MaxPairs) })
+	for _, order := range []string{"as sent", "backwards"} {
+		if order == "backwards" {
+			slices.Reverse(pairs)
+		}
+		object := "{" + strings.Join(pairs, ",") + `,"empty":"",` + pairs[0] + "}"
+		got, err := DecodeWebhook([]byte(oneAlert(`"labels":` + object + `,"annotations":` + object)))
+		if err != nil {
+			t.Fatalf("%s: %v", order, err)
+		}
+		a := got.Alerts[0]
+		if !maps.Equal(a.Labels, want) || a.Fingerprint != Fingerprint(all) {
+			t.Errorf("%s: %d labels kept, fingerprint %s, want %s", order, len(a.Labels), a.Fingerprint, Fingerprint(all))
+		}
+		// An empty annotation counts, and comes first by its name.
+		if len(a.Annotations) != MaxPairs || got.Cut != 10+11 {
+			t.Errorf("%s: %d annotations kept, %d cut", order, len(a.Annotations), got.Cut)
+		}
+	}
+}
+
 func TestMoreThanARequestMayHoldIsRefused(t *testing.T) {
-	var labels, alerts strings.Builder
-	for i := range MaxPairs + 1 {
-		fmt.Fprintf(&labels, `,"l%d":"x"`, i)
-	}
-	if k := kindOf(t, oneAlert(`"labels":{`+labels.String()[1:]+`}`)); k != TooMany {
-		t.Errorf("labels: kind %v", k)
-	}
+	var alerts strings.Builder
 	for range MaxAlerts + 1 {
 		alerts.WriteString(`,{"labels":{"a":"b"},"status":"firing","startsAt":"2026-11-22T23:47:07Z"}`)
 	}

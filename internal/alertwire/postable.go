@@ -18,7 +18,7 @@ type Postable struct {
 	// Invalid says what was wrong with the alerts that are not among Alerts, in
 	// Alertmanager's words. The others count all the same, as with Alertmanager.
 	Invalid []string
-	// Cut is how many values were longer than [MaxValue].
+	// Cut is how many values were longer than [MaxValue], or beyond [MaxPairs].
 	Cut int
 }
 

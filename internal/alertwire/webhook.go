@@ -18,7 +18,7 @@ type Webhook struct {
 	// Truncated is how many alerts the sender left out because of its
 	// max_alerts.
 	Truncated int
-	// Cut is how many values were longer than [MaxValue].
+	// Cut is how many values were longer than [MaxValue], or beyond [MaxPairs].
 	Cut int
 }
 

@@ -41,14 +41,18 @@ type App struct {
 	o    Options
 	path string
 
-	bus     *bus.Bus
-	store   *store.Store
-	outbox  *outbox.Outbox
-	engine  *engine.Engine
-	hosts   *host.Registry
-	auth    *handlers.Auth
-	handler *handlers.Handler
-	addr    net.Addr
+	bus    *bus.Bus
+	store  *store.Store
+	outbox *outbox.Outbox
+	engine *engine.Engine
+	hosts  *host.Registry
+	// mark tells this store's attempts on a target from another's.
+	mark string
+	// oldHosts are those of configs before; steps that run hold them.
+	oldHosts []*host.Registry
+	auth     *handlers.Auth
+	handler  *handlers.Handler
+	addr     net.Addr
 
 	// mu lets one reload run at a time.
 	mu      sync.Mutex
@@ -121,6 +125,9 @@ func (a *App) openStore(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	a.later(a.store.Close)
+	if a.mark, err = storeMark(ctx, a.store.Control); err != nil {
+		return err
+	}
 	watching, stop := context.WithCancel(context.Background())
 	var watch sync.WaitGroup
 	watch.Go(func() { a.watchHealth(watching) })
@@ -143,18 +150,27 @@ func (a *App) startOutbox(ctx context.Context, l *loaded) error {
 }
 
 func (a *App) startEngine(ctx context.Context, l *loaded) error {
-	hosts, err := newHosts(l.config, a.o.Attempts)
+	hosts, err := newHosts(l.config, a.o.Attempts, a.mark)
 	if err != nil {
 		return err
 	}
 	a.hosts = hosts
-	a.later(func() error { return a.hosts.Close() })
+	a.later(func() error {
+		// Steps may hold the connections of configs before this one.
+		errs := []error{a.hosts.Close()}
+		for _, old := range a.oldHosts {
+			errs = append(errs, old.Close())
+		}
+		return errors.Join(errs...)
+	})
 	a.arm(ctx, hosts, l.config)
 	cfg, err := l.engineConfig(hosts, a.o.Log)
 	if err != nil {
 		return err
 	}
-	a.engine = engine.New(engine.Options{Store: a.store, Server: l.config.ServerName, Sender: a.outbox, Log: a.o.Log}, cfg)
+	a.engine = engine.New(engine.Options{
+		Store: a.store, Server: l.config.ServerName, Sole: l.config.NATS.URL == "", Sender: a.outbox, Log: a.o.Log,
+	}, cfg)
 	a.later(func() error { a.engine.Close(); return nil })
 	if err := a.engine.Start(ctx); err != nil {
 		return err
@@ -175,8 +191,8 @@ func (a *App) startEngine(ctx context.Context, l *loaded) error {
 	return nil
 }
 
-func newHosts(cfg *config.Config, attempts string) (*host.Registry, error) {
-	return host.New(host.Options{Local: local.Options{Dir: attempts}, SSH: ssh.Options{
+func newHosts(cfg *config.Config, attempts, mark string) (*host.Registry, error) {
+	return host.New(host.Options{Mark: mark, Local: local.Options{Dir: attempts}, SSH: ssh.Options{
 		User: cfg.SSH.User, Key: cfg.SSH.Key, KnownHosts: cfg.SSH.KnownHosts, Port: cfg.SSH.Port,
 		ConnectTimeout: time.Duration(cfg.SSH.ConnectTimeout), Sudo: cfg.SSH.Sudo,
 	}})
@@ -257,7 +273,7 @@ func (a *App) Reload(ctx context.Context) error {
 	if err := sameProcess(a.current.config, l.config); err != nil {
 		return err
 	}
-	hosts, err := newHosts(l.config, a.o.Attempts)
+	hosts, err := newHosts(l.config, a.o.Attempts, a.mark)
 	if err != nil {
 		return err
 	}
@@ -277,11 +293,9 @@ func (a *App) Reload(ctx context.Context) error {
 	if err := a.outbox.Update(ctx, out); err != nil {
 		return errors.Join(err, hosts.Close())
 	}
-	old := a.hosts
 	a.engine.Reconfigure(cfg)
+	a.oldHosts = append(a.oldHosts, a.hosts)
 	a.hosts, a.current = hosts, l
-	// Steps that run hold the old connections; ending them is left to Close.
-	a.later(old.Close)
 	a.o.Log.Info("config reloaded", "plans", len(l.config.Plans), "rules", l.rules.Len(), "targets", len(l.config.Inventory))
 	return nil
 }

@@ -103,7 +103,7 @@ func (w *benchWorld) files(b *testing.B, sink string) {
 		}
 	}
 	files := map[string]string{
-		"rules.yaml": rules.String(), "inventory.yaml": inventory.String(), "intake.token": benchToken, "hook.secret": benchToken + "2",
+		"rules.yaml": rules.String(), "inventory.yaml": inventory.String(), "intake.token": benchToken, "hook.secret": benchToken + "2", "ann.token": benchToken + "3",
 		"plans.yaml": fmt.Sprintf(`plans:
   - name: bench
     audience: [ops]
@@ -119,6 +119,8 @@ data_dir: data
 server_name: bench
 intake:
   tokens: [{name: alertmanager, token: {file: intake.token}}]
+auth:
+  tokens: [{name: ann, token: {file: ann.token}}]
 rules: [rules.yaml]
 plans: [plans.yaml]
 inventory: [inventory.yaml]

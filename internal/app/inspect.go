@@ -48,7 +48,7 @@ func ReachTargets(ctx context.Context, path string, names []string, report func(
 			return fmt.Errorf("target %q is not in the inventory: %w", name, backout.ErrNotFound)
 		}
 	}
-	hosts, err := newHosts(l.config, "")
+	hosts, err := newHosts(l.config, "", "")
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package change
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,13 +12,16 @@ import (
 	"github.com/backout-io/backout"
 )
 
-// Bounds of what a change may carry. They keep one record well under the store's
-// message size whatever is sent.
+// Bounds of what a change may carry, texts in bytes. The one that keeps a record
+// under 1 MiB, which every NATS server takes, is maxSize; the others say sooner
+// and more plainly what is too much.
 const (
 	maxID      = 64
-	maxTargets = 10_000
+	maxTargets = 2_000
+	maxTarget  = 253
 	maxText    = 4 << 10
 	maxList    = 1_000
+	maxSize    = 768 << 10
 )
 
 // Validate says what is wrong with a change as it is asked for; nothing means
@@ -32,9 +36,9 @@ func Validate(s backout.ChangeSpec) []backout.Violation {
 	v.window(s.Window)
 	kinds := []string{"", "kb", "advisory", "packages", "image", "other"}
 	if !slices.Contains(kinds, s.Patch.Kind) {
-		v.add("patch", fmt.Sprintf("patch kind %q is not known", s.Patch.Kind), "use one of "+strings.Join(kinds[1:], ", "))
+		v.add("patch", fmt.Sprintf("patch kind %.40q is not known", s.Patch.Kind), "use one of "+strings.Join(kinds[1:], ", "))
 	}
-	for _, f := range []struct{ name, text string }{{"title", s.Title}, {"owner", s.Owner}, {"plan", s.Plan}, {"time_zone", s.Window.TimeZone}} {
+	for _, f := range []struct{ name, text string }{{"patch", s.Patch.Kind}, {"title", s.Title}, {"owner", s.Owner}, {"plan", s.Plan}, {"time_zone", s.Window.TimeZone}} {
 		v.text(f.name, f.text)
 	}
 	v.list("patch.ids", s.Patch.IDs)
@@ -46,6 +50,9 @@ func Validate(s backout.ChangeSpec) []backout.Violation {
 	for name, value := range s.Labels {
 		v.text("labels", name)
 		v.text("labels", value)
+	}
+	if data, err := json.Marshal(s); err == nil && len(data) > maxSize {
+		v.add("size", fmt.Sprintf("the change has %d KiB as JSON, at most %d are taken", len(data)>>10, maxSize>>10), "split the change, or shorten its lists, labels and texts")
 	}
 	return v.sorted()
 }
@@ -77,7 +84,7 @@ func (v *violations) targets(targets []string) {
 		v.add("targets", "no target is named", "name each target as in the inventory; nothing never means all")
 	}
 	if len(targets) > maxTargets {
-		v.add("targets", fmt.Sprintf("%d targets, at most %d are taken", len(targets), maxTargets), "split the change")
+		v.add("targets", fmt.Sprintf("%d targets, at most %d are taken", len(targets), maxTargets), "split it into changes of their own, such as one for each site")
 		return
 	}
 	seen := make(map[string]bool, len(targets))
@@ -87,6 +94,10 @@ func (v *violations) targets(targets []string) {
 			v.add("targets", "a target has no name", "name each target as in the inventory")
 		case seen[t]:
 			v.add("targets", fmt.Sprintf("target %q is named twice", t), "name it once")
+		}
+		if len(t) > maxTarget {
+			v.add("targets", fmt.Sprintf("a target's name has %d bytes, at most %d are taken", len(t), maxTarget), "name each target as in the inventory")
+			continue
 		}
 		v.text("targets", t)
 		seen[t] = true
@@ -111,6 +122,8 @@ func (v *violations) text(check, text string) {
 		v.add(check, fmt.Sprintf("a text of %d bytes, at most %d are taken", len(text), maxText), "make it shorter")
 	case !utf8.ValidString(text):
 		v.add(check, "a text is not valid UTF-8", "send UTF-8")
+	case strings.ContainsFunc(text, unicode.IsControl):
+		v.add(check, fmt.Sprintf("%.80q has a control character", text), "remove it; a text is one line")
 	}
 }
 

@@ -1,6 +1,7 @@
 package change
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,19 @@ func TestValidate(t *testing.T) {
 		"invalid UTF-8":    {func(s *backout.ChangeSpec) { s.Owner = "a\xff" }, "owner"},
 		"long label":       {func(s *backout.ChangeSpec) { s.Labels = map[string]string{"a": long} }, "labels"},
 		"empty audience":   {func(s *backout.ChangeSpec) { s.Stakeholders = []string{""} }, "stakeholders"},
+		"most targets":     {func(s *backout.ChangeSpec) { s.Targets = names(maxTargets, 200) }, ""},
+		"one too many":     {func(s *backout.ChangeSpec) { s.Targets = names(maxTargets+1, 10) }, "targets"},
+		"long target":      {func(s *backout.ChangeSpec) { s.Targets = names(1, 254) }, "targets"},
+		"line in title":    {func(s *backout.ChangeSpec) { s.Title = "a\nb" }, "title"},
+		"escape in owner":  {func(s *backout.ChangeSpec) { s.Owner = "a\x1b[2J" }, "owner"},
+		"C1 in owner":      {func(s *backout.ChangeSpec) { s.Owner = "a\u009b2J" }, "owner"},
+		"NUL in kind":      {func(s *backout.ChangeSpec) { s.Patch.Kind = "kb\x00" }, "patch"},
+		"NUL in patch id":  {func(s *backout.ChangeSpec) { s.Patch.IDs = []string{"KB1\x00"} }, "patch.ids"},
+		"CR in CVE":        {func(s *backout.ChangeSpec) { s.Patch.CVEs = []string{"CVE-1\r"} }, "patch.cves"},
+		"tab in audience":  {func(s *backout.ChangeSpec) { s.Stakeholders = []string{"a\tb"} }, "stakeholders"},
+		"line in target":   {func(s *backout.ChangeSpec) { s.Targets = []string{"a\nb"} }, "targets"},
+		"large altogether": {func(s *backout.ChangeSpec) { s.Patch.IDs = names(maxList, 1000) }, "size"},
+		"letters of all":   {func(s *backout.ChangeSpec) { s.Title, s.Owner = "Änderung 変更 🙂", "José" }, ""},
 		"too many CVEs":    {func(s *backout.ChangeSpec) { s.Patch.CVEs = make([]string, maxList+1) }, "patch.cves"},
 	} {
 		s := backout.ChangeSpec{
@@ -56,6 +70,15 @@ func TestValidate(t *testing.T) {
 			}
 		}
 	}
+}
+
+// names are n different texts of the given length.
+func names(n, length int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprintf("%0*d", length, i)
+	}
+	return out
 }
 
 // TestValidateFindsEverything: one run, all mistakes.

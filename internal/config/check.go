@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/strictyaml"
@@ -25,6 +26,10 @@ var (
 	planName   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 )
 
+// maxBody is what a post may be: a message of the store, 8 MiB, holds it and
+// what belongs to it.
+const maxBody Size = 8<<20 - 64<<10
+
 const (
 	userNameFix   = "use letters, digits and . _ @ + -, at most 128, a letter or digit first"
 	targetNameFix = "use letters, digits and . _ : -, at most 253, a letter or digit first"
@@ -34,32 +39,61 @@ const (
 
 // CheckListen refuses settings under which anybody could use the server: on an
 // address that is not loopback there must be TLS, a token for the API and a
-// token for alerts. Call it again when a flag changes Listen.
+// token for alerts; behind an ExternalURL that is not loopback the two tokens,
+// since a proxy's requests come from loopback whoever sent them. Call it again
+// when a flag changes Listen.
 func (s *Settings) CheckListen() error {
+	_, err := s.openTo()
+	return err
+}
+
+// openTo is CheckListen, with the key that opens the server too far.
+func (s *Settings) openTo() (key string, err error) {
 	host, port, err := net.SplitHostPort(s.Listen)
 	if err != nil {
-		return fmt.Errorf("listen address %q: want host:port, such as 127.0.0.1:8420", s.Listen)
+		return "listen", fmt.Errorf("listen address %q: want host:port, such as 127.0.0.1:8420", s.Listen)
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return fmt.Errorf("listen address %q: %q is not a port from 0 to 65535", s.Listen, port)
+		return "listen", fmt.Errorf("listen address %q: %q is not a port from 0 to 65535", s.Listen, port)
 	}
 	if loopback(host) {
-		return nil
+		return "external_url", s.checkExternal()
 	}
 	var missing []string
 	if !s.TLS.On() {
 		missing = append(missing, "tls.cert_file and tls.key_file")
 	}
+	missing = append(missing, s.noTokens()...)
+	if missing == nil {
+		return "", nil
+	}
+	return "listen", fmt.Errorf("listen address %q can be reached from other machines, and there is no %s: set them, or listen on 127.0.0.1", s.Listen, strings.Join(missing, ", no "))
+}
+
+// checkExternal refuses an ExternalURL of another name without both tokens. What
+// is not a URL is told elsewhere.
+func (s *Settings) checkExternal() error {
+	u, err := url.Parse(s.ExternalURL)
+	if err != nil || u.Hostname() == "" || loopback(u.Hostname()) {
+		return nil
+	}
+	missing := s.noTokens()
+	if missing == nil {
+		return nil
+	}
+	return fmt.Errorf("external_url names %s, so others reach this server through it, and there is no %s: set them, or remove external_url", u.Hostname(), strings.Join(missing, ", no "))
+}
+
+// noTokens names the kinds of tokens that nobody has.
+func (s *Settings) noTokens() []string {
+	var missing []string
 	if len(s.Auth.Tokens) == 0 {
 		missing = append(missing, "auth.tokens")
 	}
 	if len(s.Intake.Tokens) == 0 {
 		missing = append(missing, "intake.tokens")
 	}
-	if missing == nil {
-		return nil
-	}
-	return fmt.Errorf("listen address %q can be reached from other machines, and there is no %s: set them, or listen on 127.0.0.1", s.Listen, strings.Join(missing, ", no "))
+	return missing
 }
 
 func loopback(host string) bool {
@@ -74,8 +108,8 @@ func loopback(host string) bool {
 func (l *loader) settings() {
 	s := &l.cfg.Settings
 	l.tls(s)
-	if err := s.CheckListen(); err != nil {
-		l.add(l.at("listen").Problem(err.Error(), ""))
+	if key, err := s.openTo(); err != nil {
+		l.add(l.at(key).Problem(err.Error(), ""))
 	}
 	if s.ExternalURL == "" {
 		scheme := "http://"
@@ -95,8 +129,11 @@ func (l *loader) settings() {
 	}
 	l.nats(&s.NATS)
 	l.atLeast(int64(s.Intake.MaxBody), 1<<10, "1KiB", "intake", "max_body")
+	if s.Intake.MaxBody > maxBody {
+		l.add(l.at("intake", "max_body").Problem(fmt.Sprintf("max_body is more than the store takes in one piece, %s", maxBody), "give at most "+maxBody.String()))
+	}
 	l.atLeast(int64(s.Intake.MaxWaiting), 1, "1", "intake", "max_waiting")
-	l.atLeast(int64(s.Retention.Alerts), int64(backout.Duration(60e9)), "1m", "retention", "alerts")
+	l.atLeast(int64(s.Retention.Alerts), int64(backout.Duration(time.Hour)), "1h", "retention", "alerts")
 	l.atLeast(int64(s.Retention.AlertsMaxBytes), 1<<20, "1MiB", "retention", "alerts_max_bytes")
 	for i, am := range s.Alertmanagers {
 		l.url("http://HOST:PORT", []string{"http", "https"}, am.URL, "alertmanagers", i, "url")
@@ -132,17 +169,21 @@ func badURL(text string, schemes []string) string {
 	if err != nil {
 		return "not an address"
 	}
+	// A key may stand after the "?": it is not shown.
+	shown, _, _ := strings.Cut(text, "?")
+	shown, _, _ = strings.Cut(shown, "#")
 	known := false
 	for _, s := range schemes {
 		known = known || u.Scheme == s
 	}
+	whole := known && u.Host != ""
 	switch {
-	case !known || u.Host == "":
-		return fmt.Sprintf("%q is not a full address", text)
-	case u.User != nil:
-		return "an address with a password in it: use token or credentials"
-	case u.RawQuery != "" || u.Fragment != "":
-		return fmt.Sprintf("%q has a ? or # part", text)
+	case u.User != nil, !whole && strings.Contains(text, "@"):
+		return "an address with a user or password in it: use token or credentials"
+	case !whole:
+		return fmt.Sprintf("%q is not a full address", shown)
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return fmt.Sprintf("%q has a ? or # part after it", shown)
 	}
 	return ""
 }
@@ -171,6 +212,10 @@ func (l *loader) tls(s *Settings) {
 	}
 	before := len(l.problems)
 	t.CertFile = l.readable(t.CertFile, "tls", "cert_file")
+	if l.kinds.Offline {
+		t.KeyFile = l.abs(t.KeyFile)
+		return
+	}
 	t.KeyFile = l.readable(t.KeyFile, "tls", "key_file")
 	if len(l.problems) > before {
 		return

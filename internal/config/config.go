@@ -28,6 +28,10 @@ type Kinds struct {
 	// them unjudged.
 	Rules     func(files []File) backout.Problems
 	Templates func(texts map[string]string) backout.Problems
+	// Offline leaves every secret where it is, for commands that judge files
+	// without being the server: secrets have references only, and what depends on
+	// their values is not checked.
+	Offline bool
 }
 
 // Config is everything that the files say. It is not changed after [Load];

@@ -11,8 +11,9 @@ import (
 	notifierall "github.com/backout-io/backout/notifier/all"
 )
 
-// The schemas that editors use are those of the kinds built in.
-func TestSchemasInDocs(t *testing.T) {
+// builtIn are the kinds that the server has.
+func builtIn(t *testing.T) Kinds {
+	t.Helper()
 	ex, err := executors.NewRegistry(executorsall.Kinds()...)
 	if err != nil {
 		t.Fatal(err)
@@ -25,7 +26,12 @@ func TestSchemasInDocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := Schema(Kinds{Executors: ex, Notifiers: no, Checks: ch})
+	return Kinds{Executors: ex, Notifiers: no, Checks: ch}
+}
+
+// The schemas that editors use are those of the kinds built in.
+func TestSchemasInDocs(t *testing.T) {
+	files, err := Schema(builtIn(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ type inventoryFile struct {
 type targetEntry struct {
 	Pos       strictyaml.Pos
 	Name      strictyaml.At[string] `yaml:"name" required:"true" doc:"Name of the target, as alerts call it."`
-	Address   strictyaml.At[string] `yaml:"address" doc:"How it is reached. Default: its name."`
+	Address   strictyaml.At[string] `yaml:"address" doc:"How it is reached: host or host:port. Default: its name."`
 	Transport string                `yaml:"transport" enum:"ssh,local" doc:"Default ssh."`
 	OS        string                `yaml:"os" doc:"Operating system, such as debian-12."`
 	Site      string                `yaml:"site" doc:"Where it stands."`
@@ -59,7 +59,7 @@ func (l *loader) target(t targetEntry) {
 	}
 	// A dash first would be read as an option, a space as two words.
 	if a := t.Address.Value; strings.HasPrefix(a, "-") || strings.ContainsAny(a, " \t\n/@") {
-		l.add(t.Address.Pos.Problem(fmt.Sprintf("%q is not an address", a), "want a host name or an IP address, without port, user or path"))
+		l.add(t.Address.Pos.Problem(fmt.Sprintf("%q is not an address", a), "want host or host:port, without user or path"))
 	}
 	if first, taken := l.targetsAt[t.Name.Value]; taken {
 		l.add(t.Name.Pos.Problem(fmt.Sprintf("a second target %q", t.Name.Value), fmt.Sprintf("rename one; the first is at %s:%d", first.File, first.Line)))

@@ -41,10 +41,13 @@ func Load(path string, kinds Kinds) (*Config, backout.Problems) {
 	if problems.Fatal() != nil {
 		return nil, problems
 	}
+	if kinds.Offline {
+		return l.cfg, problems
+	}
 	if err := l.cfg.ResolveSecrets(&l.cfg.Settings); err != nil {
 		return nil, append(problems, backout.Problem{File: path, What: err.Error()})
 	}
-	if problems = append(problems, l.sameTokens()...); problems.Fatal() != nil {
+	if problems = append(problems, l.tokens()...); problems.Fatal() != nil {
 		return nil, problems
 	}
 	return l.cfg, problems
@@ -240,11 +243,17 @@ func (l *loader) rules() {
 }
 
 // secrets reports every secret of every file, plug-in sections included, that
-// cannot be read now.
+// cannot be read now. Offline it only says which could not be looked at.
 func (l *loader) secrets() {
 	reader := secret.Reader{Dir: l.cfg.Dir}
 	for _, doc := range l.docs {
 		for _, use := range doc.Secrets() {
+			if l.kinds.Offline {
+				if use.Ref.Credential != "" && os.Getenv("CREDENTIALS_DIRECTORY") == "" {
+					l.add(use.Pos.Warning(fmt.Sprintf("credential %q cannot be looked at here: no systemd credentials in this environment", use.Ref.Credential), ""))
+				}
+				continue
+			}
 			if _, err := reader.Read(use.Ref); err != nil {
 				l.add(use.Pos.Problem(err.Error(), ""))
 			}

@@ -60,9 +60,9 @@ func full(t *testing.T) (cfg *Config, dir, archive string) {
 	}
 	_, dir = extract(t, archive)
 	certificate(t)
-	t.Setenv("BACKOUT_TEST_BOB", "bob-ZZZ")
+	t.Setenv("BACKOUT_TEST_BOB", "bob-ZZZ-token-12")
 	t.Setenv("CREDENTIALS_DIRECTORY", dir)
-	if err := os.WriteFile("am", []byte("am-ZZZ\n"), 0o444); err != nil {
+	if err := os.WriteFile("am", []byte("am-ZZZ-token-123\n"), 0o444); err != nil {
 		t.Fatal(err)
 	}
 	cfg, problems := Load("backout.yaml", fakeKinds(t))
@@ -98,7 +98,7 @@ func TestLoadEveryKey(t *testing.T) {
 func TestLoadedSecretsAreReadAndNeverShown(t *testing.T) {
 	cfg, _, _ := full(t)
 	for want, s := range map[string]backout.Secret{
-		"alice-ZZZ": cfg.Auth.Tokens[0].Token, "bob-ZZZ": cfg.Auth.Tokens[1].Token, "am-ZZZ": cfg.Intake.Tokens[0].Token, "creds-ZZZ": cfg.NATS.Credentials,
+		"alice-ZZZ-token-1": cfg.Auth.Tokens[0].Token, "bob-ZZZ-token-12": cfg.Auth.Tokens[1].Token, "am-ZZZ-token-123": cfg.Intake.Tokens[0].Token, "creds-ZZZ": cfg.NATS.Credentials,
 	} {
 		if s.Reveal() != want {
 			t.Errorf("a secret of %v is wrong", s.Ref())
@@ -160,7 +160,7 @@ func TestResolveSecretsBuildsAPlugIn(t *testing.T) {
 	if _, err := kind.Build(t.Context(), json.RawMessage(`{"argv":["a"],"password":{"file":"secrets/alice"}}`), cfg.ResolveSecrets); err != nil {
 		t.Fatal(err)
 	}
-	if got != "alice-ZZZ" {
+	if got != "alice-ZZZ-token-1" {
 		t.Errorf("the plug-in saw %d bytes", len(got))
 	}
 	if _, err := kind.Build(t.Context(), json.RawMessage(`{"argv":["a"],"password":null}`), cfg.ResolveSecrets); err != nil || got != "" {
@@ -225,6 +225,13 @@ func TestCheckListen(t *testing.T) {
 		{Settings{Listen: "localhost.example.org:1"}, "other machines"},
 		{Settings{Listen: "[::ffff:10.0.0.1]:1"}, "other machines"},
 		{Settings{Listen: ":1", TLS: TLS{CertFile: "c"}, Auth: tokens, Intake: intake}, "no tls"},
+		{Settings{Listen: "127.0.0.1:1", ExternalURL: "https://backout.example.org"}, "external_url names backout.example.org, so others reach this server through it, and there is no auth.tokens, no intake.tokens"},
+		{Settings{Listen: "127.0.0.1:1", ExternalURL: "http://10.0.0.1:80", Auth: tokens}, "no intake.tokens:"},
+		{Settings{Listen: "127.0.0.1:1", ExternalURL: "http://10.0.0.1:80", Intake: intake}, "no auth.tokens:"},
+		{Settings{Listen: "127.0.0.1:1", ExternalURL: "https://u:hunter2@localhost.example.org", Auth: tokens}, "names localhost.example.org,"},
+		{Settings{Listen: "127.0.0.1:1", ExternalURL: "https://backout.example.org", Auth: tokens, Intake: intake}, ""},
+		{Settings{Listen: "127.0.0.1:1", ExternalURL: "https://localhost:8443"}, ""},
+		{Settings{Listen: "127.0.0.1:1", ExternalURL: "http://[::1]:1"}, ""},
 		{Settings{Listen: ""}, "want host:port"},
 		{Settings{Listen: "127.0.0.1:70000"}, "not a port"},
 	} {
@@ -232,6 +239,42 @@ func TestCheckListen(t *testing.T) {
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%q: %v, want %q", tt.s.Listen, err, tt.want)
 		}
+	}
+}
+
+// TestOfflineReadsNoSecret: whoever writes rules needs none of the server's
+// secrets, and hears of what is written wrongly all the same.
+func TestOfflineReadsNoSecret(t *testing.T) {
+	dir := t.TempDir()
+	load := func(text string) (*Config, backout.Problems) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, "backout.yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		kinds := fakeKinds(t)
+		kinds.Offline = true
+		return Load(filepath.Join(dir, "backout.yaml"), kinds)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "cert.pem"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text := "tls: {cert_file: cert.pem, key_file: gone.pem}\nauth: {tokens: [{name: a, token: {file: gone}}]}\nintake: {tokens: [{name: b, token: {credential: am}}]}\n" +
+		"channels: {c: {type: chat, channel: x, token: {env: BACKOUT_TEST_GONE}}}\n"
+	t.Setenv("CREDENTIALS_DIRECTORY", "")
+	cfg, problems := load(text)
+	if cfg == nil || len(problems) != 1 || !problems[0].Warning || !strings.Contains(problems[0].What, `"am" cannot be looked at here: no systemd credentials in this environment`) {
+		t.Errorf("without credentials: %v", problems)
+	}
+	t.Setenv("CREDENTIALS_DIRECTORY", dir)
+	cfg, problems = load(text)
+	if cfg == nil || problems != nil {
+		t.Fatalf("with credentials: %v", problems)
+	}
+	if s := cfg.Auth.Tokens[0].Token; s.Reveal() != "" || s.Ref().File != "gone" {
+		t.Errorf("the token is at %v", s.Ref())
+	}
+	if cfg, problems = load("auth: {tokens: [{name: a, token: {file: a, env: b}}]}"); cfg != nil || !strings.Contains(problems.Error(), "one of them") {
+		t.Errorf("a malformed reference: %v", problems)
 	}
 }
 

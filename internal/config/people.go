@@ -32,6 +32,7 @@ func (l *loader) people() {
 		}
 		senders[t.Name] = true
 	}
+	l.bothTokens()
 	for _, group := range slices.Sorted(maps.Keys(l.cfg.Groups)) {
 		l.name("a group", group, userName, userNameFix, l.keyAt("groups", group))
 		for i, user := range l.cfg.Groups[group] {
@@ -45,21 +46,42 @@ func (l *loader) people() {
 	}
 }
 
-// sameTokens refuses two users with one token: whose vote would it be?
-func (l *loader) sameTokens() backout.Problems {
+// bothTokens refuses one kind of token without the other: with any token set the
+// server lets nobody in without one.
+func (l *loader) bothTokens() {
+	users, senders := len(l.cfg.Auth.Tokens) > 0, len(l.cfg.Intake.Tokens) > 0
+	_, open := l.cfg.openTo() // its error names what is missing already
+	switch {
+	case !l.clean || open != nil:
+	case users && !senders:
+		l.add(l.keyAt("auth").Problem("auth.tokens without intake.tokens: every alert would be refused", "add intake.tokens with the token that Alertmanager sends"))
+	case senders && !users:
+		l.add(l.keyAt("intake").Problem("intake.tokens without auth.tokens: nobody could use the API", "add auth.tokens with a token for each user"))
+	}
+}
+
+// minToken is the shortest token that the server takes, in bytes.
+const minToken = 16
+
+// tokens refuses tokens that can be guessed, two users with one token (whose
+// vote would it be?), and a sender of alerts with a user's.
+func (l *loader) tokens() backout.Problems {
 	var out backout.Problems
-	check := func(key string, holders map[string]string, i int, name, value string) {
-		if other, taken := holders[value]; taken {
-			out = append(out, l.at(key, "tokens", i, "token").Problem(fmt.Sprintf("%s and %s have the same token", other, name), "give each their own"))
+	holders := map[string]string{}
+	check := func(key string, i int, name, value string) {
+		at := l.at(key, "tokens", i, "token")
+		if len(value) < minToken {
+			out = append(out, at.Problem(fmt.Sprintf("the token of %s is shorter than %d characters", name, minToken), "make one with: openssl rand -hex 24"))
+		} else if other, taken := holders[value]; taken {
+			out = append(out, at.Problem(fmt.Sprintf("%s and %s have the same token", other, name), "give each their own"))
 		}
 		holders[value] = name
 	}
-	users, senders := map[string]string{}, map[string]string{}
 	for i, t := range l.cfg.Auth.Tokens {
-		check("auth", users, i, t.Name, t.Token.Reveal())
+		check("auth", i, t.Name, t.Token.Reveal())
 	}
 	for i, t := range l.cfg.Intake.Tokens {
-		check("intake", senders, i, t.Name, t.Token.Reveal())
+		check("intake", i, t.Name, t.Token.Reveal())
 	}
 	return out
 }

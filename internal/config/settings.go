@@ -10,7 +10,7 @@ import (
 // Settings are the server's own settings, as backout.yaml has them.
 type Settings struct {
 	Listen      string `yaml:"listen" doc:"Address and port to listen on. Anything but a loopback address needs tls, auth.tokens and intake.tokens. Default 127.0.0.1:8420."`
-	ExternalURL string `yaml:"external_url" doc:"How people reach this server, for links in notices. Default: made of listen."`
+	ExternalURL string `yaml:"external_url" doc:"How people reach this server, for links in notices. Any name but a loopback one needs auth.tokens and intake.tokens, with every listen. Default: made of listen."`
 	TLS         TLS    `yaml:"tls" doc:"Certificate to serve with."`
 	DataDir     string `yaml:"data_dir" doc:"Where the log is kept. Default ./backout-data beside this file."`
 	ServerName  string `yaml:"server_name" doc:"Name of this server in the log. Default: the host name."`
@@ -64,7 +64,7 @@ type Token struct {
 // Intake bounds the alerts that come in.
 type Intake struct {
 	Tokens     []IntakeToken `yaml:"tokens" doc:"Senders of alerts."`
-	MaxBody    Size          `yaml:"max_body" doc:"Largest request; above it 413. Default 4MiB."`
+	MaxBody    Size          `yaml:"max_body" doc:"Largest request; above it 413. At most 8128KiB. Default 4MiB."`
 	MaxWaiting int           `yaml:"max_waiting" doc:"Requests that may wait for the disk; above it 503. Default 1024."`
 }
 
@@ -94,7 +94,7 @@ type SSH struct {
 
 // Retention says how long alerts stay replayable.
 type Retention struct {
-	Alerts         backout.Duration `yaml:"alerts" doc:"Default 14d."`
+	Alerts         backout.Duration `yaml:"alerts" doc:"At least 1h. Default 14d."`
 	AlertsMaxBytes Size             `yaml:"alerts_max_bytes" doc:"Default 1GiB."`
 }
 

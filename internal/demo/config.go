@@ -14,17 +14,31 @@ var templates embed.FS
 
 // Values are what the config templates leave open.
 type Values struct {
-	Listen, DataDir, Secrets, HookURL, SSH       string
+	Listen, DataDir, HookURL                     string
 	Every, HoldFor, EscalateAfter, Timeout, Port string
 	Bin, Target, Address, Transport              string
+	// Secrets is the directory of the secrets' files; empty means that systemd
+	// passes them as credentials.
+	Secrets string
+	// KnownHosts is the file of host keys; empty means that no target is reached
+	// by SSH.
+	KnownHosts string
+}
+
+// Secret is how the config names a secret.
+func (v Values) Secret(name string) string {
+	if v.Secrets == "" {
+		return "{credential: " + name + "}"
+	}
+	return "{file: " + filepath.Join(v.Secrets, name) + "}"
 }
 
 // RealTimes are the values of the example config in deploy/example.
 func RealTimes() Values {
 	return Values{
-		Listen: "127.0.0.1:8420", DataDir: "/var/lib/backout", Secrets: "/etc/backout/secrets", HookURL: "https://hooks.example.com/backout",
-		SSH:   "\nssh:\n  user: backout\n  key: {file: /etc/backout/secrets/ssh.key}\n  known_hosts: /etc/backout/known_hosts",
-		Every: "15s", HoldFor: "2m", EscalateAfter: "30m", Timeout: "20m", Port: "8080",
+		Listen: "127.0.0.1:8420", DataDir: "/var/lib/backout", HookURL: "https://hooks.example.com/backout",
+		KnownHosts: "/etc/backout/known_hosts",
+		Every:      "15s", HoldFor: "2m", EscalateAfter: "30m", Timeout: "20m", Port: "8080",
 		Bin: "/usr/local/lib/web-shop", Target: "web-1", Address: "web-1.example.com", Transport: "ssh",
 	}
 }

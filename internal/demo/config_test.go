@@ -6,6 +6,8 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -43,24 +45,56 @@ func TestExampleIsTheDemoWithRealTimes(t *testing.T) {
 	}
 }
 
+// TestExampleCredentialsAreThoseOfTheUnit: what the example names, systemd
+// passes, and the README says how to make it.
+func TestExampleCredentialsAreThoseOfTheUnit(t *testing.T) {
+	deploy := filepath.Join("..", "..", "deploy")
+	find := func(file, pattern string) []string {
+		data, err := os.ReadFile(filepath.Join(deploy, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(data), -1) {
+			names = append(names, m[1])
+		}
+		slices.Sort(names)
+		return slices.Compact(names)
+	}
+	want := find("example/backout.yaml", `\{credential: ([^}]+)\}`)
+	if len(want) < 4 {
+		t.Fatalf("the example names %q", want)
+	}
+	if diff := cmp.Diff(want, find("backout.service", `(?m)^LoadCredential=([^:]+):/etc/backout/secrets/[^:]+$`)); diff != "" {
+		t.Errorf("LoadCredential= of the unit (-example +unit):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, find("README.md", `/etc/backout/secrets/([a-z]+\.[a-z]+)`)); diff != "" {
+		t.Errorf("secrets that the README makes (-example +README):\n%s", diff)
+	}
+	if loose := find("example/backout.yaml", `(\{(?:file|env):.*)`); loose != nil {
+		t.Errorf("secrets that are no credentials: %q", loose)
+	}
+}
+
 // TestExamplePassesTheCheck: with its secrets in place, the example has no
 // problem and no warning.
 func TestExamplePassesTheCheck(t *testing.T) {
 	dir := t.TempDir()
 	v := RealTimes()
-	v.Secrets = filepath.Join(dir, "secrets")
-	v.SSH = "\nssh:\n  user: backout\n  key: {file: " + v.Secrets + "/ssh.key}\n  known_hosts: " + filepath.Join(dir, "known_hosts")
+	v.KnownHosts = filepath.Join(dir, "known_hosts")
+	credentials := t.TempDir()
+	t.Setenv("CREDENTIALS_DIRECTORY", credentials)
 	if err := write(dir, v); err != nil {
 		t.Fatal(err)
 	}
 	for name, secret := range map[string]string{
 		"alertmanager.token": "example-token-of-alertmanager", "ann.token": "example-token-of-ann-and-nobody", "hook.secret": "example-secret-of-the-hook", "ssh.key": sshKey(t),
 	} {
-		if err := writeFile(filepath.Join(v.Secrets, name), []byte(secret), 0o600); err != nil {
+		if err := writeFile(filepath.Join(credentials, name), []byte(secret), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := writeFile(filepath.Join(dir, "known_hosts"), nil, 0o600); err != nil {
+	if err := writeFile(v.KnownHosts, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range app.Check(filepath.Join(dir, "backout.yaml")) {

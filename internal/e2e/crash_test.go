@@ -102,7 +102,7 @@ func TestKill9AtOnce(t *testing.T) {
 			srv.open("web-1")
 			red := shopDown("web-1")
 			srv.mustPost(red)
-			<-time.After(wait)
+			<-time.After(wait) // no event is waited for: the kill is to come at any point
 			srv.kill()
 
 			srv = s.serve()

@@ -87,8 +87,10 @@ func TestAlertmanagerEndToEnd(t *testing.T) {
 func told(t *testing.T, id string, hooks, chat *inbox, mailDir string) {
 	t.Helper()
 	for _, want := range [][]string{
-		{string(backout.MomentLevelStarted), "to ops", "L1"}, {string(backout.MomentLevelStarted), "to ops", "L2"},
-		{string(backout.MomentLevelStarted), "to stakeholders", "L2"}, {string(backout.MomentRecovered), "to ops"},
+		{string(backout.MomentLevelStarted), "to ops", "L1"},
+		{string(backout.MomentLevelStarted), "to ops", "L2"},
+		{string(backout.MomentLevelStarted), "to stakeholders", "L2"},
+		{string(backout.MomentRecovered), "to ops"},
 	} {
 		eventually(t, 20*time.Second, fmt.Sprintf("the hook is told %q", want), func() error {
 			got, wrong := hooks.all()

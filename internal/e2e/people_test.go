@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -87,7 +88,7 @@ func hook(t testing.TB) (url string, box *inbox) {
 func slack(t testing.TB) (url string, box *inbox) {
 	t.Helper()
 	box = &inbox{}
-	n := 0
+	var n atomic.Int32
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = r.ParseForm()
 		if r.URL.Path != "/api/chat.postMessage" {
@@ -96,10 +97,9 @@ func slack(t testing.TB) (url string, box *inbox) {
 		if token := r.Header.Get("Authorization") + r.PostForm.Get("token"); !strings.Contains(token, slackToken) {
 			box.complain("the token is missing")
 		}
-		n++
 		box.add("thread=%s %s", r.PostForm.Get("thread_ts"), r.PostForm.Get("text"))
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = fmt.Fprintf(w, `{"ok":true,"channel":%q,"ts":"1700000000.%06d"}`, r.PostForm.Get("channel"), n)
+		_, _ = fmt.Fprintf(w, `{"ok":true,"channel":%q,"ts":"1700000000.%06d"}`, r.PostForm.Get("channel"), n.Add(1))
 	}))
 	t.Cleanup(srv.Close)
 	return srv.URL + "/api/", box

@@ -47,6 +47,7 @@ type site struct {
 func newSite(t testing.TB, plan, rules, inventory string) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir(), change: "CHG" + rand.Text()[:10], listen: "127.0.0.1:0"}
+	t.Cleanup(s.forget)
 	for name, secret := range map[string]string{
 		"intake.token": intakeToken, "ann.token": annToken, "hook.secret": hookSecret, "slack.token": slackToken,
 	} {
@@ -56,6 +57,21 @@ func newSite(t testing.TB, plan, rules, inventory string) *site {
 	write(t, s.path("rules/rules.yaml"), rules, 0o644)
 	write(t, s.path("inventory/targets.yaml"), inventory, 0o644)
 	return s
+}
+
+// forget removes the attempts that this machine keeps of rollbacks that the test
+// did not bring to their end.
+func (s *site) forget() {
+	places := []string{"/var/lib/backout/attempts"}
+	if home, err := os.UserHomeDir(); err == nil {
+		places = append(places, filepath.Join(home, ".local/state/backout/attempts"))
+	}
+	for _, place := range places {
+		left, _ := filepath.Glob(filepath.Join(place, "*"+s.change+"*"))
+		for _, dir := range left {
+			_ = os.RemoveAll(dir)
+		}
+	}
 }
 
 func (s *site) path(name string) string { return filepath.Join(s.dir, name) }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -67,7 +68,7 @@ func (e *Engine) handle(alerts []backout.Alert, at time.Time) {
 		a := &alerts[i]
 		targets := e.world.observe(a, at)
 		if a.Firing {
-			e.judge(a, at)
+			e.judge(e.world.earliest(a), at)
 			continue
 		}
 		for _, target := range targets {
@@ -138,17 +139,18 @@ func (e *Engine) follow(ctx context.Context, v backout.Verdict, a *backout.Alert
 }
 
 func (e *Engine) openByVerdict(ctx context.Context, c backout.Change, v backout.Verdict, a *backout.Alert) error {
-	level, err := levelIndex(c.Frozen.Plan, v.StartAt)
-	if err != nil {
-		return err
-	}
 	targets := []string{v.Target}
 	if v.Scope == backout.ScopeChange {
 		targets = slices.DeleteFunc(slices.Clone(c.Targets), func(t string) bool {
 			return c.ActiveRollback(t) != "" || takenBack(c, t)
 		})
 	}
-	opened := backout.Opened{Targets: targets, StartAt: level, Trigger: backout.Trigger{Verdict: &v}}
+	opened := backout.Opened{Targets: targets, Trigger: backout.Trigger{Verdict: &v}}
+	var err error
+	if opened.StartAt, err = levelIndex(c.Frozen.Plan, v.StartAt); err != nil {
+		// A person decides; a rule that does not fit the plan must not go unheard.
+		opened.AskFirst = fmt.Sprintf("rule %s wants to start at %s, which plan %s does not have", v.Rule, v.StartAt, c.Frozen.Plan.Name)
+	}
 	if v.Mode == backout.ModeAsk {
 		opened.AskFirst = "rule " + v.Rule + " is in mode ask"
 	}

@@ -17,58 +17,90 @@ import (
 // runStep runs a requested attempt. The claim is an append: whoever wins it
 // starts the step, everybody else leaves it alone.
 func (e *Engine) runStep(ctx context.Context, c backout.RunStep) {
-	if pause, err := e.store.Control.Pause(ctx); err == nil && pause.On {
-		// It may have been opened while the switch moved: it must be among those
-		// that resuming brings back, with this command.
-		e.decided(ctx, c.RollbackID, rollback.Pause{By: switchName(pause.By), Reason: pause.Reason})
-		return
-	}
-	r, ok := e.rollbacks.get(c.RollbackID)
-	if !ok {
-		return
-	}
-	task, err := e.task(r, c.Target, c.AttemptID)
-	if err != nil {
-		e.giveUp(ctx, c.RollbackID, c.AttemptID, err)
-		return
-	}
-	if task.Step.Timeout > 0 {
-		task.Deadline = time.Now().Add(time.Duration(task.Step.Timeout))
-	}
-	claim := func(ctx context.Context) error { return e.claim(ctx, c) }
-	e.metrics.attempts.Inc()
-	e.withRunner(c.AttemptID, func(r *runner.Runner) {
-		e.report(ctx, c.RollbackID, c.AttemptID, r.Run(ctx, runner.Job{Task: task, Claim: claim, Live: e.outputs.writer(c.AttemptID)}))
-	})
-}
-
-// claim takes the attempt for this server, as long as it takes: while the store
-// refuses, the command would be lost otherwise.
-func (e *Engine) claim(ctx context.Context, c backout.RunStep) error {
-	unclear := false
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
-		r, err := e.input(ctx, c.RollbackID, rollback.Claim{AttemptID: c.AttemptID, Runner: e.server})
-		switch {
-		case err == nil:
-			return nil
-		case errors.Is(err, backout.ErrConflict) && unclear && claimedBy(r, c, e.server):
-			return nil // the answer of an earlier try was lost
-		case !errors.Is(err, backout.ErrUnavailable):
-			return err
+		again := e.tryStep(ctx, c)
+		r, _ := e.rollbacks.get(c.RollbackID)
+		if !again || !requested(r, c) {
+			return
 		}
-		unclear = true
-		e.log.Error("step not claimed, trying again", "rollback_id", c.RollbackID, "target", c.Target, "attempt", c.AttemptID, "error", err)
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return
 		case <-time.After(wait):
 		}
 	}
 }
 
-func claimedBy(r backout.Rollback, c backout.RunStep, server string) bool {
+// requested tells whether the attempt still waits for a runner.
+func requested(r backout.Rollback, c backout.RunStep) bool {
 	t := r.Target(c.Target)
-	return t != nil && t.Attempt != nil && t.Attempt.ID == c.AttemptID && t.Attempt.Runner == server
+	waits := t != nil && t.Phase == backout.TargetRunning && t.Attempt != nil && t.Attempt.ID == c.AttemptID && t.Attempt.Runner == ""
+	return waits && r.Status == backout.RollbackRunning && r.PausedAt.IsZero()
+}
+
+// tryStep claims the attempt and carries it out. It reports whether nothing came
+// of it, so that it is to be looked at again.
+func (e *Engine) tryStep(ctx context.Context, c backout.RunStep) (again bool) {
+	pause, err := e.store.Control.Pause(ctx)
+	if err != nil {
+		e.log.Error("pause switch not read, no step starts", "rollback_id", c.RollbackID, "attempt", c.AttemptID, "error", err)
+		return true
+	}
+	if pause.On {
+		// It may have been opened while the switch moved: it must be among those
+		// that resuming brings back, with this command.
+		e.decided(ctx, c.RollbackID, rollback.Pause{By: switchName(pause.By), Reason: pause.Reason})
+		r, _ := e.rollbacks.get(c.RollbackID)
+		e.endStalePause(r)
+		return false
+	}
+	r, ok := e.rollbacks.get(c.RollbackID)
+	if !ok {
+		return false
+	}
+	task, err := e.task(r, c.Target, c.AttemptID)
+	if err != nil {
+		e.giveUp(ctx, c.RollbackID, c.AttemptID, err)
+		return false
+	}
+	claim := func(ctx context.Context) (time.Time, error) { return e.claim(ctx, c) }
+	e.metrics.attempts.Inc()
+	again = true
+	e.withRunner(c.AttemptID, func(r *runner.Runner) {
+		result := r.Run(ctx, runner.Job{Task: task, Claim: claim, Live: e.outputs.writer(c.AttemptID)})
+		e.report(ctx, c.RollbackID, c.AttemptID, result)
+		again = result.Unclaimed
+	})
+	return again
+}
+
+// claim takes the attempt for this server, as long as it takes: while the store
+// refuses, the command would be lost otherwise.
+// It returns the attempt's deadline.
+func (e *Engine) claim(ctx context.Context, c backout.RunStep) (time.Time, error) {
+	unclear := false
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
+		r, err := e.input(ctx, c.RollbackID, rollback.Claim{AttemptID: c.AttemptID, Runner: e.server})
+		switch {
+		case err == nil, unclear && e.claimed(r, c):
+			// Unclear: the answer of an earlier try was lost.
+			return r.Target(c.Target).Attempt.Deadline, nil
+		case !errors.Is(err, backout.ErrUnavailable):
+			return time.Time{}, err
+		}
+		unclear = true
+		e.log.Error("step not claimed, trying again", "rollback_id", c.RollbackID, "target", c.Target, "attempt", c.AttemptID, "error", err)
+		select {
+		case <-ctx.Done():
+			return time.Time{}, ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (e *Engine) claimed(r backout.Rollback, c backout.RunStep) bool {
+	t := r.Target(c.Target)
+	return t != nil && t.Attempt != nil && t.Attempt.ID == c.AttemptID && t.Attempt.Runner == e.server
 }
 
 // withRunner remembers which runner has the attempt, so that a stop reaches it
@@ -112,12 +144,12 @@ func (e *Engine) giveUp(ctx context.Context, rollbackID, attemptID string, cause
 func (e *Engine) stopStep(ctx context.Context, c backout.StopStep) {
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		running, ok := e.runners.Load(c.AttemptID)
-		if r, is := running.(*runner.Runner); ok && is && r.Stop(c.AttemptID, c.Reason) == nil {
+		if r, is := running.(*runner.Runner); ok && is && stop(r, c) == nil {
 			return
 		}
 		r, _ := e.rollbacks.get(c.RollbackID)
 		t := r.Target(c.Target)
-		if t == nil || t.Phase != backout.TargetRunning || t.Attempt == nil || t.Attempt.ID != c.AttemptID || t.Attempt.Runner != e.server {
+		if t == nil || t.Phase != backout.TargetRunning || t.Attempt == nil || t.Attempt.ID != c.AttemptID || !e.mine(t.Attempt.Runner) {
 			return
 		}
 		select {
@@ -126,6 +158,14 @@ func (e *Engine) stopStep(ctx context.Context, c backout.StopStep) {
 		case <-time.After(wait):
 		}
 	}
+}
+
+// stop ends the attempt, or only keeps it from beginning.
+func stop(r *runner.Runner, c backout.StopStep) error {
+	if c.Unstarted {
+		return r.GiveUp(c.AttemptID, c.Reason)
+	}
+	return r.Stop(c.AttemptID, c.Reason)
 }
 
 // report appends how an attempt ended. A server that is being closed reports
@@ -141,7 +181,7 @@ func (e *Engine) report(ctx context.Context, rollbackID, attemptID string, res r
 	case res.InDoubt:
 		e.decided(ctx, rollbackID, rollback.Doubt{AttemptID: attemptID, Reason: reason(res.Err, "nobody can tell how it ended")})
 	case res.Err != nil:
-		e.decided(ctx, rollbackID, rollback.Finished{AttemptID: attemptID, Outcome: res.Outcome, Failure: clip(res.Err.Error(), 2000)})
+		e.decided(ctx, rollbackID, rollback.Finished{AttemptID: attemptID, Outcome: res.Outcome, Failure: clip(res.Err.Error(), reasonMax)})
 	default:
 		e.decided(ctx, rollbackID, rollback.Finished{AttemptID: attemptID, Outcome: res.Outcome})
 	}
@@ -204,7 +244,19 @@ func facts(r backout.Rollback, level *backout.Level, target backout.Target, atte
 	if v := r.Trigger.Verdict; v != nil {
 		f["BACKOUT_RULE"], f["BACKOUT_ALERT_NAME"] = v.Rule, v.AlertName
 	}
+	for name, value := range f {
+		f[name] = environment(value)
+	}
 	return f
+}
+
+// factMax is how long one fact may be in a step's environment, in characters.
+const factMax = 8 << 10
+
+// environment makes a text from outside fit for an environment variable, which
+// can hold anything but NUL.
+func environment(s string) string {
+	return clip(strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD"), factMax)
 }
 
 // forgetAttempts removes what the targets keep of a rollback that has ended.
@@ -234,8 +286,12 @@ func reason(err error, otherwise string) string {
 	if err == nil {
 		return otherwise
 	}
-	return clip(err.Error(), 2000)
+	return clip(err.Error(), reasonMax)
 }
+
+// reasonMax is how much of an error goes into a record, in characters: many
+// outcomes share one record.
+const reasonMax = 500
 
 // outputs keeps what running attempts have printed so far, for people who watch.
 type outputs struct {

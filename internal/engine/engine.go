@@ -66,6 +66,9 @@ type Options struct {
 	// Pulse is how often rules are judged again on what is red, for conditions
 	// that time alone makes true; 0 means 5 s.
 	Pulse time.Duration
+	// Sole says that no other server uses the store: what was claimed under any
+	// name is this server's to take up.
+	Sole bool
 	// Remember is how far back alerts are read at the start; 0 means 24 h.
 	Remember time.Duration
 }
@@ -76,6 +79,7 @@ type Engine struct {
 	server   string
 	sender   Sender
 	log      *slog.Logger
+	sole     bool
 	pulse    time.Duration
 	remember time.Duration
 
@@ -87,6 +91,7 @@ type Engine struct {
 	verifiers *verifiers
 	outputs   *outputs
 	runners   sync.Map // attempt id to the runner that has it
+	owedRed   sync.Map // "rollback/target" to the red look that is not recorded yet
 	plans     sync.Map // hash of a frozen plan to the one copy of it
 	watchers  *watchers
 	metrics   *Metrics
@@ -111,7 +116,7 @@ type Engine struct {
 func New(o Options, cfg *Config) *Engine {
 	ctx, cancel := context.WithCancel(context.Background())
 	e := &Engine{
-		store: o.Store, server: o.Server, sender: o.Sender, log: o.Log, pulse: o.Pulse, remember: o.Remember,
+		store: o.Store, server: o.Server, sole: o.Sole, sender: o.Sender, log: o.Log, pulse: o.Pulse, remember: o.Remember,
 		deadlines: newDeadlines(), outputs: newOutputs(), watchers: newWatchers(), metrics: NewMetrics(),
 		ctx: ctx, cancel: cancel,
 	}
@@ -152,6 +157,11 @@ func (e *Engine) shared(p *backout.FrozenPlan) *backout.FrozenPlan {
 		return same
 	}
 	return p
+}
+
+// mine tells whether an attempt that the runner claimed is this server's.
+func (e *Engine) mine(runner string) bool {
+	return runner != "" && (e.sole || runner == e.server)
 }
 
 func (e *Engine) cfg() *Config { return e.config.Load() }
@@ -226,18 +236,21 @@ func (e *Engine) replay(ctx context.Context) error {
 	if err := relay.load(ctx); err != nil {
 		return err
 	}
+	e.spawn(relay.run)
 	follow("changes", func(ctx context.Context, caughtUp func()) error {
 		return e.store.Changes.Follow(ctx, 0, func(entry store.Entry) error {
 			e.world.noteVerdicts(entry.Record)
 			e.changes.replayed(ctx, entry, e.live.Load())
-			return relay.change(ctx, entry)
+			relay.take(relayed{entry: entry, change: true})
+			return nil
 		}, caughtUp)
 	})
 	follow("rollbacks", func(ctx context.Context, caughtUp func()) error {
 		return e.store.Rollbacks.Follow(ctx, 0, func(entry store.Entry) error {
 			e.rollbacks.replayed(ctx, entry, e.live.Load())
 			e.watchers.tell(entry)
-			return relay.rollback(ctx, entry)
+			relay.take(relayed{entry: entry})
+			return nil
 		}, caughtUp)
 	})
 	for range 2 {
@@ -281,10 +294,14 @@ func (e *Engine) recover() {
 		e.cancelSettled(r)
 		e.carryOut(rollback.Outstanding(r))
 		for _, t := range r.Targets {
-			if t.Phase == backout.TargetRunning && t.Attempt != nil && t.Attempt.Runner != "" {
+			if t.Phase == backout.TargetRunning && t.Attempt != nil && e.mine(t.Attempt.Runner) {
 				e.resumeAttempt(r, t)
 			}
+			if !t.GreenSince.IsZero() {
+				e.owedRed.Store(id+"/"+t.Name, "nobody looked while the server was away")
+			}
 		}
+		e.endStalePause(r)
 		e.verifiers.want(r)
 	})
 	e.spawn(func(ctx context.Context) { e.judgeAll(ctx) })
@@ -314,8 +331,10 @@ func (e *Engine) due(key string) {
 	e.spawn(func(ctx context.Context) {
 		var err error
 		if id, ok := cutKey(key, rollbackKey); ok {
-			e.lookAgain(ctx, id)
-			_, err = e.input(ctx, id, rollback.Tick{})
+			var r backout.Rollback
+			if r, err = e.input(ctx, id, rollback.Tick{}); err == nil {
+				e.armRollback(r) // the clock may have been set back
+			}
 		} else if id, ok := cutKey(key, changeKey); ok {
 			err = e.changeDue(ctx, id)
 		} else if id, ok := cutKey(key, reconcileKey); ok {

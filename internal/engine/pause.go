@@ -51,6 +51,20 @@ func (e *Engine) Resume(ctx context.Context, by handlers.Actor, reason string) (
 	})
 }
 
+// endStalePause resumes a rollback that the switch paused, when the switch is off
+// by now: it was read on, or a crash came, between the two.
+func (e *Engine) endStalePause(r backout.Rollback) {
+	if r.ID == "" || r.Status.Final() || !strings.HasPrefix(r.PausedBy, switchPrefix) {
+		return
+	}
+	e.spawn(func(ctx context.Context) {
+		state, err := e.store.Control.Pause(ctx)
+		if err == nil && !state.On {
+			e.decided(ctx, r.ID, rollback.Resume{By: switchName(state.By)})
+		}
+	})
+}
+
 // PauseState implements [handlers.Control].
 func (e *Engine) PauseState(ctx context.Context) (handlers.PauseState, error) {
 	state, err := e.store.Control.Pause(ctx)

@@ -21,6 +21,10 @@ import (
 type relay struct {
 	e *Engine
 
+	queueMu sync.Mutex
+	queue   []relayed
+	more    chan struct{}
+
 	mu        sync.Mutex
 	position  relayPosition
 	revision  uint64
@@ -35,7 +39,52 @@ type relayPosition struct {
 }
 
 func newRelay(e *Engine) *relay {
-	return &relay{e: e, changes: map[string]backout.Change{}, rollbacks: map[string]backout.Rollback{}}
+	return &relay{e: e, more: make(chan struct{}, 1), changes: map[string]backout.Change{}, rollbacks: map[string]backout.Rollback{}}
+}
+
+// relayed is one record on its way through the relay.
+type relayed struct {
+	entry  store.Entry
+	change bool
+}
+
+// take queues a record. It never waits: an outbox that refuses must not hold up
+// those who follow the log.
+func (r *relay) take(next relayed) {
+	r.queueMu.Lock()
+	r.queue = append(r.queue, next)
+	r.queueMu.Unlock()
+	select {
+	case r.more <- struct{}{}:
+	default:
+	}
+}
+
+// run works the queue off until ctx ends.
+func (r *relay) run(ctx context.Context) {
+	for {
+		r.queueMu.Lock()
+		batch := r.queue
+		r.queue = nil
+		r.queueMu.Unlock()
+		for _, next := range batch {
+			handle := r.rollback
+			if next.change {
+				handle = r.change
+			}
+			if handle(ctx, next.entry) != nil {
+				return // only the end of ctx does that
+			}
+		}
+		if len(batch) > 0 {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.more:
+		}
+	}
 }
 
 // load reads how far the relay came before.
@@ -54,7 +103,13 @@ func (r *relay) load(ctx context.Context) error {
 	return nil
 }
 
-func (r *relay) key() string { return "relay." + r.e.server }
+// key names the position; a sole server keeps its own whatever it is called.
+func (r *relay) key() string {
+	if r.e.sole {
+		return "relay"
+	}
+	return "relay." + r.e.server
+}
 
 // change takes the next record of CHANGES.
 func (r *relay) change(ctx context.Context, entry store.Entry) error {
@@ -143,8 +198,14 @@ func (r *relay) remember(ctx context.Context, data []byte) (err error) {
 		return err
 	}
 	revision, err := r.e.store.Control.Put(ctx, r.key(), data, r.revision)
-	if err == nil {
+	switch {
+	case err == nil:
 		r.revision = revision
+	case errors.Is(err, backout.ErrConflict):
+		// The answer to an earlier Put was lost; the next one goes on from there.
+		if doc, read := r.e.store.Control.Get(ctx, r.key()); read == nil {
+			r.revision = doc.Revision
+		}
 	}
 	return err
 }

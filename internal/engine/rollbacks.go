@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/change"
 	"github.com/backout-io/backout/internal/rollback"
+	"github.com/backout-io/backout/internal/store"
 )
 
 // input lets the rollback's core decide and appends what it decided.
@@ -92,19 +94,30 @@ func (e *Engine) openRollback(ctx context.Context, by string, c backout.Change, 
 		defer e.starting.Unlock()
 		opened.AskFirst = cmp.Or(e.limit(c, opened.Targets), opened.AskFirst)
 	}
+	// The switch is read meanwhile. Should it move just now, its mover finds the
+	// rollback, or the step finds it moved.
+	var pause store.PauseState
+	var unread error
+	var reading sync.WaitGroup
+	reading.Go(func() { pause, unread = e.store.Control.Pause(ctx) })
 	_, err := e.changes.transact(ctx, c.ID, func(now backout.Change, at time.Time) ([]backout.Event, error) {
 		opened.RollbackID = fmt.Sprintf("%s-r%d", c.ID, len(now.Rollbacks)+1)
 		return change.Decide(now, change.Input{At: at, By: by, Do: change.RequestRollback{Request: backout.RollbackRequested{Opened: opened}}})
 	})
+	reading.Wait()
 	if err != nil {
 		return backout.Rollback{}, err
 	}
-	return e.open(ctx, opened)
+	return e.openUnder(ctx, opened, pause, unread)
 }
 
 // open begins the rollback's own log; that it exists already is not an error.
 func (e *Engine) open(ctx context.Context, opened backout.Opened) (backout.Rollback, error) {
 	pause, err := e.store.Control.Pause(ctx)
+	return e.openUnder(ctx, opened, pause, err)
+}
+
+func (e *Engine) openUnder(ctx context.Context, opened backout.Opened, pause store.PauseState, err error) (backout.Rollback, error) {
 	if err != nil {
 		return backout.Rollback{}, fmt.Errorf("read pause switch: %w", err)
 	}
@@ -113,10 +126,11 @@ func (e *Engine) open(ctx context.Context, opened backout.Opened) (backout.Rollb
 		in.PausedBy, in.PausedReason = switchName(pause.By), pause.Reason
 	}
 	r, err := e.input(ctx, opened.RollbackID, in)
-	if errors.Is(err, backout.ErrExists) {
-		return r, nil
+	if err != nil && !errors.Is(err, backout.ErrExists) {
+		return r, err
 	}
-	return r, err
+	e.endStalePause(r)
+	return r, nil
 }
 
 // openFromLog finishes what a crash interrupted between the two logs.

@@ -18,7 +18,7 @@ func (e *Engine) ListRollbacks(_ context.Context, f handlers.RollbackFilter) ([]
 	var out []backout.Rollback
 	e.rollbacks.all(func(_ string, r backout.Rollback) {
 		if (f.ChangeID == "" || f.ChangeID == r.ChangeID) && !(f.ActiveOnly && r.Status.Final()) {
-			out = append(out, r)
+			out = append(out, e.withRefusal(r))
 		}
 	})
 	slices.SortFunc(out, func(a, b backout.Rollback) int {
@@ -33,7 +33,16 @@ func (e *Engine) Rollback(_ context.Context, id string) (backout.Rollback, error
 	if !ok {
 		return r, fmt.Errorf("rollback %q: %w", id, backout.ErrNotFound)
 	}
-	return r, nil
+	return e.withRefusal(r), nil
+}
+
+// withRefusal says of a rollback that is not final why it stands still, when it
+// is the store that refuses. No record can say so.
+func (e *Engine) withRefusal(r backout.Rollback) backout.Rollback {
+	if why := e.rollbacks.refused.Load(); why != nil && !r.Status.Final() {
+		r.Reason = *why
+	}
+	return r
 }
 
 // RollbackLog implements [handlers.Rollbacks].

@@ -33,6 +33,9 @@ type table[S any] struct {
 	// for records of others; own tells which. It must not block.
 	moved func(ctx context.Context, id string, before, after S, own bool, rec backout.Record)
 
+	// refused says since when the store takes no writes; nil when it does.
+	refused atomic.Pointer[string]
+
 	mu      sync.RWMutex
 	entries map[string]*aggregate[S]
 }
@@ -159,14 +162,18 @@ func (t *table[S]) transact(ctx context.Context, id string, decide decideFunc[S]
 	return r.state, r.err
 }
 
+// batchMax is how many inputs may share a record: with the longest of reasons it
+// stays well below the 1 MiB that every NATS takes.
+const batchMax = 200
+
 // lead works the queue off, round by round, until it is empty.
 func (t *table[S]) lead(ctx context.Context, id string, a *aggregate[S]) {
 	for {
 		a.queueMu.Lock()
-		batch := a.queue
-		a.queue = nil
+		batch := a.queue[:min(len(a.queue), batchMax)]
+		a.queue = a.queue[len(batch):]
 		if len(batch) == 0 {
-			a.busy = false
+			a.queue, a.busy = nil, false
 			a.queueMu.Unlock()
 			return
 		}
@@ -205,6 +212,7 @@ func (t *table[S]) round(ctx context.Context, id string, a *aggregate[S], batch 
 					r.state = after.state
 				}
 			}
+			t.refused.Store(nil)
 			t.moved(ctx, id, before.state, after.state, true, rec)
 			return
 		case errors.Is(err, backout.ErrConflict):
@@ -212,7 +220,16 @@ func (t *table[S]) round(ctx context.Context, id string, a *aggregate[S], batch 
 				fail(batch, err)
 				return
 			}
+			if a.now.Load() == before {
+				// Nothing of others is there: trying again would be refused again.
+				fail(batch, fmt.Errorf("append to %s: %w", id, err))
+				return
+			}
 		default:
+			if errors.Is(err, backout.ErrUnavailable) {
+				why := fmt.Sprintf("the store takes no writes since %s: nothing is started until it does", rec.At.Format(time.RFC3339))
+				t.refused.CompareAndSwap(nil, &why)
+			}
 			fail(batch, fmt.Errorf("append to %s: %w", id, err))
 			return
 		}
@@ -247,13 +264,6 @@ func (t *table[S]) reload(ctx context.Context, id string, a *aggregate[S]) error
 		t.take(ctx, a, e, true)
 	}
 	return nil
-}
-
-// forget drops an aggregate from memory; its log stays.
-func (t *table[S]) forget(id string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.entries, id)
 }
 
 func fail[S any](batch []*request[S], err error) {

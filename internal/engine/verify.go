@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -65,7 +64,7 @@ func (v *verifiers) run(ctx context.Context, id string, nudge <-chan struct{}) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(every):
+		case <-time.After(v.next(id, every)):
 		case <-nudge:
 			// Looking costs the targets something: twice in a row at most.
 			select {
@@ -77,6 +76,18 @@ func (v *verifiers) run(ctx context.Context, id string, nudge <-chan struct{}) {
 	}
 }
 
+// next is how long until the next look: every so often, and right when a green
+// target has been green for long enough.
+func (v *verifiers) next(id string, every time.Duration) time.Duration {
+	r, _ := v.e.rollbacks.get(id)
+	for _, t := range r.Targets {
+		if rollback.Judged(r, t.Name) && !t.GreenSince.IsZero() {
+			every = min(every, max(0, time.Until(rollback.GreenUntil(r, t))))
+		}
+	}
+	return max(every, 10*time.Millisecond)
+}
+
 func judgedNow(r backout.Rollback) bool {
 	for _, t := range r.Targets {
 		if rollback.Judged(r, t.Name) {
@@ -84,17 +95,6 @@ func judgedNow(r backout.Rollback) bool {
 		}
 	}
 	return false
-}
-
-// lookAgain checks a rollback of which a target is about to count as back: the
-// last look may be long ago, most of all after a restart.
-func (e *Engine) lookAgain(ctx context.Context, id string) {
-	r, _ := e.rollbacks.get(id)
-	held := time.Duration(r.Frozen.Plan.Verify.HoldFor)
-	due := func(t backout.TargetState) bool { return !t.GreenSince.IsZero() && time.Since(t.GreenSince) >= held }
-	if judgedNow(r) && slices.ContainsFunc(r.Targets, due) {
-		e.verify(ctx, r)
-	}
 }
 
 // verifyParallel is how many targets of one rollback are checked at once.
@@ -121,16 +121,40 @@ func (e *Engine) verify(ctx context.Context, r backout.Rollback) {
 			if red == "" {
 				red = e.checksRed(ctx, cfg, r, t.Name)
 			}
-			if ctx.Err() != nil || (red == "") == !t.GreenSince.IsZero() && (red != "" && t.Red != "" || red == "") {
-				return // as known already
-			}
-			_, err := e.input(ctx, r.ID, rollback.Checked{Target: t.Name, Green: red == "", Reason: clip(red, 500)})
-			if err != nil && ctx.Err() == nil {
-				e.log.Warn("check result not recorded", "rollback_id", r.ID, "target", t.Name, "error", err)
+			if ctx.Err() == nil {
+				e.looked(ctx, r, t, red)
 			}
 		})
 	}
 	all.Wait()
+}
+
+// looked records what a look at a target said, unless it is known already. A red
+// look that could not be recorded is owed: it comes before any green one, so that
+// a target which was red while the store refused does not pass for green.
+func (e *Engine) looked(ctx context.Context, r backout.Rollback, t backout.TargetState, red string) {
+	key := r.ID + "/" + t.Name
+	if owed, ok := e.owedRed.Load(key); ok && red == "" {
+		reason, _ := owed.(string)
+		if _, err := e.input(ctx, r.ID, rollback.Checked{Target: t.Name, Reason: reason}); err != nil {
+			return
+		}
+		t.GreenSince = time.Time{}
+	}
+	e.owedRed.Delete(key)
+	switch {
+	case red != "" && t.Red != "" && t.GreenSince.IsZero():
+		return
+	case red == "" && !t.GreenSince.IsZero() && time.Now().Before(rollback.GreenUntil(r, t)):
+		return
+	}
+	_, err := e.input(ctx, r.ID, rollback.Checked{Target: t.Name, Green: red == "", Reason: clip(red, 500)})
+	if err != nil && ctx.Err() == nil {
+		if red != "" {
+			e.owedRed.Store(key, clip(red, 500))
+		}
+		e.log.Warn("check result not recorded", "rollback_id", r.ID, "target", t.Name, "error", err)
+	}
 }
 
 // alertsRed says which alert keeps the target red. What the webhooks said counts,
@@ -149,9 +173,6 @@ func (e *Engine) alertsRed(r backout.Rollback, target string, firing map[string]
 			continue
 		}
 		return fmt.Sprintf("alert %s fires since %s", a.Name(), a.StartsAt.UTC().Format(time.RFC3339))
-	}
-	if asked != nil && len(r.Evidence) == 0 {
-		return ""
 	}
 	for _, ref := range r.Evidence {
 		if ref.Target == target && firing[ref.Fingerprint] {

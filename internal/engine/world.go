@@ -23,22 +23,28 @@ type world struct {
 	// where are the targets a live change was listed under.
 	where    map[string][]string
 	evidence *evidence.Table
+	// control counts the red targets of the control group, for this config.
+	control    controlGroup
+	countedFor *Config
 	// recorded says when a shadow verdict was last given to a live change.
 	recorded map[string]map[verdictKey]time.Time
 }
 
 func newWorld(cfg func() *Config) *world {
-	return &world{
-		cfg: cfg, live: map[string][]*backout.Change{}, where: map[string][]string{}, evidence: evidence.New(evidence.Options{}),
+	w := &world{
+		cfg: cfg, live: map[string][]*backout.Change{}, where: map[string][]string{},
 		recorded: map[string]map[verdictKey]time.Time{},
 	}
+	w.evidence = evidence.New(evidence.Options{Moved: w.count})
+	return w
 }
 
 // changed lists the change under its targets while it is live.
 func (w *world) changed(c backout.Change) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, target := range w.where[c.ID] {
+	before := w.where[c.ID]
+	for _, target := range before {
 		rest := slices.DeleteFunc(slices.Clone(w.live[target]), func(o *backout.Change) bool { return o.ID == c.ID })
 		if len(rest) == 0 {
 			delete(w.live, target)
@@ -56,6 +62,9 @@ func (w *world) changed(c backout.Change) {
 		w.where[c.ID] = c.Targets
 	} else {
 		delete(w.recorded, c.ID)
+	}
+	for _, target := range slices.Concat(before, c.Targets) {
+		w.count(target)
 	}
 }
 
@@ -77,6 +86,23 @@ func (w *world) observe(a *backout.Alert, at time.Time) []string {
 		}
 	}
 	return live
+}
+
+// earliest is the alert with the earliest start that anybody has told: of several
+// senders one may have seen it red before the window opened, another only after.
+func (w *world) earliest(a *backout.Alert) *backout.Alert {
+	labels := w.cfg().Rules.TargetLabels()
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	for _, label := range labels {
+		since, ok := w.evidence.FiringSince(rules.Host(a.Labels[label]), a.Fingerprint)
+		if ok && since.Before(a.StartsAt) {
+			earlier := *a
+			earlier.StartsAt = since
+			a = &earlier
+		}
+	}
+	return a
 }
 
 // expire drops alerts whose end has passed unconfirmed, and returns the targets
@@ -178,12 +204,39 @@ func (w *world) Target(name string) (backout.Target, bool) {
 // Evidence implements rules.World. The control group is the part of the
 // inventory that no live change touches.
 func (w *world) Evidence(c *backout.Change) backout.Evidence {
-	inventory := w.cfg().Inventory
+	cfg := w.cfg()
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	control := func(target string) bool {
-		_, known := inventory[target]
-		return known && len(w.live[target]) == 0
+	if w.countedFor != cfg {
+		w.mu.RUnlock()
+		w.countAgain(cfg)
+		w.mu.RLock()
 	}
-	return w.evidence.EvidenceAmong(c, max(0, len(inventory)-len(w.live)), control, time.Now())
+	ev := w.evidence.Patched(c, time.Now())
+	if size := len(cfg.Inventory) - len(w.live); size > 0 && !c.OpenedAt.IsZero() {
+		ev.RedShareUnpatched = float64(w.control.since(c.OpenedAt)) / float64(size)
+	}
+	return ev
+}
+
+// count keeps the count of the control group in step with one target. The caller
+// holds w.mu.
+func (w *world) count(target string) {
+	newest, red := w.evidence.Newest(target)
+	if red {
+		_, known := w.cfg().Inventory[target]
+		red = known && len(w.live[target]) == 0
+	}
+	w.control.set(target, newest, red)
+}
+
+// countAgain counts for a new inventory.
+func (w *world) countAgain(cfg *Config) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.control = controlGroup{}
+	for _, target := range w.evidence.RedNames() {
+		w.count(target)
+	}
+	w.countedFor = cfg
 }

@@ -29,6 +29,17 @@ func (t *Table) Red(target string) []*backout.Alert {
 // RedNames lists the targets with a firing alert, in no order.
 func (t *Table) RedNames() []string { return slices.Collect(maps.Keys(t.targets)) }
 
+// Newest returns when the youngest of the alerts firing on the target began, each
+// by its earliest known start, and whether any is firing.
+func (t *Table) Newest(target string) (newest time.Time, red bool) {
+	for _, e := range t.targets[target] {
+		if start := e.firings[0].alert.StartsAt; !red || start.After(newest) {
+			newest, red = start, true
+		}
+	}
+	return newest, red
+}
+
 // FiringSince returns the earliest known start of the alert's present firing on
 // the target, and whether it is firing at all.
 func (t *Table) FiringSince(target, fingerprint string) (time.Time, bool) {
@@ -52,6 +63,11 @@ func (t *Table) Resolved(target string, fingerprints []string) bool {
 		}
 	}
 	return true
+}
+
+// Patched says what is known about the change without any control group.
+func (t *Table) Patched(change *backout.Change, now time.Time) backout.Evidence {
+	return t.patched(change, now)
 }
 
 // Evidence says what is known about the change, with the control group given by

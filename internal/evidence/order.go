@@ -42,6 +42,20 @@ func (h *dueHeap) remove(e *entry) {
 	}
 }
 
+// firstBut is the entry under the earliest time other than spared; nil when there
+// is none.
+func (h dueHeap) firstBut(spared *entry) *entry {
+	switch {
+	case len(h) > 0 && h[0] != spared:
+		return h[0]
+	case len(h) > 2 && h.Less(2, 1):
+		return h[2]
+	case len(h) > 1:
+		return h[1]
+	}
+	return nil
+}
+
 // endedList chains ended entries by arrival.
 type endedList struct{ oldest, newest *entry }
 

@@ -110,7 +110,10 @@ func firingByDefinition(list []delivery, target, fingerprint string) (since time
 // on.
 func TestTheTableHoldsTogether(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		table := New(Options{MaxAlerts: 2, StaleAfter: 5 * time.Minute})
+		table := New(Options{
+			MaxAlerts: rapid.IntRange(2, 5).Draw(t, "alerts"), MaxBytes: rapid.IntRange(300, 3000).Draw(t, "bytes"),
+			Keep: func(string) bool { return rapid.Bool().Draw(t, "keep") }, StaleAfter: 5 * time.Minute,
+		})
 		now := 10.0
 		for range rapid.IntRange(0, 40).Draw(t, "steps") {
 			now += float64(rapid.IntRange(0, 2).Draw(t, "minutes"))
@@ -120,8 +123,11 @@ func TestTheTableHoldsTogether(t *testing.T) {
 				d := drawDelivery(t)
 				table.Observe(d.target, d.alert, at(now))
 			}
-			if check(t, table); table.Len() > 2 {
-				t.Fatalf("%d alerts kept, more than 2", table.Len())
+			if check(t, table); table.Len() > table.opts.MaxAlerts {
+				t.Fatalf("%d alerts kept, more than %d", table.Len(), table.opts.MaxAlerts)
+			}
+			if table.Len() > 1 && table.Bytes() > table.opts.MaxBytes {
+				t.Fatalf("%d bytes of %d alerts kept, more than %d", table.Bytes(), table.Len(), table.opts.MaxBytes)
 			}
 		}
 	})

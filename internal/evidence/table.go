@@ -3,6 +3,7 @@ package evidence
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -13,6 +14,14 @@ type Options struct {
 	// MaxAlerts is how many alerts are remembered, firing and resolved; default
 	// 500,000.
 	MaxAlerts int
+	// MaxBytes is how much the remembered alerts may take, about, in bytes; default
+	// 128 MiB. Room is made as for MaxAlerts. One alert alone may take more.
+	MaxBytes int
+	// Keep tells whether alerts on the target are kept whole. Of others the table
+	// keeps a copy with the fingerprint, the alertname label and the times only,
+	// so that strangers cost little. nil keeps all whole. It is asked at every
+	// firing, by whoever calls [Table.Observe].
+	Keep func(target string) bool
 	// StaleAfter is how long an alert stays firing without being confirmed when
 	// it names no end. It must be longer than the sender's repeat interval
 	// (4 h in Alertmanager unless set); default 24 h.
@@ -23,6 +32,10 @@ type Options struct {
 	// Alertmanager that lost and regained its Prometheus says so with the old
 	// start). Default 2 m.
 	RememberEnded time.Duration
+	// Moved, unless nil, is called with a target whenever an alert begins or ends
+	// to fire on it, or the earliest known start of one changes: what [Table.Newest]
+	// says may have changed. It must not change the table.
+	Moved func(target string)
 }
 
 // Table is who is red. Use [New].
@@ -32,6 +45,7 @@ type Table struct {
 	targets map[string][]*entry // firing ones, in no order
 	due     dueHeap             // firing ones, by a time not after their expiry
 	ended   endedList           // ended ones, oldest arrival first
+	bytes   int                 // what the entries weigh, about
 	evicted int
 }
 
@@ -58,6 +72,8 @@ type entry struct {
 type firing struct {
 	alert   *backout.Alert
 	expires time.Time
+	bytes   int  // what it weighs
+	brief   bool // the alert is a copy that the table made, without its texts
 }
 
 // expires is when nobody vouches for the alert any more.
@@ -78,15 +94,21 @@ const maxFirings = 8
 // New returns an empty table.
 func New(opts Options) *Table {
 	opts.MaxAlerts = cmp.Or(max(0, opts.MaxAlerts), 500_000)
+	opts.MaxBytes = cmp.Or(max(0, opts.MaxBytes), 128<<20)
 	opts.StaleAfter = cmp.Or(max(0, opts.StaleAfter), 24*time.Hour)
 	opts.RememberEnded = cmp.Or(max(0, opts.RememberEnded), 2*time.Minute)
+	if opts.Moved == nil {
+		opts.Moved = func(string) {}
+	}
 	return &Table{opts: opts, alerts: map[key]*entry{}, targets: map[string][]*entry{}}
 }
 
 // Observe takes in one delivery of an alert on a target, received at the given
 // time, and tells whether it changed who is red or since when. A repetition
-// changes nothing. The table keeps the alert: nobody may change it afterwards.
-// An alert on no target is not kept.
+// changes nothing. The table keeps the alert, or a brief copy of it, see
+// [Options].Keep: nobody may change it afterwards. What memory its strings are
+// part of stays with them; of the target's name, which may be a part of a label,
+// the table keeps a copy. An alert on no target is not kept.
 func (t *Table) Observe(target string, a *backout.Alert, at time.Time) (changed bool) {
 	if target == "" {
 		return false
@@ -98,11 +120,12 @@ func (t *Table) Observe(target string, a *backout.Alert, at time.Time) (changed 
 		e = nil
 	}
 	if e == nil {
-		if !t.makeRoom(a.Firing) {
+		e = &entry{key: key{strings.Clone(target), strings.Clone(a.Fingerprint)}, heapPlace: -1}
+		if !t.makeRoom(e.bytes(), a.Firing) {
 			return false
 		}
-		e = &entry{key: k, heapPlace: -1}
-		t.alerts[k] = e
+		t.alerts[e.key] = e
+		t.bytes += e.bytes()
 	}
 	if a.Firing {
 		return t.fire(e, a, at)
@@ -115,17 +138,17 @@ func (t *Table) fire(e *entry, a *backout.Alert, at time.Time) bool {
 	if !e.endedSeen.IsZero() && !a.StartsAt.After(e.endedAt) {
 		return false
 	}
-	f := firing{a, a.EndsAt}
-	if f.expires.IsZero() {
-		f.expires = at.Add(t.opts.StaleAfter)
-	}
 	i, known := slices.BinarySearchFunc(e.firings, a.StartsAt, func(f firing, start time.Time) int {
 		return f.alert.StartsAt.Compare(start)
 	})
+	var before firing
 	if known {
-		if e.firings[i].expires.After(f.expires) {
-			f.expires = e.firings[i].expires
-		}
+		before = e.firings[i]
+	}
+	f := t.firingOf(e, a, at, before)
+	t.makeBytes(e, f.bytes-before.bytes)
+	t.bytes += f.bytes - before.bytes
+	if known {
 		e.firings[i] = f
 		return false
 	}
@@ -133,6 +156,7 @@ func (t *Table) fire(e *entry, a *backout.Alert, at time.Time) bool {
 	if len(e.firings) == maxFirings {
 		// The oldest says since when, the newest survives an ending; one between
 		// them is spared most easily.
+		t.bytes -= e.firings[maxFirings/2].bytes
 		e.firings = slices.Delete(e.firings, maxFirings/2, maxFirings/2+1)
 		if i > maxFirings/2 {
 			i--
@@ -142,6 +166,9 @@ func (t *Table) fire(e *entry, a *backout.Alert, at time.Time) bool {
 	if !wasRed {
 		t.redden(e)
 		return true
+	}
+	if i == 0 {
+		t.opts.Moved(e.target)
 	}
 	return i == 0
 }
@@ -161,6 +188,7 @@ func (t *Table) end(e *entry, a *backout.Alert, at time.Time) bool {
 	e.endedAt, e.endedSeen = ended, at
 	cleared := 0
 	for cleared < len(e.firings) && !e.firings[cleared].alert.StartsAt.After(ended) {
+		t.bytes -= e.firings[cleared].bytes
 		cleared++
 	}
 	e.firings = slices.Delete(e.firings, 0, cleared)
@@ -171,6 +199,7 @@ func (t *Table) end(e *entry, a *backout.Alert, at time.Time) bool {
 		}
 		t.ended.push(e)
 	case cleared > 0:
+		t.opts.Moved(e.target)
 		if expires := e.expires(); expires.Before(e.dueAt) {
 			e.dueAt = expires
 			t.due.fix(e)
@@ -187,6 +216,7 @@ func (t *Table) redden(e *entry) {
 	t.targets[e.target] = append(list, e)
 	e.dueAt = e.expires()
 	t.due.push(e)
+	t.opts.Moved(e.target)
 }
 
 // whiten takes an entry from among the firing ones.
@@ -201,6 +231,7 @@ func (t *Table) whiten(e *entry) {
 		t.targets[e.target] = list
 	}
 	t.due.remove(e)
+	t.opts.Moved(e.target)
 }
 
 func (t *Table) forget(e *entry) {
@@ -209,23 +240,10 @@ func (t *Table) forget(e *entry) {
 	}
 	t.ended.remove(e)
 	delete(t.alerts, e.key)
-}
-
-// makeRoom forgets one alert when the table is full: the one that ended longest
-// ago, or else the firing one that is due first. No firing one makes room for
-// an ending.
-func (t *Table) makeRoom(firing bool) bool {
-	switch {
-	case len(t.alerts) < t.opts.MaxAlerts:
-	case t.ended.oldest != nil:
-		t.forget(t.ended.oldest)
-	case !firing:
-		return false
-	default:
-		t.evicted++
-		t.forget(t.due[0])
+	t.bytes -= e.bytes()
+	for _, f := range e.firings {
+		t.bytes -= f.bytes
 	}
-	return true
 }
 
 // Expire drops firing alerts that nobody has confirmed in time and endings that

@@ -273,8 +273,14 @@ func check(t interface {
 }, table *Table,
 ) {
 	t.Helper()
-	firing := 0
+	firing, bytes := 0, 0
 	for k, e := range table.alerts {
+		bytes += e.bytes()
+		for _, f := range e.firings {
+			if bytes += f.bytes; f.bytes != alertSize(f.alert) {
+				t.Errorf("%v: counted %d bytes, has %d", k, f.bytes, alertSize(f.alert))
+			}
+		}
 		inList := e.place < len(table.targets[e.target]) && table.targets[e.target][e.place] == e
 		inHeap := e.heapPlace >= 0 && e.heapPlace < len(table.due) && table.due[e.heapPlace] == e
 		isRed := len(e.firings) > 0
@@ -287,6 +293,9 @@ func check(t interface {
 				t.Errorf("%v is looked at %v, after it expires %v", k, e.dueAt, e.expires())
 			}
 		}
+	}
+	if table.Bytes() != bytes {
+		t.Errorf("%d bytes counted, %d there", table.Bytes(), bytes)
 	}
 	listed := 0
 	for target, list := range table.targets {

@@ -25,12 +25,16 @@ type Options struct {
 	// SSH may be zero when no target uses it.
 	SSH   ssh.Options
 	Local local.Options
+	// Mark is put before each attempt's id on the target, so that attempts of
+	// different stores never meet; letters and digits. Empty puts nothing.
+	Mark string
 }
 
 // Registry finds hosts by their targets. It is safe for concurrent use.
 type Registry struct {
 	local   *local.Host
 	network *ssh.Network
+	mark    string
 }
 
 // New makes ready for local targets, and for SSH when it has a user.
@@ -39,7 +43,7 @@ func New(o Options) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Registry{local: here}
+	r := &Registry{local: here, mark: o.Mark}
 	if o.SSH.User == "" {
 		return r, nil
 	}
@@ -54,6 +58,14 @@ func (r *Registry) Arm(ctx context.Context) error { return r.local.Arm(ctx) }
 
 // For returns the target's host. It dials nothing.
 func (r *Registry) For(t backout.Target) (backout.Host, error) {
+	h, err := r.find(t)
+	if err != nil || r.mark == "" {
+		return h, err
+	}
+	return marked{Host: h, mark: r.mark}, nil
+}
+
+func (r *Registry) find(t backout.Target) (backout.Host, error) {
 	switch t.Transport {
 	case "local":
 		return r.local, nil

@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -60,6 +61,43 @@ func TestTargetsThatCannotBeReached(t *testing.T) {
 	} {
 		if _, err := r.For(target); err == nil || !strings.Contains(err.Error(), want) || !backout.IsPermanent(err) {
 			t.Errorf("%+v: %v, want %q", target, err, want)
+		}
+	}
+}
+
+// TestMarkedAttemptsDoNotMeet: two stores that know a change of the same name
+// share a target, and neither takes the other's attempt for its own.
+func TestMarkedAttemptsDoNotMeet(t *testing.T) {
+	here := backout.Target{Name: "here", Transport: "local"}
+	dir := filepath.Join(t.TempDir(), "attempts")
+	for _, mark := range []string{"one", "two", "one"} {
+		r, err := host.New(host.Options{Local: local.Options{Dir: dir}, Mark: mark})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := r.For(here)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const id = "CHG1-r1.L1.s1.t1.a1"
+		file := filepath.Join(dir, "ran-"+mark)
+		if err := h.Start(t.Context(), id, backout.Exec{Argv: []string{"sh", "-c", `echo x >>"$1"; echo "$1"`, "sh", file}}); err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		if report, err := h.Attach(t.Context(), id, 0, &out); err != nil || report.State != backout.AttemptFinished || strings.TrimSpace(out.String()) != file {
+			t.Errorf("%s: %+v, %v, %q", mark, report, err, out.String())
+		}
+		if report, err := h.Probe(t.Context(), id); err != nil || report.State != backout.AttemptFinished {
+			t.Errorf("%s: %+v, %v", mark, report, err)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, mark := range []string{"one", "two"} {
+		if data, err := os.ReadFile(filepath.Join(dir, "ran-"+mark)); err != nil || string(data) != "x\n" {
+			t.Errorf("%s ran %q, %v, want once", mark, data, err)
 		}
 	}
 }

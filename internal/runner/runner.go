@@ -51,7 +51,8 @@ type Job struct {
 	Task backout.Task
 	// Claim is called before the first effect; on error nothing is done. Nil
 	// claims nothing.
-	Claim func(context.Context) error
+	// It returns the attempt's deadline; zero means the task's own.
+	Claim func(context.Context) (time.Time, error)
 	// Live receives the output as it appears, without secrets; nil for none.
 	Live io.Writer
 }
@@ -155,8 +156,12 @@ func (r *Runner) carry(ctx context.Context, given Job, resumed bool) Result {
 	}
 	defer r.leave(j)
 	if j.Claim != nil {
-		if err := j.Claim(ctx); err != nil {
+		deadline, err := j.Claim(ctx)
+		if err != nil {
 			return Result{Err: fmt.Errorf("claim attempt: %w", err), Unclaimed: true}
+		}
+		if !deadline.IsZero() {
+			j.Task.Deadline = deadline
 		}
 	}
 	executor, err := r.build(ctx, j.Task)

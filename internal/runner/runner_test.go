@@ -91,7 +91,7 @@ func TestRunTellsTheOutcome(t *testing.T) {
 	j := job(t, "echo well")
 	var live bytes.Buffer
 	claims := 0
-	j.Live, j.Claim = &live, func(context.Context) error { claims++; return nil }
+	j.Live, j.Claim = &live, func(context.Context) (time.Time, error) { claims++; return time.Time{}, nil }
 	got := r.Run(t.Context(), j)
 	want(t, got, "", "")
 	if string(got.Output) != "well\n" || live.String() != "well\n" || claims != 1 {
@@ -110,11 +110,11 @@ func TestNothingIsDoneWithoutTheClaim(t *testing.T) {
 	h := here(t)
 	file := filepath.Join(t.TempDir(), "effects")
 	j := job(t, `echo x >>"$0"`, file)
-	j.Claim = func(ctx context.Context) error {
+	j.Claim = func(ctx context.Context) (time.Time, error) {
 		if r, err := h.Probe(ctx, j.Task.AttemptID); err != nil || r.State != backout.AttemptNotStarted {
 			t.Errorf("at the claim: %+v %v", r, err)
 		}
-		return backout.ErrConflict
+		return time.Time{}, backout.ErrConflict
 	}
 	got := newRunner(t, h).Run(t.Context(), j)
 	want(t, got, "unclaimed", "conflict")

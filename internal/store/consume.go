@@ -20,6 +20,10 @@ const (
 	ackTouch = 5 * time.Second
 	// storePause is the wait when the outbox itself does not answer.
 	storePause = 2 * time.Second
+	// The wait between tries to store a receipt: doubling from the first to the
+	// last.
+	firstReceiptWait = 100 * time.Millisecond
+	lastReceiptWait  = 10 * time.Second
 )
 
 // DeliverFunc carries one notice to people. nil means delivered; an error marked
@@ -38,8 +42,10 @@ func consumerName(subject string) string {
 // the notice is older than 24 h by then. Several consumers of one channel, on one server
 // or many, share it.
 //
-// A notice whose receipt is stored is never handed to fn again. One whose
-// delivery was interrupted before that is.
+// A notice whose receipt is stored is never handed to fn again. While the store
+// refuses the receipt of a delivered one, it is offered again and the notice is
+// held; where ctx ends before the store takes it, the notice is handed to fn
+// again later, as is one whose delivery was interrupted.
 func (o *Outbox) Consume(ctx context.Context, channel string, fn DeliverFunc) error {
 	from, err := subjectFor(noticesPrefix, channel)
 	if err != nil {
@@ -61,6 +67,7 @@ func (o *Outbox) Consume(ctx context.Context, channel string, fn DeliverFunc) er
 }
 
 func (o *Outbox) consume(ctx context.Context, from string, fn DeliverFunc) error {
+	whole := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer follower{js: o.js}.endOnReconnect(cancel)()
@@ -87,14 +94,15 @@ func (o *Outbox) consume(ctx context.Context, from string, fn DeliverFunc) error
 		if err != nil {
 			return err
 		}
-		if err := o.deliver(ctx, m, fn); err != nil {
+		if err := o.deliver(ctx, whole, m, fn); err != nil {
 			return err
 		}
 	}
 }
 
-// deliver handles one message. An error is one of the outbox, not of fn.
-func (o *Outbox) deliver(ctx context.Context, m jetstream.Msg, fn DeliverFunc) error {
+// deliver handles one message. An error is one of the outbox, not of fn. ctx ends
+// with the connection, whole does not.
+func (o *Outbox) deliver(ctx, whole context.Context, m jetstream.Msg, fn DeliverFunc) error {
 	meta, err := m.Metadata()
 	if err != nil {
 		return err
@@ -120,16 +128,39 @@ func (o *Outbox) deliver(ctx context.Context, m jetstream.Msg, fn DeliverFunc) e
 	}
 	receipt, why := whileTouched(ctx, m, func() (backout.Receipt, error) { return fn(ctx, p.Notice) })
 	if why == nil {
-		// Delivered: ctx may have ended, the receipt is written all the same.
-		if err := o.succeeded(context.WithoutCancel(ctx), at, p, receipt); err != nil {
-			return errors.Join(err, m.NakWithDelay(storePause))
-		}
-		return m.Ack()
+		return o.afterSuccess(whole, m, at, p, receipt)
 	}
 	if ctx.Err() != nil {
 		return errors.Join(ctx.Err(), m.Nak()) // stopped, not failed
 	}
 	return o.afterFailure(ctx, m, at, p, why)
+}
+
+// afterSuccess stores the receipt, as long as it takes: people have the message,
+// and without its receipt they would get it again. Once it is tried even when ctx
+// has ended.
+func (o *Outbox) afterSuccess(ctx context.Context, m jetstream.Msg, at string, p Pending, r backout.Receipt) error {
+	_, err := whileTouched(ctx, m, func() (backout.Receipt, error) {
+		for wait := firstReceiptWait; ; wait = min(2*wait, lastReceiptWait) {
+			err := o.succeeded(context.WithoutCancel(ctx), at, p, r)
+			if err == nil {
+				return r, nil
+			}
+			if !errors.Is(err, backout.ErrUnavailable) {
+				// No store would ever take it; replies will not find their thread.
+				o.log.Error("a delivered notice's receipt cannot be stored", "channel", p.Channel, "notice", p.Notice.ID, "error", err)
+				return r, nil
+			}
+			o.log.Warn("a delivered notice's receipt is not stored", "channel", p.Channel, "notice", p.Notice.ID, "again_in", wait, "error", err)
+			if !sleep(ctx, wait) {
+				return r, err
+			}
+		}
+	})
+	if err != nil {
+		return errors.Join(err, m.NakWithDelay(storePause))
+	}
+	return m.Ack()
 }
 
 func (o *Outbox) afterFailure(ctx context.Context, m jetstream.Msg, at string, p Pending, why error) error {

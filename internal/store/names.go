@@ -53,7 +53,7 @@ const (
 	layoutVersion = 1
 
 	defaultAlertsBytes = 2 << 30
-	alertsAge          = 14 * 24 * time.Hour
+	defaultAlertsAge   = 14 * 24 * time.Hour
 	// noticesAge outlives every delivery (giveUpAfter), and receiptsAge outlives
 	// the notice, so that a notice never loses its receipt.
 	noticesAge  = 30 * 24 * time.Hour
@@ -61,9 +61,12 @@ const (
 )
 
 // streamConfigs returns what every stream must be like.
-func streamConfigs(replicas int, alertsBytes int64) []jetstream.StreamConfig {
+func streamConfigs(replicas int, alertsBytes int64, alertsAge time.Duration) []jetstream.StreamConfig {
 	if alertsBytes <= 0 {
 		alertsBytes = defaultAlertsBytes
+	}
+	if alertsAge <= 0 {
+		alertsAge = defaultAlertsAge
 	}
 	appendOnly := func(name, subject, what string, limit int64) jetstream.StreamConfig {
 		return jetstream.StreamConfig{

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -247,3 +249,89 @@ func waitDelivered(t *testing.T, o *store.Outbox) {
 }
 
 var _ jetstream.JetStream = (*faulty)(nil)
+
+var errDiskFull = &jetstream.APIError{Code: 500, ErrorCode: 10077, Description: "no space left on device"}
+
+// TestRefusedReceiptDoesNotDeliverAgain lets the store refuse every write between
+// a delivery and its receipt.
+func TestRefusedReceiptDoesNotDeliverAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := startFaulty(t)
+		o, other := s.Outbox, openAs(t, f, "two").Outbox
+		put(t, o, "slack", "a", "b")
+		var mu sync.Mutex
+		var calls []string
+		refuse := func() { f.set(func() error { return errDiskFull }, nil) }
+		deliver := func(_ context.Context, n backout.Notice) (backout.Receipt, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if calls = append(calls, n.ID); len(calls) == 1 {
+				refuse()
+			}
+			return backout.Receipt{Ref: n.ID}, nil
+		}
+		stop, stopOther := consume(t, o, "slack", deliver), consume(t, other, "slack", deliver)
+		time.Sleep(10 * time.Minute)
+		if !slices.Equal(calls, []string{"a"}) {
+			t.Errorf("delivered while no receipt could be stored: %v, want a once", calls)
+		}
+		f.set(nil, nil)
+		time.Sleep(time.Minute)
+		if !slices.Equal(calls, []string{"a", "b"}) {
+			t.Errorf("delivered: %v, want a and b once each", calls)
+		}
+		if r, err := o.Thread(t.Context(), "slack", "r"); err != nil || r == nil || r.Ref != "a" {
+			t.Errorf("Thread = %v, %v, want the receipt of a", r, err)
+		}
+		stop()
+		stopOther()
+	})
+}
+
+func TestStopEndsTheWaitForAReceipt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := startFaulty(t)
+		put(t, s.Outbox, "slack", "a")
+		calls := 0
+		deliver := func(context.Context, backout.Notice) (backout.Receipt, error) {
+			calls++
+			return backout.Receipt{}, nil
+		}
+		f.set(func() error { return errDiskFull }, nil)
+		stop := consume(t, s.Outbox, "slack", deliver)
+		time.Sleep(time.Minute)
+		began := time.Now()
+		stop()
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("Consume ended %s after its context", took)
+		}
+		f.set(nil, nil)
+		stop = consume(t, s.Outbox, "slack", deliver)
+		time.Sleep(time.Minute)
+		stop()
+		if calls != 2 {
+			t.Errorf("delivered %d times, want again after the stop, once", calls)
+		}
+	})
+}
+
+// TestReceiptThatCannotBeStoredIsGivenUp is about one that no store would take.
+func TestReceiptThatCannotBeStoredIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := start(t).Outbox
+		put(t, o, "slack", "a", "b")
+		var calls []string
+		stop := consume(t, o, "slack", func(_ context.Context, n backout.Notice) (backout.Receipt, error) {
+			calls = append(calls, n.ID)
+			if n.ID == "a" {
+				return backout.Receipt{Ref: strings.Repeat("x", 64<<20)}, nil
+			}
+			return backout.Receipt{Ref: n.ID}, nil
+		})
+		time.Sleep(time.Minute)
+		stop()
+		if !slices.Equal(calls, []string{"a", "b"}) {
+			t.Errorf("delivered: %v, want a and b once each", calls)
+		}
+	})
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -24,6 +25,11 @@ type Options struct {
 	// AlertsMaxBytes is how many bytes of posts are kept before the oldest go;
 	// 0 leaves what is there and makes a new log with 2 GiB.
 	AlertsMaxBytes int64
+	// AlertsMaxAge is how long posts are kept, at least an hour; 0 leaves what is
+	// there and makes a new log with 14 days. Unlike the other limits it may also
+	// shrink: the older posts go then. A log that was made to keep posts for ever
+	// stays so.
+	AlertsMaxAge time.Duration
 	// Logger gets what is not the answer to a call; nil discards it.
 	Logger *slog.Logger
 }
@@ -55,11 +61,14 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.JS == nil || o.Server == "" {
 		return nil, fmt.Errorf("open store: %w: it needs a JetStream and the server's name", backout.ErrInvalid)
 	}
+	if o.AlertsMaxAge != 0 && o.AlertsMaxAge < time.Hour {
+		return nil, fmt.Errorf("open store: %w: alerts kept for %v: keep them for an hour at least", backout.ErrInvalid, o.AlertsMaxAge)
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	streams := make(map[string]jetstream.Stream)
-	for _, cfg := range streamConfigs(o.Replicas, o.AlertsMaxBytes) {
+	for _, cfg := range streamConfigs(o.Replicas, o.AlertsMaxBytes, o.AlertsMaxAge) {
 		if err := ensureStream(ctx, o.JS, cfg, o, o.Logger); err != nil {
 			return nil, fmt.Errorf("open store: %w", err)
 		}

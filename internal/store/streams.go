@@ -16,7 +16,8 @@ import (
 const codeNoRoom jetstream.ErrorCode = 10047
 
 // ensureStream makes the stream, or checks that the one there keeps what is
-// promised. It may widen a limit; it never narrows one.
+// promised. It may widen a limit; it narrows none but the age of alerts, and that
+// only when asked.
 func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig, asked Options, log *slog.Logger) error {
 	stream, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -32,20 +33,26 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 	if err := checkStream(have, want, asked); err != nil {
 		return fmt.Errorf("open stream %s: %w", want.Name, err)
 	}
-	wider := have
+	changed := have
 	if have.MaxBytes > 0 && have.MaxBytes < want.MaxBytes {
-		wider.MaxBytes = want.MaxBytes
+		changed.MaxBytes = want.MaxBytes
 	}
 	if have.MaxAge > 0 && have.MaxAge < want.MaxAge {
-		wider.MaxAge = want.MaxAge
+		changed.MaxAge = want.MaxAge
 	}
-	wider.Replicas = max(have.Replicas, want.Replicas)
-	if wider.MaxBytes == have.MaxBytes && wider.MaxAge == have.MaxAge && wider.Replicas == have.Replicas {
+	if want.Name == alertsStream && have.MaxAge > 0 {
+		changed.MaxAge = have.MaxAge
+		if asked.AlertsMaxAge > 0 {
+			changed.MaxAge = asked.AlertsMaxAge
+		}
+	}
+	changed.Replicas = max(have.Replicas, want.Replicas)
+	if changed.MaxBytes == have.MaxBytes && changed.MaxAge == have.MaxAge && changed.Replicas == have.Replicas {
 		return nil
 	}
-	log.Info("widening the limits of a stream", "stream", want.Name, "max_bytes", wider.MaxBytes, "max_age", wider.MaxAge, "replicas", wider.Replicas)
-	if _, err := js.UpdateStream(ctx, wider); err != nil {
-		return fmt.Errorf("widen stream %s: %w", want.Name, withAdvice(err))
+	log.Info("changing the limits of a stream", "stream", want.Name, "max_bytes", changed.MaxBytes, "max_age", changed.MaxAge, "replicas", changed.Replicas)
+	if _, err := js.UpdateStream(ctx, changed); err != nil {
+		return fmt.Errorf("change limits of stream %s: %w", want.Name, withAdvice(err))
 	}
 	return nil
 }

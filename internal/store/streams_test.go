@@ -73,6 +73,32 @@ func TestLimitsAreOnlyWidened(t *testing.T) {
 	}
 }
 
+// TestAgeOfAlertsFollowsWhatIsAsked: both ways, but never by itself.
+func TestAgeOfAlertsFollowsWhatIsAsked(t *testing.T) {
+	js := bustest.Start(t).JetStream()
+	const day = 24 * time.Hour
+	for _, step := range []struct{ ask, want time.Duration }{{2 * day, 2 * day}, {0, 2 * day}, {30 * day, 30 * day}, {0, 30 * day}, {time.Hour, time.Hour}, {time.Hour, time.Hour}} {
+		s, err := store.Open(t.Context(), store.Options{JS: js, Server: "one", AlertsMaxAge: step.ask})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]time.Duration{"BACKOUT_ALERTS": step.want, "BACKOUT_NOTICES": 30 * day, "BACKOUT_CHANGES": 0} {
+			stream, err := js.Stream(t.Context(), name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := stream.CachedInfo().Config.MaxAge; got != want {
+				t.Errorf("asked for %v, %s keeps %v, want %v", step.ask, name, got, want)
+			}
+		}
+	}
+	_, err := store.Open(t.Context(), store.Options{JS: js, Server: "one", AlertsMaxAge: time.Minute})
+	wantError(t, "Open", err, "an hour at least")
+}
+
 func TestTooLittleRoomSaysWhatToDo(t *testing.T) {
 	js := bustest.Start(t).JetStream()
 	_, err := store.Open(t.Context(), store.Options{JS: js, Server: "one", AlertsMaxBytes: 1 << 50})

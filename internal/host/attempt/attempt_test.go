@@ -2,7 +2,10 @@ package attempt_test
 
 import (
 	"bytes"
+	"errors"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -100,7 +103,7 @@ func TestTextsAreShell(t *testing.T) {
 	e := backout.Exec{Argv: []string{"true"}}
 	arg, _ := attempt.RunWithInput(e)
 	for name, text := range map[string]string{
-		"start": s.Start("a1", e), "probe": s.Probe("a1"), "attach": s.Attach("a1", 7), "stop": s.Stop("a1"), "forget": s.Forget("a1"),
+		"start": s.Start("a1", e), "probe": s.Probe("a1"), "attach": s.Attach("a1", 7), "stop": s.Stop("a1"), "stop claimed": s.StopClaimed("a1"), "forget": s.Forget("a1"),
 		"armed": attempt.Armed(), "arm": attempt.Arm(), "fire": attempt.Fire(e), "input": arg,
 	} {
 		for _, shell := range shells() {
@@ -232,5 +235,91 @@ func TestCapped(t *testing.T) {
 	}
 	if len(c.Bytes()) != attempt.MaxOutput {
 		t.Error(len(c.Bytes()))
+	}
+}
+
+// tell gives the text to a real shell and returns its exit code and output.
+func tell(t *testing.T, shell, text string) (int, string) {
+	t.Helper()
+	cmd := exec.Command(shell, "-s")
+	cmd.Stdin = strings.NewReader(text)
+	out, err := cmd.Output()
+	var failed *exec.ExitError
+	if err != nil && !errors.As(err, &failed) {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), string(out)
+}
+
+func TestStopBeforeTheStartPreventsIt(t *testing.T) {
+	for _, shell := range shells() {
+		dir := filepath.Join(t.TempDir(), "attempts")
+		s := attempt.Script{Dir: dir}
+		effect := filepath.Join(dir, "effect")
+		for range 2 {
+			if code, out := tell(t, shell, s.Stop("a1")); code != 0 {
+				t.Fatalf("%s: stop ended with %d: %s", shell, code, out)
+			}
+		}
+		if code, out := tell(t, shell, s.Start("a1", backout.Exec{Argv: []string{"touch", effect}})); code != 0 {
+			t.Errorf("%s: start ended with %d: %s", shell, code, out)
+		}
+		began := time.Now()
+		_, answer := tell(t, shell, s.Probe("a1"))
+		f, err := attempt.ParseFacts(answer)
+		if r := f.Report(); err != nil || r.State != backout.AttemptFinished || r.ExitCode != attempt.StoppedUnstarted || time.Since(r.FinishedAt) > time.Minute {
+			t.Errorf("%s: %+v, %v", shell, r, err)
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("%s: the probe took %s: it waited for a supervisor", shell, took)
+		}
+		if _, err := os.Stat(effect); err == nil {
+			t.Errorf("%s: it was started after the stop", shell)
+		}
+		if code, out := tell(t, shell, s.Forget("a1")); code != 0 {
+			t.Errorf("%s: forget ended with %d: %s", shell, code, out)
+		}
+	}
+}
+
+func TestStopFailsUntilTheCommandHasBegunOrEnded(t *testing.T) {
+	t.Parallel()
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		t.Skip("no /proc here: ", err)
+	}
+	claim := strings.TrimSpace(string(boot)) + " 1 1\n"
+	for name, tt := range map[string]struct {
+		files map[string]string
+		ends  bool
+	}{
+		"made a moment ago":       {nil, false},
+		"claimed":                 {map[string]string{"claim": claim}, false},
+		"torn pid":                {map[string]string{"claim": claim, "pid": "7"}, false},
+		"finished":                {map[string]string{"claim": claim, "rc": "0 1"}, true},
+		"known to begin no more":  {map[string]string{"claim": claim, "unused": ""}, true},
+		"claimed before a reboot": {map[string]string{"claim": "b0 1 1\n"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			if err := os.Mkdir(filepath.Join(dir, "a1"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			for file, text := range tt.files {
+				if err := os.WriteFile(filepath.Join(dir, "a1", file), []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s := attempt.Script{Dir: dir}
+			for verb, text := range map[string]string{"stop": s.Stop("a1"), "stop claimed": s.StopClaimed("a1")} {
+				if code, out := tell(t, "/bin/sh", text); (code == 0) != tt.ends {
+					t.Errorf("%s ended with %d: %s", verb, code, out)
+				}
+			}
+		})
+	}
+	if code, _ := tell(t, "/bin/sh", attempt.Script{Dir: t.TempDir()}.StopClaimed("a1")); code == 0 {
+		t.Error("stop of what is not claimed ended with 0")
 	}
 }

@@ -13,13 +13,16 @@
 //	pid      process id and start time of the command, leader of its own group
 //	out      stdout and stderr of the command, in the order written
 //	unused   exists when it is known that the command never began
-//	rc       exit code and end (seconds since 1970), by write, sync and rename
+//	rc       exit code and end (seconds since 1970), by write, sync and rename;
+//	         alone where the attempt was stopped before it began
 //
 // # What it promises
 //
 //   - Making the directory is the claim, and it is atomic: of any number of
 //     starts one runs the command, whatever the others see. The claim is on disk
 //     before the command begins, so a power cut cannot undo it.
+//   - Stopping what nobody has claimed claims it, as finished: a start that was
+//     held up on its way runs nothing.
 //   - A directory is never reused. A start that was cut between the claim and the
 //     command leaves an attempt that is unknown, never one that runs later.
 //   - Supervisor and command have sessions of their own, so neither the end of

@@ -76,7 +76,7 @@ const factsText = `proc() { s=; { read -r s </proc/$1/stat; } 2>/dev/null; s=${s
 line() { l=; { read -r l <"$d/$1"; } 2>/dev/null; }
 facts() {
 if [ ! -d "$d" ]; then echo seen=0; echo ` + factsEnd + `; return; fi
-i=0; while [ ! -s "$d/claim" ] && [ $i -lt 30 ]; do sleep 0.1; i=$((i+1)); done
+i=0; while [ ! -s "$d/claim" ] && [ ! -s "$d/rc" ] && [ $i -lt 30 ]; do sleep 0.1; i=$((i+1)); done
 echo seen=1
 read -r l </proc/sys/kernel/random/boot_id; echo "boot=$l"
 line claim; echo "claim=$l"; set -- $l; [ $# -eq 3 ] && proc "$2" && echo "supervisor=$q"
@@ -106,7 +106,7 @@ proc "$2" && [ "${q#* }" = "$3" ] && [ "${q%% *}" != Z ] && return 0
 line pid; set -- $l; [ $# -eq 2 ] && proc "$1" && [ "${q#* }" = "$2" ] && [ "${q%% *}" != Z ]
 }
 read -r boot </proc/sys/kernel/random/boot_id
-i=0; while [ -d "$d" ] && [ ! -s "$d/claim" ] && [ $i -lt 30 ]; do moment 0.1; i=$((i+1)); done
+i=0; while [ -d "$d" ] && [ ! -s "$d/claim" ] && [ ! -s "$d/rc" ] && [ $i -lt 30 ]; do moment 0.1; i=$((i+1)); done
 i=0
 while [ -d "$d" ]; do
 e=; running || e=1
@@ -124,17 +124,40 @@ facts >&2`)
 // SIGKILL.
 const Grace = 10
 
-// Stop sends SIGTERM to the command's process group, and SIGKILL after [Grace]
-// to what is left of it, even if the connection ends meanwhile. It ends with 0
-// when nothing of the group is left, or nothing ran.
+// StoppedUnstarted is the exit code of an attempt that was stopped before it was
+// claimed: that of a command which SIGTERM ended.
+const StoppedUnstarted = 128 + 15
+
+// Stop claims the attempt when nobody has, as finished with [StoppedUnstarted],
+// so that a start that comes later runs nothing. Otherwise see [Script.StopClaimed].
 func (s Script) Stop(id string) string {
+	return whole(s.place(id) + `umask 077
+if [ ! -d "$d" ]; then
+mkdir -p "$b" || exit 3
+if mkdir "$d" 2>/dev/null; then
+echo "` + fmt.Sprint(StoppedUnstarted) + ` $(date +%s)" >"$d/rc.tmp" && mv -f "$d/rc.tmp" "$d/rc" || exit 3
+sync "$d/rc" "$d" "$b" 2>/dev/null || sync
+exit 0
+fi
+[ -d "$d" ] || { mkdir "$d"; exit 3; }
+fi
+` + stopText())
+}
+
+// StopClaimed sends SIGTERM to the command's process group, and SIGKILL after
+// [Grace] to what is left of it, even if the connection ends meanwhile. It ends
+// with 0 when nothing of the group is left. It fails while the command of a
+// claimed attempt has not begun: it may at any moment, so stop again.
+func (s Script) StopClaimed(id string) string { return whole(s.place(id) + stopText()) }
+
+func stopText() string {
 	killer := fmt.Sprintf(`i=0; while kill -s 0 -- "-$1" && [ $i -lt %d ]; do sleep 0.1 || { sleep 1; i=$((i+9)); }; i=$((i+1)); done; kill -s KILL -- "-$1"`, Grace*10)
-	return whole(s.place(id) + factsText + `
-[ -d "$d" ] && [ ! -e "$d/rc" ] || exit 0
-i=0; while [ ! -s "$d/pid" ] && [ $i -lt 20 ]; do sleep 0.1; i=$((i+1)); done
+	return factsText + `
+i=0; while [ ! -s "$d/pid" ] && [ ! -e "$d/rc" ] && [ ! -e "$d/unused" ] && [ $i -lt 20 ]; do sleep 0.1; i=$((i+1)); done
+[ ! -e "$d/rc" ] && [ ! -e "$d/unused" ] || exit 0
 read -r boot </proc/sys/kernel/random/boot_id
-line claim; set -- $l; [ "$1" = "$boot" ] || exit 0
-line pid; set -- $l; [ $# -eq 2 ] || exit 0
+line claim; set -- $l; [ $# -ne 3 ] || [ "$1" = "$boot" ] || exit 0
+line pid; set -- $l; [ $# -eq 2 ] || { echo "it is claimed and has not begun: stop it again" >&2; exit 1; }
 p=$1 t=$2
 if proc "$p" && [ "${q#* }" != "$t" ]; then exit 0; fi
 kill -s TERM -- "-$p" 2>/dev/null || exit 0
@@ -144,7 +167,7 @@ while kill -s 0 -- "-$p" 2>/dev/null; do
 [ -e "$d/rc" ] && proc "$p" && [ "${q#* }" != "$t" ] && exit 0
 [ $i -lt ` + fmt.Sprint(Grace*10+20) + ` ] || { echo "process group $p does not end" >&2; exit 1; }
 sleep 0.1; i=$((i+1))
-done`)
+done`
 }
 
 // Forget removes a finished attempt. One that is not finished is kept and the
@@ -172,8 +195,8 @@ func runText(e backout.Exec) string {
 
 // Armed is the text of a supervisor that is started before there is an attempt:
 // its working directory is renamed to the attempt's when it is claimed. Its
-// command's shell reads from descriptor 3, and "ready", "PID" and the exit code
-// are told on descriptor 4, a line each.
+// command's shell reads from descriptor 3, and "ready" and the exit code are told
+// on descriptor 4, a line each.
 func Armed() string {
 	return recordClaim + `
 setsid sh -s <&3 3<&- >>out 2>&1 &

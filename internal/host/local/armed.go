@@ -274,7 +274,7 @@ func (h *Host) fire(a *armed, id string, e backout.Exec) error {
 	}
 	idle := a.dir
 	a.dir = path
-	err := syncDir(h.dir)
+	err := syncFile(h.dir)
 	if err == nil {
 		_, err = io.WriteString(a.command, attempt.Fire(e))
 		if err != nil {
@@ -299,10 +299,11 @@ func (h *Host) fire(a *armed, id string, e backout.Exec) error {
 	return nil
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(filepath.Clean(dir))
+// syncFile puts a file or directory on disk.
+func syncFile(path string) error {
+	f, err := os.Open(filepath.Clean(path))
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return errors.Join(f.Sync(), f.Close())
 }

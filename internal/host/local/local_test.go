@@ -274,6 +274,56 @@ func TestStopEndsTheWholeGroup(t *testing.T) {
 	}
 }
 
+func TestStopBeforeTheStartPreventsIt(t *testing.T) {
+	h, dir := newHost(t)
+	for range 2 {
+		if err := h.Stop(t.Context(), "a1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.Start(t.Context(), "a1", shell("echo x >"+dir+"/../effect")); err != nil {
+		t.Error(err)
+	}
+	if r, out := attach(t, h, "a1"); r.State != backout.AttemptFinished || r.ExitCode != 143 || out != "" {
+		t.Errorf("%+v %q", r, out)
+	}
+	if _, err := os.Stat(dir + "/../effect"); err == nil {
+		t.Error("it was started after the stop")
+	}
+	if err := h.Forget(t.Context(), "a1"); err != nil {
+		t.Error(err)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "a1*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+// TestStopRacesAStart checks that whichever is first, nothing runs after a stop.
+func TestStopRacesAStart(t *testing.T) {
+	h, _ := newHost(t)
+	for i := range 30 {
+		id := fmt.Sprint("a", i)
+		if err := h.Arm(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var both sync.WaitGroup
+		both.Go(func() {
+			if err := h.Start(t.Context(), id, shell("sleep 600")); err != nil {
+				t.Error(err)
+			}
+		})
+		both.Go(func() {
+			if err := h.Stop(t.Context(), id); err != nil {
+				t.Error(err)
+			}
+		})
+		both.Wait()
+		if r, _ := attach(t, h, id); r.State != backout.AttemptFinished || r.ExitCode != 143 {
+			t.Errorf("%s: %+v", id, r)
+		}
+	}
+}
+
 func TestStopKillsWhatIgnoresIt(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes the ten seconds of grace")

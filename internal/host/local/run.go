@@ -57,7 +57,10 @@ func (h *Host) Stop(ctx context.Context, id string) error {
 	if err := attempt.CheckID(id); err != nil {
 		return fmt.Errorf("stop attempt: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", attempt.Script{Dir: h.dir}.Stop(id))
+	if claimed, err := h.claimStopped(id); err != nil || claimed {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", attempt.Script{Dir: h.dir}.StopClaimed(id))
 	r, err := h.run(ctx, cmd)
 	if err != nil {
 		return fmt.Errorf("stop attempt: %w", err)
@@ -66,6 +69,39 @@ func (h *Host) Stop(ctx context.Context, id string) error {
 		return fmt.Errorf("stop attempt: %s", attempt.Trim(r.Stderr))
 	}
 	return nil
+}
+
+// claimStopped claims the attempt as one that was stopped before it began, unless
+// it is claimed. The directory comes with its result: an empty one would give way
+// to the rename of a start.
+func (h *Host) claimStopped(id string) (claimed bool, _ error) {
+	if _, err := os.Lstat(h.path(id)); err == nil {
+		return false, nil
+	}
+	fail := func(err error) error { return fmt.Errorf("stop attempt: claim it: %w", err) }
+	dir, err := os.MkdirTemp(h.dir, idlePrefix)
+	if err != nil {
+		return false, fail(err)
+	}
+	defer os.RemoveAll(dir)
+	result := fmt.Sprintf("%d %d\n", attempt.StoppedUnstarted, time.Now().Unix())
+	if err := os.WriteFile(filepath.Join(dir, "rc"), []byte(result), 0o600); err != nil {
+		return false, fail(err)
+	}
+	if err := errors.Join(syncFile(filepath.Join(dir, "rc")), syncFile(dir)); err != nil {
+		return false, fail(err)
+	}
+	err = syscall.Rename(dir, h.path(id))
+	switch {
+	case errors.Is(err, syscall.ENOTEMPTY), errors.Is(err, syscall.EEXIST):
+		return false, nil
+	case err != nil:
+		return false, fail(err)
+	}
+	if err := syncFile(h.dir); err != nil {
+		return false, fail(err)
+	}
+	return true, nil
 }
 
 // Forget implements [backout.Host]. An attempt that is not finished is kept:

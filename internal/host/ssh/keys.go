@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -16,18 +17,56 @@ import (
 	"github.com/backout-io/backout"
 )
 
+// CheckKey says why the key could not be used: it must be a private key in PEM
+// without a passphrase. The error never tells any of it.
+func CheckKey(key backout.Secret) error {
+	_, err := parseKey(key)
+	return err
+}
+
+func parseKey(key backout.Secret) (ssh.Signer, error) {
+	signer, err := ssh.ParsePrivateKey([]byte(key.Reveal()))
+	var locked *ssh.PassphraseMissingError
+	switch {
+	case errors.As(err, &locked):
+		return nil, errors.New("ssh.key has a passphrase: use a key without one, kept readable by backout only")
+	case err != nil:
+		return nil, errors.New("ssh.key is not a private key in PEM (ssh-keygen -t ed25519 makes one)")
+	}
+	return signer, nil
+}
+
+// CheckKnownHosts says why the file could not be used: it must be in the format
+// of OpenSSH, sshd(8). The error names the line.
+func CheckKnownHosts(path string) error {
+	_, err := readKnownHosts(path)
+	return err
+}
+
+func readKnownHosts(path string) (ssh.HostKeyCallback, error) {
+	check, err := knownhosts.New(path)
+	if err != nil {
+		return nil, fmt.Errorf("read ssh.known_hosts: %w", err)
+	}
+	return check, nil
+}
+
 // clientConfig reads known_hosts and asks the target for a key of the kinds
 // that stand there, since it may have others.
 func (n *Network) clientConfig(address string) (*ssh.ClientConfig, error) {
-	check, err := knownhosts.New(n.o.KnownHosts)
+	check, err := readKnownHosts(n.o.KnownHosts)
 	if err != nil {
-		return nil, fmt.Errorf("read ssh.known_hosts: %w", err)
+		return nil, backout.Permanent(err)
+	}
+	names, err := algorithms(check, address, n.o.KnownHosts)
+	if err != nil {
+		return nil, err
 	}
 	return &ssh.ClientConfig{
 		User:              n.o.User,
 		Auth:              []ssh.AuthMethod{ssh.PublicKeys(n.signer)},
 		HostKeyCallback:   check,
-		HostKeyAlgorithms: algorithms(check, address),
+		HostKeyAlgorithms: names,
 	}, nil
 }
 
@@ -38,15 +77,24 @@ func (noKey) Type() string                        { return "none" }
 func (noKey) Marshal() []byte                     { return []byte("none") }
 func (noKey) Verify([]byte, *ssh.Signature) error { return errors.New("not a key") }
 
-// algorithms are those of the address's keys; nil, which means all, when there
-// is none and the check will refuse, or trust a certificate.
-func algorithms(check ssh.HostKeyCallback, address string) []string {
+// algorithms are those of the address's keys, and all when there is none: the
+// check refuses then. Those of host certificates are never among them, since the
+// check does not tell a host that has only an authority from one with a key.
+func algorithms(check ssh.HostKeyCallback, address, file string) ([]string, error) {
 	var unknown *knownhosts.KeyError
-	if err := check(address, &net.TCPAddr{IP: net.IPv4zero}, noKey{}); !errors.As(err, &unknown) {
-		return nil
+	if err := check(address, &net.TCPAddr{IP: net.IPv4zero}, noKey{}); !errors.As(err, &unknown) || len(unknown.Want) == 0 {
+		all := ssh.SupportedAlgorithms().HostKeys
+		return slices.DeleteFunc(all, func(name string) bool { return strings.Contains(name, "-cert-") }), nil
+	}
+	authorities, err := authorityLines(file)
+	if err != nil {
+		return nil, err
 	}
 	var names []string
 	for _, k := range unknown.Want {
+		if authorities[k.Line] {
+			continue
+		}
 		switch kind := k.Key.Type(); kind {
 		case ssh.KeyAlgoRSA:
 			names = append(names, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256)
@@ -54,8 +102,28 @@ func algorithms(check ssh.HostKeyCallback, address string) []string {
 			names = append(names, kind)
 		}
 	}
+	if names == nil {
+		host, port, _ := net.SplitHostPort(address)
+		return nil, refused("%s:%d has %s under @cert-authority, and host certificates are not supported: run \"ssh-keyscan -p %s %s\", compare the key's "+
+			"fingerprint with the one shown on the host's console (ssh-keygen -lf), and add the line to the file", file, unknown.Want[0].Line, address, port, host)
+	}
 	slices.Sort(names)
-	return slices.Compact(names)
+	return slices.Compact(names), nil
+}
+
+// authorityLines are the numbers of the lines that name an authority for
+// certificates, not a host's key.
+func authorityLines(file string) (map[int]bool, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read ssh.known_hosts: %w", err)
+	}
+	lines, number := map[int]bool{}, 0
+	for line := range strings.Lines(string(data)) {
+		number++
+		lines[number] = strings.HasPrefix(strings.TrimLeft(line, " \t"), "@cert-authority")
+	}
+	return lines, nil
 }
 
 // explain says what to do about a handshake that failed.

@@ -10,6 +10,9 @@
 // The exit status is the protocol's own 32-bit field; a session that ends
 // without one says nothing about the work and is [attempt.ErrUnreachable].
 //
+// Host certificates are not supported: a host that known_hosts has under
+// @cert-authority only is refused, and the error says how to pin its key.
+//
 // A target that ends user sessions' processes (KillUserProcesses=yes in
 // logind.conf) ends detached attempts too: switch lingering on for the user.
 package ssh
@@ -79,13 +82,9 @@ func New(o Options) (*Network, error) {
 	if o.KnownHosts == "" {
 		return nil, errors.New("ssh.known_hosts is empty: name the file that holds the targets' host keys")
 	}
-	signer, err := ssh.ParsePrivateKey([]byte(o.Key.Reveal()))
-	var locked *ssh.PassphraseMissingError
-	switch {
-	case errors.As(err, &locked):
-		return nil, errors.New("ssh.key has a passphrase: use a key without one, kept readable by backout only")
-	case err != nil:
-		return nil, errors.New("ssh.key is not a private key in PEM (ssh-keygen -t ed25519 makes one)")
+	signer, err := parseKey(o.Key)
+	if err != nil {
+		return nil, err
 	}
 	if o.Port == 0 {
 		o.Port = 22

@@ -277,6 +277,30 @@ func TestInterruptedStartIsUnknown(t *testing.T) {
 	}
 }
 
+func TestStopBeforeTheStartPreventsIt(t *testing.T) {
+	s := hosttest.SSHD(t, 1)
+	h := host(t, network(t, options(s)), s.Targets[0])
+	if err := h.Stop(t.Context(), "a1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Start(t.Context(), "a1", shell(`echo x >"$FILE"`, "FILE", s.Attempts+"/effect")); err != nil {
+		t.Error(err)
+	}
+	if r, out := attach(t, h, "a1"); r.State != backout.AttemptFinished || r.ExitCode != attempt.StoppedUnstarted || out != "" {
+		t.Errorf("%+v %q", r, out)
+	}
+	if _, err := os.Stat(s.Attempts + "/effect"); err == nil {
+		t.Error("it was started after the stop")
+	}
+	// A start that was cut leaves a claim and nothing else.
+	if err := os.Mkdir(filepath.Join(s.Attempts, "a2"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Stop(t.Context(), "a2"); err == nil {
+		t.Error("stop of what may yet begin ended well")
+	}
+}
+
 func TestHostKeysArePinned(t *testing.T) {
 	s := hosttest.SSHD(t, 1)
 	other := hosttest.SSHD(t, 1)
