@@ -72,6 +72,9 @@ func watchOver(c backout.Change, at time.Time) []backout.Event {
 
 // endOfWatch is closed when nothing had to be taken back.
 func endOfWatch(c backout.Change) backout.ChangeState {
+	if failedRollback(c) != "" {
+		return backout.ChangeBackoutFailed
+	}
 	if len(takenBack(c)) > 0 {
 		return backout.ChangeBackedOut
 	}

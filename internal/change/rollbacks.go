@@ -81,17 +81,23 @@ func lastRollbackOver(c backout.Change, in Input) []backout.Event {
 	if active(c) {
 		return nil
 	}
+	if slices.ContainsFunc(c.Targets, func(t string) bool { return triedBy(c, t) == "" }) {
+		return tick(c, in) // the others are watched on, however this one ended
+	}
+	if id := failedRollback(c); id != "" {
+		return []backout.Event{backout.ChangeEnded{State: backout.ChangeBackoutFailed, Reason: "rollback " + id + " did not bring its targets back"}}
+	}
+	return []backout.Event{backout.ChangeEnded{State: backout.ChangeBackedOut, Reason: "every target was taken back"}}
+}
+
+// failedRollback returns the first rollback that ended without recovery, or "".
+func failedRollback(c backout.Change) string {
 	for _, r := range c.Rollbacks {
 		if r.Status == backout.RollbackExhausted || r.Status == backout.RollbackAborted {
-			return []backout.Event{backout.ChangeEnded{
-				State: backout.ChangeBackoutFailed, Reason: fmt.Sprintf("rollback %s was %s", r.ID, r.Status),
-			}}
+			return r.ID
 		}
 	}
-	if sameSet(takenBack(c), c.Targets) {
-		return []backout.Event{backout.ChangeEnded{State: backout.ChangeBackedOut, Reason: "every target was taken back"}}
-	}
-	return tick(c, in)
+	return ""
 }
 
 // takenBack lists the targets of rollbacks that recovered.
