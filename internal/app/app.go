@@ -273,31 +273,55 @@ func (a *App) Reload(ctx context.Context) error {
 	if err := sameProcess(a.current.config, l.config); err != nil {
 		return err
 	}
-	hosts, err := newHosts(l.config, a.o.Attempts, a.mark)
+	out, err := l.outboxConfig(ctx)
 	if err != nil {
 		return err
 	}
-	a.arm(ctx, hosts, l.config)
-	cfg, err := l.engineConfig(hosts, a.o.Log)
-	if err != nil {
-		return errors.Join(err, hosts.Close())
-	}
-	out, err := l.outboxConfig(ctx)
-	if err != nil {
-		return errors.Join(err, hosts.Close())
-	}
 	api, intake := l.tokens()
-	if err := a.auth.Set(api, intake); err != nil {
-		return errors.Join(err, hosts.Close())
+	if _, err := handlers.NewAuth(api, intake); err != nil {
+		return err
 	}
-	if err := a.outbox.Update(ctx, out); err != nil {
-		return errors.Join(err, hosts.Close())
+	hosts, err := a.hostsFor(ctx, l.config)
+	if err != nil {
+		return err
+	}
+	cfg, err := l.engineConfig(hosts, a.o.Log)
+	if err == nil {
+		err = a.outbox.Update(ctx, out)
+	}
+	if err != nil {
+		if hosts != a.hosts {
+			err = errors.Join(err, hosts.Close())
+		}
+		return err
 	}
 	a.engine.Reconfigure(cfg)
-	a.oldHosts = append(a.oldHosts, a.hosts)
+	if err := a.auth.Set(api, intake); err != nil {
+		return err // what NewAuth took, Set takes
+	}
+	if hosts != a.hosts {
+		a.oldHosts = append(a.oldHosts, a.hosts)
+	}
 	a.hosts, a.current = hosts, l
 	a.o.Log.Info("config reloaded", "plans", len(l.config.Plans), "rules", l.rules.Len(), "targets", len(l.config.Inventory))
 	return nil
+}
+
+// hostsFor keeps the connections there are when the ssh section is the same.
+func (a *App) hostsFor(ctx context.Context, cfg *config.Config) (*host.Registry, error) {
+	old, now := a.current.config.SSH, cfg.SSH
+	sameKey := old.Key.Reveal() == now.Key.Reveal()
+	old.Key, now.Key = backout.Secret{}, backout.Secret{}
+	if sameKey && old == now {
+		a.arm(ctx, a.hosts, cfg)
+		return a.hosts, nil
+	}
+	hosts, err := newHosts(cfg, a.o.Attempts, a.mark)
+	if err != nil {
+		return nil, err
+	}
+	a.arm(ctx, hosts, cfg)
+	return hosts, nil
 }
 
 // sameProcess refuses what a reload cannot change.
@@ -313,6 +337,13 @@ func sameProcess(old, now *config.Config) error {
 	differs("nats.url", old.NATS.URL == now.NATS.URL)
 	differs("server_name", old.ServerName == now.ServerName)
 	differs("tls", old.TLS == now.TLS)
+	differs("external_url", old.ExternalURL == now.ExternalURL)
+	differs("intake.max_body", old.Intake.MaxBody == now.Intake.MaxBody)
+	differs("intake.max_waiting", old.Intake.MaxWaiting == now.Intake.MaxWaiting)
+	differs("retention", old.Retention == now.Retention)
+	differs("nats.replicas", old.NATS.Replicas == now.NATS.Replicas)
+	differs("nats.tls_ca", old.NATS.TLSCA == now.NATS.TLSCA)
+	differs("nats.credentials", old.NATS.Credentials.Reveal() == now.NATS.Credentials.Reveal())
 	if len(moved) > 0 {
 		return moved
 	}

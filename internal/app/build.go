@@ -18,6 +18,7 @@ import (
 	"github.com/backout-io/backout/internal/outbox"
 	"github.com/backout-io/backout/internal/plugin"
 	"github.com/backout-io/backout/internal/runner"
+	"github.com/backout-io/backout/internal/secret"
 	"github.com/backout-io/backout/notifier"
 	notifierall "github.com/backout-io/backout/notifier/all"
 	"github.com/backout-io/backout/rules"
@@ -46,6 +47,8 @@ type loaded struct {
 	kinds     config.Kinds
 	rules     *rules.Set
 	templates *notifier.Templates
+	// channelSecrets are those that outboxConfig has resolved.
+	channelSecrets []backout.Secret
 }
 
 // load reads every file the config names. All problems of all files come in one
@@ -93,7 +96,7 @@ func (l *loaded) engineConfig(hosts *host.Registry, log *slog.Logger) (*engine.C
 		Runner: runner.New(runner.Options{
 			Executors: l.kinds.Executors, Hosts: hosts, Resolve: cfg.ResolveSecrets, Secrets: l.secrets(), Log: log,
 		}),
-		Groups: cfg.Groups, Hosts: hosts, Resolve: cfg.ResolveSecrets, ExternalURL: cfg.ExternalURL,
+		Groups: l.groups(), Audiences: cfg.Audiences, Hosts: hosts, Resolve: cfg.ResolveSecrets, ExternalURL: cfg.ExternalURL,
 	}
 	servers := make([]checks.Alertmanager, len(cfg.Alertmanagers))
 	for i, am := range cfg.Alertmanagers {
@@ -105,20 +108,10 @@ func (l *loaded) engineConfig(hosts *host.Registry, log *slog.Logger) (*engine.C
 	return out, nil
 }
 
-// secrets are what must never show up in a step's output.
+// secrets are what must never show up in a step's output: those of the settings
+// and those of the channels.
 func (l *loaded) secrets() []backout.Secret {
-	cfg := l.config
-	out := []backout.Secret{cfg.SSH.Key, cfg.Prometheus.Token, cfg.NATS.Credentials}
-	for _, t := range cfg.Auth.Tokens {
-		out = append(out, t.Token)
-	}
-	for _, t := range cfg.Intake.Tokens {
-		out = append(out, t.Token)
-	}
-	for _, am := range cfg.Alertmanagers {
-		out = append(out, am.Token)
-	}
-	return out
+	return append(secret.All(&l.config.Settings), l.channelSecrets...)
 }
 
 // outboxConfig builds the channels.
@@ -130,7 +123,12 @@ func (l *loaded) outboxConfig(ctx context.Context) (outbox.Config, error) {
 		if !ok {
 			return out, fmt.Errorf("channel %s: type %s: %w", name, channel.Type, backout.ErrNotFound)
 		}
-		n, err := kind.Build(ctx, channel.Section, l.config.ResolveSecrets)
+		resolve := func(section any) error {
+			err := l.config.ResolveSecrets(section)
+			l.channelSecrets = append(l.channelSecrets, secret.All(section)...)
+			return err
+		}
+		n, err := kind.Build(ctx, channel.Section, resolve)
 		if err != nil {
 			return out, fmt.Errorf("channel %s: %w", name, err)
 		}
@@ -142,7 +140,7 @@ func (l *loaded) outboxConfig(ctx context.Context) (outbox.Config, error) {
 // tokens are who may call, and who may send alerts.
 func (l *loaded) tokens() (api, intake []handlers.Token) {
 	for _, t := range l.config.Auth.Tokens {
-		api = append(api, handlers.Token{Name: t.Name, Groups: l.groupsOf(t.Name, t.Groups), Secret: t.Token})
+		api = append(api, handlers.Token{Name: t.Name, Groups: l.config.GroupsOf(t.Name), Secret: t.Token})
 	}
 	for _, t := range l.config.Intake.Tokens {
 		intake = append(intake, handlers.Token{Name: t.Name, Secret: t.Token})
@@ -150,12 +148,15 @@ func (l *loaded) tokens() (api, intake []handlers.Token) {
 	return api, intake
 }
 
-// groupsOf joins a token's own groups and those that list its name.
-func (l *loaded) groupsOf(name string, own []string) []string {
-	out := slices.Clone(own)
-	for _, group := range slices.Sorted(maps.Keys(l.config.Groups)) {
-		if slices.Contains(l.config.Groups[group], name) && !slices.Contains(out, group) {
-			out = append(out, group)
+// groups are the members of every group that a token or the groups section names.
+func (l *loaded) groups() map[string][]string {
+	out := map[string][]string{}
+	for group := range l.config.Groups {
+		out[group] = l.config.Members(group)
+	}
+	for _, t := range l.config.Auth.Tokens {
+		for _, group := range t.Groups {
+			out[group] = l.config.Members(group)
 		}
 	}
 	return out

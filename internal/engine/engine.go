@@ -32,6 +32,9 @@ type Config struct {
 	Runner *runner.Runner
 	// Groups are the members of each group, for the gate's count of approvers.
 	Groups map[string][]string
+	// Audiences are the channels of each audience, for the gate; nil when it is
+	// not to look whether anybody is told.
+	Audiences map[string][]string
 	// Hosts finds the far end of a target.
 	Hosts Hosts
 	// Resolve fills in the secrets of a plug-in section.

@@ -44,7 +44,7 @@ func (e *Engine) CheckGate(ctx context.Context, by handlers.Actor, id string) (h
 // checkGate gathers the facts and lets the gate judge them.
 func (e *Engine) checkGate(ctx context.Context, c backout.Change) gateCheck {
 	cfg := e.cfg()
-	f := gate.Facts{Change: c, Targets: cfg.Inventory, Overlaps: e.overlaps(c), Groups: cfg.Groups, Now: time.Now().UTC()}
+	f := gate.Facts{Change: c, Targets: cfg.Inventory, Overlaps: e.overlaps(c), Groups: cfg.Groups, Audiences: cfg.Audiences, Now: time.Now().UTC()}
 	if plan, ok := cfg.Plans[c.Plan]; ok {
 		frozen := planhash.Freeze(plan)
 		f.Plan, f.PlanHash = &plan, frozen.Hash

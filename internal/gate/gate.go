@@ -33,7 +33,10 @@ type Facts struct {
 	// Groups are the people of each approver group. A person in several counts
 	// once.
 	Groups map[string][]string
-	Now    time.Time
+	// Audiences are the channels of each audience; nil when it is not to be
+	// looked at whether anybody is told.
+	Audiences map[string][]string
+	Now       time.Time
 }
 
 // Result is the gate's answer: a certificate, or violations.
@@ -65,6 +68,7 @@ func Check(f Facts) Result {
 		v.checkLevels(*f.Plan)
 		v.checkVerify(f.Plan.Verify)
 		v.checkApprovers(f)
+		v.checkAudiences(f)
 	}
 	v.violations = append(v.violations, f.Preflight...)
 	r := Result{Violations: v.violations, Warnings: v.warnings}

@@ -28,6 +28,19 @@ func Resolve(config any, read Reader) error {
 	return errors.Join(w.errs...)
 }
 
+// All returns every secret that config, a pointer, leads to, in the way of
+// [Resolve].
+func All(config any) []backout.Secret {
+	v := reflect.ValueOf(config)
+	if v.Kind() != reflect.Pointer || v.IsNil() {
+		return nil
+	}
+	var all []backout.Secret
+	w := walker{seen: map[visit]bool{}, found: func(s backout.Secret) { all = append(all, s) }}
+	w.walk(v, "")
+	return all
+}
+
 type visit struct {
 	pointer uintptr
 	typ     reflect.Type
@@ -37,6 +50,8 @@ type walker struct {
 	read Reader
 	seen map[visit]bool
 	errs []error
+	// found is given the secrets instead of filling them in, when it is set.
+	found func(backout.Secret)
 }
 
 func (w *walker) walk(v reflect.Value, path string) {
@@ -78,6 +93,10 @@ func (w *walker) fill(v reflect.Value, path string) {
 		return
 	}
 	secret, ok := v.Interface().(backout.Secret)
+	if ok && w.found != nil {
+		w.found(secret)
+		return
+	}
 	if !ok || secret.Ref() == (backout.SecretRef{}) {
 		return
 	}
