@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -58,8 +59,10 @@ type App struct {
 	mu      sync.Mutex
 	current *loaded
 
-	cleanup []func() error
-	failed  chan error
+	// refusing is set while the store is known to take no writes.
+	refusing atomic.Bool
+	cleanup  []func() error
+	failed   chan error
 }
 
 // New builds the server from its files and starts everything but the listener. On
@@ -184,7 +187,7 @@ func (a *App) startEngine(ctx context.Context, l *loaded) error {
 		return fmt.Errorf("register metrics: %w", err)
 	}
 	a.handler = handlers.New(handlers.Options{
-		Intake: a.engine, Changes: a.engine, Rollbacks: a.engine, Control: control{Engine: a.engine, app: a}, Auth: a.auth, Log: a.o.Log,
+		Intake: admission{a}, Changes: a.engine, Rollbacks: a.engine, Control: control{Engine: a.engine, app: a}, Auth: a.auth, Log: a.o.Log,
 		Limits:  handlers.Limits{MaxBody: int64(l.config.Intake.MaxBody), MaxWaiting: l.config.Intake.MaxWaiting},
 		Metrics: metrics, ExternalURL: l.config.ExternalURL, Version: a.o.Version,
 	})

@@ -2,7 +2,11 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"time"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/handlers"
 )
 
 // healthEvery is how often the store is asked how it is.
@@ -14,8 +18,8 @@ const healthEvery = 5 * time.Second
 func (a *App) watchHealth(ctx context.Context) {
 	ticker := time.NewTicker(healthEvery)
 	defer ticker.Stop()
-	well := true
 	for {
+		well := !a.refusing.Load()
 		select {
 		case <-ctx.Done():
 			return
@@ -30,6 +34,18 @@ func (a *App) watchHealth(ctx context.Context) {
 		case err == nil && !well:
 			a.o.Log.InfoContext(ctx, "the store takes writes again")
 		}
-		well = err == nil
+		a.refusing.Store(err != nil)
 	}
+}
+
+// admission refuses at once while the store is known to take no writes: a sender
+// that waits for a time-out each time would stop sending others.
+type admission struct{ app *App }
+
+// Accept implements [handlers.Intake].
+func (i admission) Accept(ctx context.Context, in handlers.Delivery) error {
+	if i.app.refusing.Load() {
+		return fmt.Errorf("the store takes no writes: %w", backout.ErrUnavailable)
+	}
+	return i.app.engine.Accept(ctx, in)
 }
