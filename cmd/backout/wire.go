@@ -19,7 +19,7 @@ import (
 // wire gives the command line the functions that need the whole product.
 func wire(o cli.Options) cli.Options {
 	o.Serve = runServer
-	o.Check = func(_ context.Context, config string) backout.Problems { return app.Check(config) }
+	o.Check = app.Check
 	o.RulesCheck = func(_ context.Context, config string) backout.Problems { return app.CheckRules(config) }
 	o.Demo = runDemo
 	o.CheckTargets = checkTargets

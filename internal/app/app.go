@@ -122,7 +122,8 @@ func (a *App) openStore(ctx context.Context, cfg *config.Config) error {
 	}
 	a.later(a.bus.Close)
 	a.store, err = store.Open(ctx, store.Options{
-		JS: a.bus.JetStream(), Server: cfg.ServerName, Replicas: cfg.NATS.Replicas, AlertsMaxBytes: int64(cfg.Retention.AlertsMaxBytes), Logger: a.o.Log,
+		JS: a.bus.JetStream(), Server: cfg.ServerName, Replicas: cfg.NATS.Replicas, AlertsMaxBytes: int64(cfg.Retention.AlertsMaxBytes),
+		AlertsMaxAge: time.Duration(cfg.Retention.Alerts), Logger: a.o.Log,
 	})
 	if err != nil {
 		return err

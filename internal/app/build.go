@@ -15,6 +15,7 @@ import (
 	"github.com/backout-io/backout/internal/config"
 	"github.com/backout-io/backout/internal/engine"
 	"github.com/backout-io/backout/internal/host"
+	"github.com/backout-io/backout/internal/host/ssh"
 	"github.com/backout-io/backout/internal/outbox"
 	"github.com/backout-io/backout/internal/plugin"
 	"github.com/backout-io/backout/internal/runner"
@@ -53,11 +54,15 @@ type loaded struct {
 
 // load reads every file the config names. All problems of all files come in one
 // run.
-func load(path string) (*loaded, backout.Problems) {
+func load(path string) (*loaded, backout.Problems) { return read(path, false) }
+
+// read is load; offline reads no secrets, so nothing may be built from it.
+func read(path string, offline bool) (*loaded, backout.Problems) {
 	kinds, err := Kinds()
 	if err != nil {
 		return nil, backout.Problems{{File: path, What: err.Error()}}
 	}
+	kinds.Offline = offline
 	l := &loaded{kinds: kinds}
 	kinds.Rules = func(files []config.File) (problems backout.Problems) {
 		data := make(map[string][]byte, len(files))
@@ -75,12 +80,37 @@ func load(path string) (*loaded, backout.Problems) {
 	if l.config, problems = config.Load(path, kinds); l.config == nil {
 		return nil, problems
 	}
+	if !offline {
+		problems = append(problems, checkSSH(path, l.config.SSH)...)
+	}
 	return l, problems
 }
 
-// Check returns every problem of every file the config names.
-func Check(path string) backout.Problems {
-	_, problems := load(path)
+// checkSSH finds what would only show when the first target is reached.
+func checkSSH(path string, s config.SSH) (problems backout.Problems) {
+	if s.KnownHosts != "" {
+		if err := ssh.CheckKnownHosts(s.KnownHosts); err != nil {
+			problems = append(problems, backout.Problem{File: path, What: err.Error()})
+		}
+	}
+	if !s.Key.IsZero() {
+		if err := ssh.CheckKey(s.Key); err != nil {
+			problems = append(problems, backout.Problem{File: path, What: err.Error()})
+		}
+	}
+	return problems
+}
+
+// Check returns every problem of every file the config names, and what would
+// keep the channels from being built. It reaches nobody.
+func Check(ctx context.Context, path string) backout.Problems {
+	l, problems := load(path)
+	if problems.Fatal() != nil {
+		return problems
+	}
+	if _, err := l.outboxConfig(ctx); err != nil {
+		problems = append(problems, backout.Problem{File: path, What: err.Error()})
+	}
 	return problems
 }
 

@@ -16,7 +16,7 @@ import (
 // CheckRules returns the problems of the rule files that the config names, and
 // those that keep it from naming them.
 func CheckRules(path string) backout.Problems {
-	_, problems := load(path)
+	_, problems := read(path, true)
 	return problems
 }
 
@@ -80,7 +80,7 @@ func ReachTargets(ctx context.Context, path string, names []string, report func(
 // Explain says what every rule of the config makes of one alert, at a time: with
 // the given change, or with one that has just been opened on the alert's target.
 func Explain(path string, alert backout.Alert, c *backout.Change, at time.Time) ([]rules.Explanation, error) {
-	l, problems := load(path)
+	l, problems := read(path, true)
 	if err := problems.Fatal(); err != nil {
 		return nil, err
 	}

@@ -97,7 +97,7 @@ func TestExamplePassesTheCheck(t *testing.T) {
 	if err := writeFile(v.KnownHosts, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range app.Check(filepath.Join(dir, "backout.yaml")) {
+	for _, p := range app.Check(t.Context(), filepath.Join(dir, "backout.yaml")) {
 		t.Errorf("%s", p)
 	}
 }

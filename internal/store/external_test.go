@@ -34,10 +34,10 @@ func buildNATS(t *testing.T) string {
 
 // natsProcess is a real NATS server in a process of its own.
 type natsProcess struct {
-	t                 *testing.T
-	binary, dir, conf string
-	port              int
-	cmd               *exec.Cmd
+	t           *testing.T
+	binary, dir string
+	port        int
+	cmd         *exec.Cmd
 }
 
 func startNATS(t *testing.T, binary string) *natsProcess {

@@ -48,13 +48,6 @@ type sign struct {
 	tone              tone
 }
 
-func (s Style) icon(g sign) string {
-	if s.Unicode {
-		return s.paint(g.tone, g.icon)
-	}
-	return s.paint(g.tone, g.ascii)
-}
-
 // cut is [Cut] with a mark the terminal can show.
 func (s Style) cut(value string, limit int) string {
 	if s.Unicode {
