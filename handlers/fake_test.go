@@ -65,69 +65,90 @@ func (f *fake) Accept(ctx context.Context, d Delivery) error {
 func (f *fake) PlanChange(_ context.Context, by Actor, spec backout.ChangeSpec) (backout.Change, error) {
 	return backout.Change{ChangeSpec: spec, State: backout.ChangePlanned}, f.note("plan %s by %s", spec.ID, by.Name)
 }
+
 func (f *fake) ListChanges(_ context.Context, filter ChangeFilter) ([]backout.Change, error) {
 	return f.changes, f.note("list changes %q %q", filter.State, filter.Target)
 }
+
 func (f *fake) Change(_ context.Context, id string) (backout.Change, error) {
 	return f.change, f.note("change %s", id)
 }
+
 func (f *fake) ChangeLog(_ context.Context, id string) ([]LogEntry, error) {
 	return f.log, f.note("change log %s", id)
 }
+
 func (f *fake) CheckGate(_ context.Context, by Actor, id string) (GateResult, error) {
 	return f.gate, f.note("gate %s by %s", id, by.Name)
 }
+
 func (f *fake) OpenChange(_ context.Context, by Actor, id string) (backout.Change, error) {
 	return f.change, f.note("open %s by %s", id, by.Name)
 }
+
 func (f *fake) ExtendChange(_ context.Context, by Actor, id string, closes time.Time, reason string) (backout.Change, error) {
 	return f.change, f.note("extend %s by %s to %s: %s", id, by.Name, closes.UTC().Format(time.RFC3339), reason)
 }
+
 func (f *fake) CloseChange(_ context.Context, by Actor, id, reason string) (backout.Change, error) {
 	return f.change, f.note("close %s by %s: %s", id, by.Name, reason)
 }
+
 func (f *fake) CancelChange(_ context.Context, by Actor, id, reason string) (backout.Change, error) {
 	return f.change, f.note("cancel %s by %s: %s", id, by.Name, reason)
 }
+
 func (f *fake) PatchStarted(_ context.Context, by Actor, id string) (backout.Change, error) {
 	return f.change, f.note("patch started %s by %s", id, by.Name)
 }
+
 func (f *fake) PatchEnded(_ context.Context, by Actor, id string, exitCode int) (backout.Change, error) {
 	return f.change, f.note("patch ended %s by %s: %d", id, by.Name, exitCode)
 }
+
 func (f *fake) ListRollbacks(_ context.Context, filter RollbackFilter) ([]backout.Rollback, error) {
 	return f.rollbacks, f.note("list rollbacks %q %v", filter.ChangeID, filter.ActiveOnly)
 }
+
 func (f *fake) Rollback(_ context.Context, id string) (backout.Rollback, error) {
 	return f.rollback, f.note("rollback %s", id)
 }
+
 func (f *fake) RollbackLog(_ context.Context, id string) ([]LogEntry, error) {
 	return f.log, f.note("rollback log %s", id)
 }
+
 func (f *fake) FollowRollback(ctx context.Context, id string, from uint64, fn func(LogEntry) error) error {
 	if err := f.note("follow %s from %d", id, from); err != nil || f.follow == nil {
 		return err
 	}
 	return f.follow(ctx, from, fn)
 }
+
 func (f *fake) StartRollback(_ context.Context, by Actor, r StartRequest) (backout.Rollback, error) {
 	return f.rollback, f.note("start %s %v %s by %s: %s", r.ChangeID, r.Targets, r.Level, by.Name, r.Reason)
 }
+
 func (f *fake) Vote(_ context.Context, by Actor, id, askID string, choice backout.Choice, reason string) (backout.Rollback, error) {
 	return f.rollback, f.note("vote %s on %s %s by %s %v via %s: %s", choice, id, askID, by.Name, by.Groups, by.Via, reason)
 }
+
 func (f *fake) Act(_ context.Context, by Actor, id string, a Action) (backout.Rollback, error) {
 	return f.rollback, f.note("act %s on %s by %s: %s%s%s", a.Verb, id, by.Name, a.Reason, a.AttemptID, a.Verdict)
 }
+
 func (f *fake) StepOutput(_ context.Context, id, attempt string) ([]byte, error) {
 	return f.output, f.note("output %s %s", id, attempt)
 }
+
 func (f *fake) Pause(_ context.Context, by Actor, reason string) (PauseState, error) {
 	return f.paused, f.note("pause by %s: %s", by.Name, reason)
 }
+
 func (f *fake) Resume(_ context.Context, by Actor, reason string) (PauseState, error) {
 	return f.paused, f.note("resume by %s: %s", by.Name, reason)
 }
+
 func (f *fake) PauseState(context.Context) (PauseState, error) {
 	return f.paused, f.note("pause state")
 }
@@ -136,6 +157,7 @@ func (f *fake) Ready() error                 { return f.notReady }
 func (f *fake) Targets(context.Context) ([]backout.Target, error) {
 	return nil, f.note("targets")
 }
+
 func (f *fake) NotifyTest(_ context.Context, by Actor, channel string) error {
 	return f.note("notify test %s by %s", channel, by.Name)
 }

@@ -161,10 +161,12 @@ func webhookOf(alerts int) []byte {
 			"instance": fmt.Sprintf("web-%04d.example.net:9100", i), "job": "node", "service": "checkout", "environment": "production",
 		}
 		list[i] = wireAlert{
-			"firing", labels, map[string]string{
+			"firing", labels,
+			map[string]string{
 				"summary": "5xx rate above 5 % on checkout", "description": "The error rate of checkout has been above 5 % for two minutes.",
 				"runbook_url": "https://runbooks.example.net/checkout", "dashboard": "https://grafana.example.net/d/abc?var=1&x=<y>",
-			}, "2026-11-22T23:47:07.755277239Z", "0001-01-01T00:00:00Z",
+			},
+			"2026-11-22T23:47:07.755277239Z", "0001-01-01T00:00:00Z",
 			"http://prometheus.example.net:9090/graph?g0.expr=rate%28errors%5B1m%5D%29+%3E+0.05&g0.tab=1", Fingerprint(labels),
 		}
 	}

@@ -89,7 +89,8 @@ func TestFingerprintIsTheOneOfPrometheus(t *testing.T) {
 		{"alertname": "a"},
 		{"b": "2", "a": "1", "c": ""},
 		{"alertname": "Über \"q\" 日本", "x\xffy": "z\xff"},
-		{"a": "b\xffc"}, {"a\xffb": "c"},
+		{"a": "b\xffc"},
+		{"a\xffb": "c"},
 	} {
 		set := model.LabelSet{}
 		for k, v := range labels {

@@ -39,8 +39,7 @@ type Options struct {
 
 // App is one server.
 type App struct {
-	o    Options
-	path string
+	o Options
 
 	bus    *bus.Bus
 	store  *store.Store

@@ -53,7 +53,8 @@ func fakeKinds(t *testing.T) Kinds {
 	command := executors.Define("command", "Runs a command.", func(context.Context, commandSection) (backout.Executor, error) { return nil, nil })
 	restore := executors.Define("snapshot.restore", "Restores a snapshot.", func(context.Context, struct {
 		Name string `json:"name,omitempty"`
-	}) (backout.Executor, error) {
+	},
+	) (backout.Executor, error) {
 		return nil, nil
 	})
 	restore.Destructive, restore.Loses, restore.OnOverdue = true, "data written since the snapshot", backout.OverdueWait
@@ -66,7 +67,8 @@ func fakeKinds(t *testing.T) Kinds {
 		notifier.Define("chat", "Posts to a chat.", func(context.Context, chatSection) (backout.Notifier, error) { return nil, nil }),
 		notifier.Define("mail", "Sends mail.", func(context.Context, struct {
 			To []string `json:"to"`
-		}) (backout.Notifier, error) {
+		},
+		) (backout.Notifier, error) {
 			return nil, nil
 		}),
 	)
@@ -77,7 +79,8 @@ func fakeKinds(t *testing.T) Kinds {
 		plugin.Define("http", "Asks a URL.", func(context.Context, httpSection) (checks.Checker, error) { return nil, nil }),
 		plugin.Define("unit", "Looks at a unit.", func(context.Context, struct {
 			Name string `json:"name"`
-		}) (checks.Checker, error) {
+		},
+		) (checks.Checker, error) {
 			return nil, nil
 		}),
 	)

@@ -24,11 +24,15 @@ func samplePlan() backout.Plan {
 	return backout.Plan{
 		Name: "web", Verify: backout.Verify{HoldFor: backout.Duration(2 * time.Minute)},
 		Levels: []backout.Level{
-			{Name: "L1", Summary: "uninstall the patch", EscalateAfter: backout.Duration(30 * time.Minute), Approval: backout.Approval{Mode: backout.ApprovalNone},
-				Steps: []backout.Step{{Name: "undo the transaction", Uses: "command"}, {Name: "restart nginx", Uses: "systemd.restart"}}},
-			{Name: "L2", Summary: "restore the snapshot", EscalateAfter: backout.Duration(30 * time.Minute), Destructive: true, Loses: "writes since 01:55",
+			{
+				Name: "L1", Summary: "uninstall the patch", EscalateAfter: backout.Duration(30 * time.Minute), Approval: backout.Approval{Mode: backout.ApprovalNone},
+				Steps: []backout.Step{{Name: "undo the transaction", Uses: "command"}, {Name: "restart nginx", Uses: "systemd.restart"}},
+			},
+			{
+				Name: "L2", Summary: "restore the snapshot", EscalateAfter: backout.Duration(30 * time.Minute), Destructive: true, Loses: "writes since 01:55",
 				Approval: backout.Approval{Mode: backout.ApprovalRequired, Votes: 2, Groups: []string{"sre"}, OnExpiry: backout.ExpiryDeny},
-				Steps:    []backout.Step{{Uses: "command"}}},
+				Steps:    []backout.Step{{Uses: "command"}},
+			},
 		},
 	}
 }

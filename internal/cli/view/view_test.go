@@ -40,8 +40,19 @@ var hostile = []string{
 // and overrides of bidirectional text, invisible and separating format
 // characters, tags, and private use.
 var harmful = [][2]rune{
-	{0, 0x1f}, {0x7f, 0x9f}, {0xad, 0xad}, {0x61c, 0x61c}, {0x180e, 0x180e}, {0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f},
-	{0xd800, 0xf8ff}, {0xfeff, 0xfeff}, {0xfff9, 0xfffb}, {0xe0000, 0xe007f}, {0xf0000, 0x10ffff},
+	{0, 0x1f},
+	{0x7f, 0x9f},
+	{0xad, 0xad},
+	{0x61c, 0x61c},
+	{0x180e, 0x180e},
+	{0x200b, 0x200f},
+	{0x2028, 0x202e},
+	{0x2060, 0x206f},
+	{0xd800, 0xf8ff},
+	{0xfeff, 0xfeff},
+	{0xfff9, 0xfffb},
+	{0xe0000, 0xe007f},
+	{0xf0000, 0x10ffff},
 }
 
 func isHarmful(r rune) bool {
@@ -167,8 +178,10 @@ func TestHostileTextReachesNoTerminal(t *testing.T) {
 			wantHarmless(t, Rollbacks([]backout.Rollback{r}, Style{}, t0)+BriefRollback(&r, Style{}, t0), true)
 		}
 		spec := backout.ChangeSpec{ID: s, Title: s, Targets: []string{s}, Plan: s, Owner: s, Stakeholders: []string{s}, Labels: map[string]string{s: s}, Patch: backout.Patch{Kind: s, IDs: []string{s}, CVEs: []string{s}}}
-		c := backout.Change{ChangeSpec: spec, State: backout.ChangeState(s), Requester: s, Frozen: &backout.FrozenPlan{Hash: s},
-			Violations: []backout.Violation{{Check: s, Target: s, Level: s, Reason: s, Fix: s}}, Rollbacks: []backout.RollbackRef{{ID: s, Targets: []string{s}, Status: backout.RollbackStatus(s)}}}
+		c := backout.Change{
+			ChangeSpec: spec, State: backout.ChangeState(s), Requester: s, Frozen: &backout.FrozenPlan{Hash: s},
+			Violations: []backout.Violation{{Check: s, Target: s, Level: s, Reason: s, Fix: s}}, Rollbacks: []backout.RollbackRef{{ID: s, Targets: []string{s}, Status: backout.RollbackStatus(s)}},
+		}
 		wantHarmless(t, Change(&c, Style{}, t0)+Changes([]backout.Change{c}, Style{}, t0)+Brief(&c, Style{}, t0), true)
 		wantHarmless(t, Gate(handlers.GateResult{ChangeID: s, Violations: c.Violations, Warnings: c.Violations, PlanHash: s}, Style{}), true)
 		wantHarmless(t, Targets([]backout.Target{{Name: s, Address: s, Transport: s, OS: s, Site: s, Labels: map[string]string{s: s}}}, Style{}), true)
