@@ -28,19 +28,16 @@ func (e *Engine) Accept(ctx context.Context, in handlers.Delivery) error {
 }
 
 // replayedPost handles what the log hands over: at the start everything recent,
-// later what other servers took in.
-func (e *Engine) replayedPost(_ store.Position, own bool, p store.Post) error {
-	live := e.live.Load()
-	if own && live {
-		return nil
-	}
+// later what other servers took in, and what this one stored and could not say
+// so. Its own have been handled.
+func (e *Engine) replayedPost(_ store.Position, p store.Post) error {
 	alerts, err := decodePost(p)
 	if err != nil {
 		// It was accepted once; a newer decoder must not lose the rest over it.
 		e.log.Warn("stored alerts cannot be decoded any more", "source", p.Source, "error", err)
 		return nil
 	}
-	if live {
+	if e.live.Load() {
 		e.handle(alerts, p.ReceivedAt)
 		return nil
 	}

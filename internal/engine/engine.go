@@ -265,7 +265,7 @@ func (e *Engine) replay(ctx context.Context) error {
 	e.changes.all(func(_ string, c backout.Change) { e.world.changed(c) })
 	since := time.Now().Add(-e.remember)
 	follow("alerts", func(ctx context.Context, caughtUp func()) error {
-		return e.store.Alerts.Follow(ctx, since, e.replayedPost, caughtUp)
+		return e.store.Alerts.FollowOthers(ctx, since, e.replayedPost, caughtUp)
 	})
 	return await(ctx, caught, failed)
 }

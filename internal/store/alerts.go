@@ -24,7 +24,7 @@ type Position struct {
 type AlertLog struct {
 	committer *committer
 	follow    follower
-	run       string
+	process   string
 }
 
 // Append returns once the post is on disk, and tells where. It never waits for
@@ -66,18 +66,33 @@ func (l *AlertLog) Append(ctx context.Context, p Post) (Position, error) {
 // has dealt with it, or will. A post of an earlier run of this server, of another
 // server, or of an Append that failed although the post was stored, is not own.
 func (l *AlertLog) Follow(ctx context.Context, since time.Time, fn func(pos Position, own bool, p Post) error, caughtUp func()) error {
+	return l.run(ctx, since, true, fn, caughtUp)
+}
+
+// FollowOthers is [AlertLog.Follow] without the posts that are own: under load
+// they are nearly all, and reading them again would be in vain.
+func (l *AlertLog) FollowOthers(ctx context.Context, since time.Time, fn func(pos Position, p Post) error, caughtUp func()) error {
+	return l.run(ctx, since, false, func(pos Position, _ bool, p Post) error { return fn(pos, p) }, caughtUp)
+}
+
+func (l *AlertLog) run(ctx context.Context, since time.Time, wantOwn bool, fn func(pos Position, own bool, p Post) error, caughtUp func()) error {
 	err := l.follow.run(ctx, startAt{time: since}, func(m delivered) error {
+		own := func(int) bool { return false }
+		if number, ok := l.batchOfThisRun(m.msg.Headers().Get(headerBatch)); ok {
+			claimed, whole, err := l.committer.claims.wait(ctx, number)
+			if err != nil || whole && !wantOwn {
+				return err
+			}
+			own = claimed
+		}
 		posts, err := readBatch(m.msg.Data())
 		if err != nil {
 			return fmt.Errorf("read %s at %d: %w", l.follow.stream, m.seq, err)
 		}
-		own := func(int) bool { return false }
-		if number, ok := l.batchOfThisRun(m.msg.Headers().Get(headerBatch)); ok {
-			if own, err = l.committer.claims.wait(ctx, number); err != nil {
-				return err
-			}
-		}
 		for i, p := range posts {
+			if own(i) && !wantOwn {
+				continue
+			}
 			if err := fn(Position{Seq: m.seq, Index: i}, own(i), p); err != nil {
 				return err
 			}
@@ -92,7 +107,7 @@ func (l *AlertLog) Follow(ctx context.Context, since time.Time, fn func(pos Posi
 
 func (l *AlertLog) batchOfThisRun(id string) (number uint64, ok bool) {
 	run, n, found := strings.Cut(id, ".")
-	if !found || run != l.run {
+	if !found || run != l.process {
 		return 0, false
 	}
 	number, err := strconv.ParseUint(n, 10, 64)

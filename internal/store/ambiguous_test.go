@@ -3,11 +3,13 @@ package store_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -161,7 +163,8 @@ func TestUnavailableAppendMayBeRepeated(t *testing.T) {
 	}
 }
 
-// storedPosts returns all posts that are kept, with whether they are own.
+// storedPosts returns all posts that are kept, with whether they are own, and
+// checks that the others alone can be had.
 func storedPosts(t *testing.T, s *store.Store) map[string]bool {
 	t.Helper()
 	got := make(map[string]bool)
@@ -172,6 +175,20 @@ func storedPosts(t *testing.T, s *store.Store) map[string]bool {
 	}, cancel)
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("Follow: %v", err)
+	}
+	others := make(map[string]bool)
+	ctx, cancel = context.WithCancel(t.Context())
+	err = s.Alerts.FollowOthers(ctx, time.Time{}, func(_ store.Position, p store.Post) error {
+		others[string(p.Body)] = false
+		return nil
+	}, cancel)
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("FollowOthers: %v", err)
+	}
+	want := maps.Clone(got)
+	maps.DeleteFunc(want, func(_ string, own bool) bool { return own })
+	if diff := cmp.Diff(want, others); diff != "" {
+		t.Errorf("posts that are not own (-want +got):\n%s", diff)
 	}
 	return got
 }

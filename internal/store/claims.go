@@ -49,19 +49,19 @@ func (c *claims) settle(number uint64, stored bool, unclaimed []int) {
 }
 
 // wait waits until the batch has ended for its writers and returns which of its
-// posts were claimed.
-func (c *claims) wait(ctx context.Context, number uint64) (claimed func(int) bool, _ error) {
+// posts were claimed, and whether all were.
+func (c *claims) wait(ctx context.Context, number uint64) (claimed func(int) bool, whole bool, _ error) {
 	for {
 		c.mu.Lock()
 		settled, changed, l := c.settled, c.changed, c.loose[number]
 		c.mu.Unlock()
 		if settled >= number {
-			return func(i int) bool { return !l.all && !slices.Contains(l.posts, i) }, nil
+			return func(i int) bool { return !l.all && !slices.Contains(l.posts, i) }, !l.all && len(l.posts) == 0, nil
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, false, ctx.Err()
 		}
 	}
 }

@@ -103,7 +103,7 @@ func assemble(ctx context.Context, o Options, streams map[string]jetstream.Strea
 	}
 	run := newRun()
 	// A batch may be as large as a message can be: few of them wait in memory.
-	alerts := &AlertLog{committer: newCommitter(pub, o.Server, run), follow: following(alertsStream, 8), run: run}
+	alerts := &AlertLog{committer: newCommitter(pub, o.Server, run), follow: following(alertsStream, 8), process: run}
 	control := newControl(documents{stream: streams[controlStream], pub: pub}, following(controlStream, 16))
 	return &Store{
 		Changes:   newLog(changesStream, changesPrefix),

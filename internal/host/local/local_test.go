@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -308,7 +309,7 @@ func TestStopRacesAStart(t *testing.T) {
 		}
 		var both sync.WaitGroup
 		both.Go(func() {
-			if err := h.Start(t.Context(), id, shell("sleep 600")); err != nil {
+			if err := h.Start(t.Context(), id, backout.Exec{Argv: []string{"sleep", "600"}}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -318,8 +319,10 @@ func TestStopRacesAStart(t *testing.T) {
 			}
 		})
 		both.Wait()
-		if r, _ := attach(t, h, id); r.State != backout.AttemptFinished || r.ExitCode != 143 {
-			t.Errorf("%s: %+v", id, r)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if r, err := h.Attach(ctx, id, 0, io.Discard); err != nil || r.State != backout.AttemptFinished || r.ExitCode != 143 {
+			t.Fatalf("%s: %+v, %v", id, r, err)
 		}
 	}
 }
