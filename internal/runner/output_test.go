@@ -35,6 +35,19 @@ func TestPrivateKeysAreHiddenWhole(t *testing.T) {
 	}
 }
 
+func TestTextBeforeAPrivateKeyIsHiddenToo(t *testing.T) {
+	const key = "-----BEGIN PRIVATE KEY-----"
+	for in, want := range map[string]string{
+		"password=hunter2 " + key:                                  "password=[redacted] [redacted]\n",
+		"known-value" + key + "abc":                                "[redacted][redacted]\n",
+		"say known-value: " + key + "a-----END PRIVATE KEY-----\n": "say [redacted]: [redacted]\n",
+	} {
+		if got := string(newRedactor([]string{"known-value"}).line([]byte(in))); got != want {
+			t.Errorf("%q became %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestKnownValueIsHiddenHoweverItIsCut(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const secret = "s3cr3t-value-of-many-bytes"

@@ -77,8 +77,13 @@ func (r *redactor) line(text []byte) []byte {
 	}
 	if at := pemBegin.FindIndex(text); at != nil {
 		r.inKey = !pemEnd.Match(text[at[1]:])
-		return slices.Concat(text[:at[0]], []byte(hidden+"\n"))
+		return slices.Concat(r.hide(text[:at[0]]), []byte(hidden+"\n"))
 	}
+	return r.hide(text)
+}
+
+// hide returns the text without known values and what looks like a secret.
+func (r *redactor) hide(text []byte) []byte {
 	for _, v := range r.known {
 		text = bytes.ReplaceAll(text, v, []byte(hidden))
 	}

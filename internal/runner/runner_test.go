@@ -21,6 +21,7 @@ import (
 	"github.com/backout-io/backout/executors"
 	"github.com/backout-io/backout/executors/all"
 	"github.com/backout-io/backout/internal/host"
+	"github.com/backout-io/backout/internal/host/attempt"
 	"github.com/backout-io/backout/internal/host/hosttest"
 	"github.com/backout-io/backout/internal/host/local"
 	"github.com/backout-io/backout/internal/host/ssh"
@@ -36,11 +37,18 @@ func (h hosts) For(backout.Target) (backout.Host, error) { return h.Host, nil }
 
 func here(t *testing.T) backout.Host {
 	t.Helper()
-	h, err := local.New(local.Options{Dir: filepath.Join(t.TempDir(), "attempts")})
+	dir := filepath.Join(t.TempDir(), "attempts")
+	h, err := local.New(local.Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = h.Close() })
+	t.Cleanup(func() {
+		_ = h.Close()
+		// A supervisor may be writing its result yet.
+		for deadline := time.Now().Add(10 * time.Second); os.RemoveAll(dir) != nil && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
+	})
 	return h
 }
 
@@ -162,13 +170,19 @@ func TestDeadlineStopsTheAttempt(t *testing.T) {
 	}
 }
 
+// unbegun tells whether the target knows nothing of the attempt, or only that it
+// was stopped.
+func unbegun(r backout.AttemptReport) bool {
+	return r.State == backout.AttemptNotStarted || r.State == backout.AttemptFinished && r.ExitCode == attempt.StoppedUnstarted
+}
+
 func TestPastDeadlineStartsNothing(t *testing.T) {
 	h := here(t)
 	j := job(t, "true")
 	j.Task.Deadline = time.Now().Add(-time.Hour)
 	for _, carry := range []func(context.Context, runner.Job) runner.Result{newRunner(t, h).Run, newRunner(t, h).Resume} {
 		want(t, carry(t.Context(), j), "", "timed out at")
-		if r, err := h.Probe(t.Context(), j.Task.AttemptID); err != nil || r.State != backout.AttemptNotStarted {
+		if r, err := h.Probe(t.Context(), j.Task.AttemptID); err != nil || !unbegun(r) {
 			t.Errorf("%+v %v", r, err)
 		}
 	}
@@ -310,9 +324,57 @@ func TestStopWithoutConnectionStartsNothing(t *testing.T) {
 	}
 	r = newRunner(t, h)
 	want(t, r.Run(t.Context(), j), "", "aborted")
-	if rep, err := inner.Probe(t.Context(), j.Task.AttemptID); err != nil || rep.State != backout.AttemptNotStarted {
+	if rep, err := inner.Probe(t.Context(), j.Task.AttemptID); err != nil || !unbegun(rep) {
 		t.Errorf("%+v %v", rep, err)
 	}
+}
+
+// A start that was held up on its way must not run what was stopped meanwhile.
+func TestStopOvertakesAStartOnItsWay(t *testing.T) {
+	var r *runner.Runner
+	file := filepath.Join(t.TempDir(), "effects")
+	j := job(t, `echo x >>"$0"`, file)
+	h := &overtaken{Host: here(t)}
+	h.lost = func() {
+		if err := r.Stop(j.Task.AttemptID, "aborted"); err != nil {
+			t.Error(err)
+		}
+	}
+	r = newRunner(t, h)
+	want(t, r.Run(t.Context(), j), "", "aborted")
+	if err := h.Host.Start(t.Context(), j.Task.AttemptID, h.held); err != nil {
+		t.Error(err)
+	}
+	if rep, err := h.Attach(t.Context(), j.Task.AttemptID, 0, io.Discard); err != nil || rep.State != backout.AttemptFinished || lines(file) != 0 {
+		t.Errorf("%+v, %v, %d effects", rep, err, lines(file))
+	}
+}
+
+// overtaken loses the connection at the start, which is held up. It cannot be
+// asked before it was stopped.
+type overtaken struct {
+	backout.Host
+	lost    func()
+	held    backout.Exec
+	stopped atomic.Bool
+}
+
+func (o *overtaken) Start(_ context.Context, _ string, e backout.Exec) error {
+	o.held = e
+	o.lost()
+	return fmt.Errorf("start: %w", host.ErrUnreachable)
+}
+
+func (o *overtaken) Stop(ctx context.Context, id string) error {
+	defer o.stopped.Store(true)
+	return o.Host.Stop(ctx, id)
+}
+
+func (o *overtaken) Probe(ctx context.Context, id string) (backout.AttemptReport, error) {
+	if !o.stopped.Load() {
+		return backout.AttemptReport{}, fmt.Errorf("probe: %w", host.ErrUnreachable)
+	}
+	return o.Host.Probe(ctx, id)
 }
 
 // A target that cannot be reached must not hold up the next level: what was told

@@ -272,7 +272,13 @@ func (h *Host) Stop(_ context.Context, attempt string) error {
 	if h.offline {
 		return h.unreachable()
 	}
-	if a := h.attempts[attempt]; a != nil && a.running() && !a.script.Deaf {
+	switch a := h.attempts[attempt]; {
+	case a == nil:
+		// What is stopped before it began does not begin any more.
+		a = &simAttempt{started: time.Now(), ended: make(chan struct{})}
+		h.attempts[attempt] = a
+		a.end(143)
+	case a.running() && !a.script.Deaf:
 		a.end(143)
 	}
 	return nil

@@ -5,11 +5,15 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/backout-io/backout"
@@ -26,6 +30,8 @@ const (
 // called from several goroutines.
 type Artifacts struct {
 	objects jetstream.ObjectStore
+	stream  jetstream.Stream
+	pub     publisher
 	chunk   uint32
 }
 
@@ -91,11 +97,46 @@ func (a *Artifacts) store(ctx context.Context, name string, data []byte) error {
 	if err = errors.Join(err, zip.Close()); err != nil {
 		return fmt.Errorf("compress: %w", err)
 	}
-	meta := jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: a.chunk}}
-	if _, err := a.objects.Put(ctx, meta, &packed); err != nil {
+	before, err := a.objects.GetInfo(ctx, name)
+	if err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
 		return unavailable(err)
 	}
+	id := newRun()
+	if err := a.write(ctx, name, id, packed.Bytes()); err != nil {
+		_ = a.stream.Purge(ctx, jetstream.WithPurgeSubject(piecesPrefix+id)) // what is left takes room only
+		return err
+	}
+	if before != nil {
+		_ = a.stream.Purge(ctx, jetstream.WithPurgeSubject(piecesPrefix+before.NUID))
+	}
 	return nil
+}
+
+// write stores the pieces, then the record that makes them the object (ADR-20 of
+// the NATS architecture). [jetstream.ObjectStore] would make a connection context
+// for each object, whose goroutine may stay for ever when it is closed at once.
+func (a *Artifacts) write(ctx context.Context, name, id string, packed []byte) error {
+	sum := sha256.New()
+	_, _ = sum.Write(packed) // never fails
+	info := jetstream.ObjectInfo{
+		ObjectMeta: jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: a.chunk}},
+		Bucket:     artifactsBucket, NUID: id, Size: uint64(len(packed)), Digest: jetstream.GetObjectDigestValue(sum),
+	}
+	for piece := range slices.Chunk(packed, int(a.chunk)) {
+		info.Chunks++
+		if _, err := a.pub.commit(ctx, message{subject: piecesPrefix + id, id: fmt.Sprint(id, ".", info.Chunks), data: piece}); err != nil {
+			return err
+		}
+	}
+	data, err := json.Marshal(info)
+	if err != nil {
+		return fmt.Errorf("encode object: %w", err)
+	}
+	_, err = a.pub.commit(ctx, message{
+		subject: objectsPrefix + base64.URLEncoding.EncodeToString([]byte(name)), id: id, data: data,
+		header: nats.Header{jetstream.MsgRollup: {jetstream.MsgRollupSubject}},
+	})
+	return err
 }
 
 func (a *Artifacts) load(ctx context.Context, name string) ([]byte, error) {

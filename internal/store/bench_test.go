@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"crypto/rand"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -87,9 +88,14 @@ func BenchmarkLogAppend(b *testing.B) {
 	}
 }
 
-// BenchmarkLogLoad loads a rollback of 20 records beside 10,000 others.
+// BenchmarkLogLoad loads a rollback of 20 records beside 10,000 others; beside a
+// few when it is only tried, with -benchtime=1x.
 func BenchmarkLogLoad(b *testing.B) {
 	s := start(b)
+	others := 625
+	if f := flag.Lookup("test.benchtime"); f != nil && f.Value.String() == "1x" {
+		others = 10
+	}
 	last := uint64(0)
 	for i := range 20 {
 		last = mustAppend(b, s.Rollbacks, "CHG1-r1", last, fmt.Sprint(i))
@@ -97,7 +103,7 @@ func BenchmarkLogLoad(b *testing.B) {
 	var group sync.WaitGroup
 	for w := range 16 {
 		group.Go(func() {
-			for i := range 625 {
+			for i := range others {
 				mustAppend(b, s.Rollbacks, fmt.Sprintf("CHG%d-%d", w, i), 0, "a")
 			}
 		})

@@ -23,6 +23,9 @@ const (
 	receiptsStream  = "KV_BACKOUT_RECEIPTS"
 	artifactsBucket = "BACKOUT_ARTIFACTS"
 	artifactsStream = "OBJ_" + artifactsBucket
+	// The pieces of an object, by its id, and its record, by its name in base64.
+	piecesPrefix  = "$O." + artifactsBucket + ".C."
+	objectsPrefix = "$O." + artifactsBucket + ".M."
 
 	// alertsSubject holds batches of posts.
 	alertsSubject = "backout.alerts"
@@ -89,7 +92,7 @@ func streamConfigs(replicas int, alertsBytes int64, alertsAge time.Duration) []j
 	receipts.MaxAge = receiptsAge
 	artifacts := jetstream.StreamConfig{
 		Name: artifactsStream, Description: "large things by their content, and step output",
-		Subjects: []string{"$O." + artifactsBucket + ".C.>", "$O." + artifactsBucket + ".M.>"},
+		Subjects: []string{piecesPrefix + ">", objectsPrefix + ">"},
 		Discard:  jetstream.DiscardNew, MaxBytes: 8 << 30, AllowRollup: true,
 	}
 	all := []jetstream.StreamConfig{

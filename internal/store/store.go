@@ -114,7 +114,7 @@ func assemble(ctx context.Context, o Options, streams map[string]jetstream.Strea
 			js: o.JS, log: o.Logger, pub: pub, notices: streams[noticesStream],
 			receipts: documents{stream: streams[receiptsStream], pub: pub},
 		},
-		Artifacts: &Artifacts{objects: objects, chunk: chunkSize(o.JS)},
+		Artifacts: &Artifacts{objects: objects, stream: streams[artifactsStream], pub: pub, chunk: chunkSize(o.JS)},
 	}, nil
 }
 

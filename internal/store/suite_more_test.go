@@ -2,8 +2,11 @@ package store_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
+	"crypto/rand"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/bus/bustest"
 	"github.com/backout-io/backout/internal/store"
 )
 
@@ -187,4 +191,53 @@ func testReopen(t *testing.T, js jetstream.JetStream) {
 		t.Errorf("history after reopening = %+v", got)
 	}
 	mustAppend(t, second.Changes, "CHG1", seq, "b")
+}
+
+func TestRefusedOutputIsUnavailable(t *testing.T) {
+	f, s := startFaulty(t)
+	f.set(times(1, errDiskFull), nil)
+	if err := s.Artifacts.PutOutput(t.Context(), "a1", []byte("done\n")); !errors.Is(err, backout.ErrUnavailable) {
+		t.Errorf("PutOutput to a full disk: %v, want ErrUnavailable", err)
+	}
+	f.set(nil, times(1, context.DeadlineExceeded))
+	if err := s.Artifacts.PutOutput(t.Context(), "a1", []byte("done\n")); err != nil || f.count() != 3 {
+		t.Errorf("PutOutput with one lost answer: %v after %d writes, want success after 3", err, f.count())
+	}
+	if got, err := s.Artifacts.GetOutput(t.Context(), "a1"); err != nil || string(got) != "done\n" {
+		t.Errorf("GetOutput = %q, %v", got, err)
+	}
+}
+
+func TestArtifactsCanBeReadAsAnObjectStore(t *testing.T) {
+	js := bustest.Start(t).JetStream()
+	a := open(t, js).Artifacts
+	large := make([]byte, 9<<20)
+	_, _ = rand.Read(large) // does not compress: several pieces
+	for _, data := range [][]byte{[]byte("first"), large, []byte("second")} {
+		if err := a.PutOutput(t.Context(), "a1", data); err != nil {
+			t.Fatal(err)
+		}
+		objects, err := js.ObjectStore(t.Context(), "BACKOUT_ARTIFACTS")
+		if err != nil {
+			t.Fatal(err)
+		}
+		packed, err := objects.GetBytes(t.Context(), "output:a1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		zip, err := gzip.NewReader(bytes.NewReader(packed))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(zip); err != nil || !bytes.Equal(got, data) {
+			t.Errorf("read %d bytes, %v, want %d", len(got), err, len(data))
+		}
+	}
+	stream, err := js.Stream(t.Context(), "OBJ_BACKOUT_ARTIFACTS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := stream.CachedInfo().State.Msgs; n != 2 {
+		t.Errorf("%d messages kept, want the piece and the record of the last", n)
+	}
 }

@@ -263,6 +263,8 @@ func (h *Host) rearm() {
 
 // fire claims the attempt for a and lets it go. After any error nothing runs.
 func (h *Host) fire(a *armed, id string, e backout.Exec) error {
+	h.firing.RLock()
+	defer h.firing.RUnlock()
 	path := h.path(id)
 	// rename(2) refuses a directory that is not empty, and none here is.
 	if err := syscall.Rename(a.dir, path); err != nil {

@@ -44,6 +44,12 @@ type Host struct {
 	// live are the attempts whose supervisor this process started.
 	live map[string]*armed
 	work sync.WaitGroup
+
+	// firing is read-held from a claim until its command's text is written or the
+	// claim is undone. A stop waits for that: one that ended the idle shell between
+	// the two would be taken for an idle supervisor that had gone, and the command
+	// be started with another.
+	firing sync.RWMutex
 }
 
 var _ backout.Host = (*Host)(nil)

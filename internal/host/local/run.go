@@ -75,6 +75,8 @@ func (h *Host) Stop(ctx context.Context, id string) error {
 // it is claimed. The directory comes with its result: an empty one would give way
 // to the rename of a start.
 func (h *Host) claimStopped(id string) (claimed bool, _ error) {
+	h.firing.Lock()
+	defer h.firing.Unlock()
 	if _, err := os.Lstat(h.path(id)); err == nil {
 		return false, nil
 	}
