@@ -35,8 +35,15 @@ func newWorld(cfg func() *Config) *world {
 		cfg: cfg, live: map[string][]*backout.Change{}, where: map[string][]string{},
 		recorded: map[string]map[verdictKey]time.Time{},
 	}
-	w.evidence = evidence.New(evidence.Options{Moved: w.count})
+	w.evidence = evidence.New(evidence.Options{Moved: w.count, Keep: w.keep})
 	return w
+}
+
+// keep tells whether alerts on the target may be judged again, and are kept
+// whole. Of strangers only what is red is kept. It is called with w.mu held.
+func (w *world) keep(target string) bool {
+	_, known := w.cfg().Inventory[target]
+	return known || len(w.live[target]) > 0
 }
 
 // changed lists the change under its targets while it is live.
