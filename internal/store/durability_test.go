@@ -89,7 +89,8 @@ func writeUntilKilled(dir string) {
 	for w := range 4 {
 		id := fmt.Sprintf("CHG%d.%d", w, os.Getpid())
 		go func() {
-			last := uint64(0)
+			var last uint64
+			var err error
 			for i := 0; ; i++ {
 				if last, err = appendOne(ctx, s.Changes, id, last, i); err != nil {
 					fail(err)

@@ -270,15 +270,20 @@ func TestRefusedReceiptDoesNotDeliverAgain(t *testing.T) {
 			}
 			return backout.Receipt{Ref: n.ID}, nil
 		}
+		delivered := func() []string {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(calls)
+		}
 		stop, stopOther := consume(t, o, "slack", deliver), consume(t, other, "slack", deliver)
 		time.Sleep(10 * time.Minute)
-		if !slices.Equal(calls, []string{"a"}) {
-			t.Errorf("delivered while no receipt could be stored: %v, want a once", calls)
+		if got := delivered(); !slices.Equal(got, []string{"a"}) {
+			t.Errorf("delivered while no receipt could be stored: %v, want a once", got)
 		}
 		f.set(nil, nil)
 		time.Sleep(time.Minute)
-		if !slices.Equal(calls, []string{"a", "b"}) {
-			t.Errorf("delivered: %v, want a and b once each", calls)
+		if got := delivered(); !slices.Equal(got, []string{"a", "b"}) {
+			t.Errorf("delivered: %v, want a and b once each", got)
 		}
 		if r, err := o.Thread(t.Context(), "slack", "r"); err != nil || r == nil || r.Ref != "a" {
 			t.Errorf("Thread = %v, %v, want the receipt of a", r, err)
