@@ -69,6 +69,19 @@ type (
 		AttemptID string    `json:"attempt_id"`
 		Runner    string    `json:"runner"`
 		Deadline  time.Time `json:"deadline,omitzero"`
+		// Via is the runner near the target, if it is not the built-in one.
+		Via string `json:"via,omitempty"`
+		// Boot is the target's boot id just before; empty when it did not answer.
+		Boot string `json:"boot,omitempty"`
+	}
+	// StepTakenOver says that another server looks after a claimed attempt: it asks
+	// the target what became of it, and never simply starts it again.
+	StepTakenOver struct {
+		Target    string `json:"target"`
+		AttemptID string `json:"attempt_id"`
+		Runner    string `json:"runner"`
+		// From is the server that had it.
+		From string `json:"from"`
 	}
 	// ClockStarted sets the level's deadline, with its first started step.
 	ClockStarted struct {
@@ -188,6 +201,7 @@ func (Answered) Kind() string       { return "answered" }
 func (LevelEntered) Kind() string   { return "level_entered" }
 func (StepRequested) Kind() string  { return "step_requested" }
 func (StepStarted) Kind() string    { return "step_started" }
+func (StepTakenOver) Kind() string  { return "step_taken_over" }
 func (ClockStarted) Kind() string   { return "clock_started" }
 func (StepDone) Kind() string       { return "step_done" }
 func (StepFailed) Kind() string     { return "step_failed" }

@@ -96,6 +96,14 @@ type AttemptReport struct {
 	FinishedAt time.Time
 	// Detail says more about an unknown: "rebooted", "process gone".
 	Detail string
+	// Boot is the target's boot id now, ClaimBoot the one under which the attempt
+	// was begun there; empty where it is not known.
+	Boot, ClaimBoot string
+}
+
+// Rebooted tells whether the target has rebooted since the attempt was begun.
+func (r AttemptReport) Rebooted() bool {
+	return r.Boot != "" && r.ClaimBoot != "" && r.Boot != r.ClaimBoot
 }
 
 // Host is one target's far end: local, over SSH, over WinRM.

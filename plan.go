@@ -66,6 +66,10 @@ type Step struct {
 	// OnOverdue is what happens to the running step when its level's time is up.
 	// The executor declares it; the loader writes it here.
 	OnOverdue OnOverdue `json:"on_overdue"`
+	// Reboots says that the step reboots its target: it has ended well when its
+	// command ended with 0, or was cut by the reboot, and the target answers under
+	// another boot id.
+	Reboots bool `json:"reboots,omitempty"`
 }
 
 // OnOverdue says what is done with a step that still runs when its level's time

@@ -103,6 +103,7 @@ func Events() []Event {
 		LevelEntered{},
 		StepRequested{},
 		StepStarted{},
+		StepTakenOver{},
 		ClockStarted{},
 		StepDone{},
 		StepFailed{},

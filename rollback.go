@@ -180,8 +180,15 @@ type Attempt struct {
 	// target and number; see [AttemptID].
 	ID     string `json:"id"`
 	Number int    `json:"number"`
-	// Runner claimed the attempt; empty while it is only requested.
-	Runner    string    `json:"runner,omitempty"`
+	// Runner is the server that claimed the attempt, or took it over; empty while
+	// it is only requested.
+	Runner string `json:"runner,omitempty"`
+	// Via is the runner near the target that carries it out; empty for the one
+	// built into the server.
+	Via string `json:"via,omitempty"`
+	// Boot is the target's boot id before the first effect; empty when it could
+	// not be asked.
+	Boot      string    `json:"boot,omitempty"`
 	StartedAt time.Time `json:"started_at,omitzero"`
 	// Deadline ends the attempt by its step's time-out; zero means none.
 	Deadline time.Time `json:"deadline,omitzero"`

@@ -72,7 +72,7 @@ func apply(r backout.Rollback, at time.Time, e backout.Event) backout.Rollback {
 	case backout.Ended:
 		r.Status, r.Reason, r.EndedAt, r.Ask = e.Status, e.Reason, at, nil
 		r.LevelDeadline = time.Time{}
-	case backout.StepRequested, backout.StepStarted, backout.StepDone, backout.StepFailed, backout.StepInDoubt,
+	case backout.StepRequested, backout.StepStarted, backout.StepTakenOver, backout.StepDone, backout.StepFailed, backout.StepInDoubt,
 		backout.DoubtResolved, backout.StopRequested, backout.TargetGreen, backout.TargetRed, backout.TargetBack:
 		applyTarget(&r, at, e)
 	case backout.HeldBack, backout.Released, backout.Paused, backout.Resumed, backout.AbortRequested:
@@ -126,6 +126,13 @@ func applyTarget(r *backout.Rollback, at time.Time, e backout.Event) {
 		with(r, e.Target, func(t *backout.TargetState) {
 			if t.Attempt != nil {
 				t.Attempt.Runner, t.Attempt.StartedAt, t.Attempt.Deadline = e.Runner, at, e.Deadline
+				t.Attempt.Via, t.Attempt.Boot = e.Via, e.Boot
+			}
+		})
+	case backout.StepTakenOver:
+		with(r, e.Target, func(t *backout.TargetState) {
+			if t.Attempt != nil {
+				t.Attempt.Runner = e.Runner
 			}
 		})
 	case backout.StepDone:

@@ -67,6 +67,8 @@ func (d *decider) take(in Input) error {
 		return nil
 	case Claim:
 		return d.claim(in)
+	case TakeOver:
+		return d.takeOver(in)
 	case Finished:
 		return d.finished(in)
 	case Doubt:
@@ -147,10 +149,30 @@ func (d *decider) claim(in Claim) error {
 	if timeout := level.Steps[t.Step].Timeout; timeout > 0 {
 		deadline = d.at.Add(time.Duration(timeout))
 	}
-	d.emit(backout.StepStarted{Target: t.Name, AttemptID: in.AttemptID, Runner: in.Runner, Deadline: deadline})
+	d.emit(backout.StepStarted{
+		Target: t.Name, AttemptID: in.AttemptID, Runner: in.Runner, Deadline: deadline, Via: in.Via, Boot: in.Boot,
+	})
 	if first {
 		d.emit(backout.ClockStarted{Level: d.r.Level, Deadline: d.at.Add(time.Duration(level.EscalateAfter))})
 	}
+	return nil
+}
+
+// takeOver gives a claimed attempt another server to look after it. It starts
+// nothing, so it is also taken while the rollback is paused, held or overdue.
+func (d *decider) takeOver(in TakeOver) error {
+	t, err := d.attempt(in.AttemptID)
+	switch {
+	case err != nil:
+		return err
+	case in.Runner == "" || in.From == "":
+		return fmt.Errorf("attempt %s: a take-over names who has it and who takes it: %w", in.AttemptID, backout.ErrInvalid)
+	case t.Attempt.Runner != in.From:
+		return fmt.Errorf("attempt %s is looked after by %q, not %q: %w", in.AttemptID, t.Attempt.Runner, in.From, backout.ErrConflict)
+	case in.Runner == in.From:
+		return nil
+	}
+	d.emit(backout.StepTakenOver{Target: t.Name, AttemptID: in.AttemptID, Runner: in.Runner, From: in.From})
 	return nil
 }
 

@@ -25,10 +25,20 @@ type (
 	Resolved struct{}
 	// AlertSeen is an alert on a target of the rollback.
 	AlertSeen struct{ Alert backout.AlertRef }
-	// Claim is a runner's wish to start a requested attempt.
+	// Claim is a runner's wish to start a requested attempt. Via and Boot are as in
+	// [backout.StepStarted].
 	Claim struct {
 		AttemptID string
 		Runner    string
+		Via       string
+		Boot      string
+	}
+	// TakeOver is a server's wish to look after an attempt whose server is gone.
+	// From is who it thinks has it.
+	TakeOver struct {
+		AttemptID string
+		Runner    string
+		From      string
 	}
 	// Finished is the end of an attempt; Failure is empty when it went well.
 	Finished struct {
@@ -78,6 +88,7 @@ func (Tick) input()      {}
 func (Resolved) input()  {}
 func (AlertSeen) input() {}
 func (Claim) input()     {}
+func (TakeOver) input()  {}
 func (Finished) input()  {}
 func (Doubt) input()     {}
 func (Resolve) input()   {}

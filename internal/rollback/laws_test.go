@@ -112,7 +112,7 @@ func (w *lawWorld) draw(rt *rapid.T) Input {
 	if who == "eve" {
 		groups = nil
 	}
-	switch rapid.IntRange(0, 19).Draw(rt, "input") {
+	switch rapid.IntRange(0, 20).Draw(rt, "input") {
 	case 0, 1:
 		return Tick{}
 	case 2, 3, 4:
@@ -142,6 +142,9 @@ func (w *lawWorld) draw(rt *rapid.T) Input {
 	case 17:
 		return Escalate{By: who}
 	case 18:
+		server := rapid.SampledFrom([]string{"s1", "s2"})
+		return TakeOver{AttemptID: attempt, From: server.Draw(rt, "from"), Runner: server.Draw(rt, "to")}
+	case 19:
 		return rapid.SampledFrom([]Input{Abort{By: who}, Resolved{}, Tick{}, Tick{}}).Draw(rt, "end")
 	}
 	return AlertSeen{Alert: backout.AlertRef{Fingerprint: rapid.SampledFrom([]string{"f0", "f1"}).Draw(rt, "alert"), Target: target.Name}}
@@ -200,6 +203,10 @@ func (w *lawWorld) check(rt *rapid.T, before backout.Rollback, rec backout.Recor
 			}
 			if !r.PausedAt.IsZero() || r.Status != backout.RollbackRunning {
 				rt.Fatalf("law 10: an effect while %s, paused %v", r.Status, !r.PausedAt.IsZero())
+			}
+		case backout.StepTakenOver:
+			if t := r.Target(e.Target); w.started[e.AttemptID] != 1 || t.Attempt == nil || t.Attempt.Runner != e.From {
+				rt.Fatalf("law 2: %s takes over %v from %s, started %d times", e.Runner, t.Attempt, e.From, w.started[e.AttemptID])
 			}
 		case backout.LevelEntered:
 			w.level(rt, r, e)

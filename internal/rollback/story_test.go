@@ -168,6 +168,8 @@ func (s *storyteller) parse(verb string, args []string) Input {
 		return s.open(args)
 	case "claim":
 		return Claim{AttemptID: s.attempt(arg(0)), Runner: "server-1"}
+	case "takeover":
+		return TakeOver{AttemptID: s.attempt(arg(0)), From: arg(1), Runner: arg(2)}
 	case "done":
 		return Finished{AttemptID: s.attempt(arg(0))}
 	case "fail":
@@ -287,6 +289,8 @@ func describe(e backout.Event) string {
 		text += " " + e.AttemptID + " on " + e.Target
 	case backout.StepStarted:
 		text += " " + e.AttemptID
+	case backout.StepTakenOver:
+		text += " " + e.AttemptID + " from " + e.From + " to " + e.Runner
 	case backout.ClockStarted:
 		text += " until +" + backout.Duration(e.Deadline.Sub(storyStart)).String()
 	case backout.StepFailed:

@@ -70,7 +70,9 @@ func describeStep(e backout.Event) string {
 	case backout.StepRequested:
 		return fmt.Sprintf("%s step %d on %s asked for (attempt %s)", LevelName(e.Level), e.Step+1, text(e.Target), text(e.AttemptID))
 	case backout.StepStarted:
-		return fmt.Sprintf("%s started by %s (attempt %s)", text(e.Target), text(e.Runner), text(e.AttemptID)) + until(e.Deadline)
+		return fmt.Sprintf("%s started by %s (attempt %s)", text(e.Target), text(carrier(e)), text(e.AttemptID)) + until(e.Deadline)
+	case backout.StepTakenOver:
+		return fmt.Sprintf("%s taken over by %s from %s (attempt %s)", text(e.Target), text(e.Runner), text(e.From), text(e.AttemptID))
 	case backout.StepDone:
 		return fmt.Sprintf("%s done (attempt %s)", text(e.Target), text(e.AttemptID)) + because(e.Outcome.Summary)
 	case backout.StepFailed:
@@ -83,6 +85,14 @@ func describeStep(e backout.Event) string {
 		return fmt.Sprintf("%s asked to stop (attempt %s)", text(e.Target), text(e.AttemptID)) + because(e.Reason)
 	}
 	return ""
+}
+
+// carrier is who runs the step: the runner near the target, or the server itself.
+func carrier(e backout.StepStarted) string {
+	if e.Via != "" {
+		return e.Via
+	}
+	return e.Runner
 }
 
 func describeTarget(e backout.Event) string {
