@@ -20,6 +20,12 @@ const (
 	refusals = 5
 )
 
+// bootTimeout is how long a target may take to tell its boot id before the claim.
+const bootTimeout = 3 * time.Second
+
+// errNotNow says that an attempt may not begin just now.
+var errNotNow = errors.New("it may not begin now")
+
 // job is one attempt being carried out.
 type job struct {
 	Job
@@ -31,8 +37,12 @@ type job struct {
 	// starting is held while a start is under way, so that a stop either comes
 	// before it, and prevents it, or finds what it started.
 	starting sync.Mutex
-	// sent is set once a start may have reached the target.
-	sent bool
+	// sent is set once a start may have reached the target, taken once the target
+	// has said so, under the boot id in bootAtStart.
+	sent, taken bool
+	bootAtStart string
+	// attached is how much of the attempt's output has been copied to out.
+	attached int64
 
 	once   sync.Once
 	asked  chan struct{} // closed when a stop was asked for
@@ -82,6 +92,24 @@ func (j *job) stopped() error {
 	default:
 		return nil
 	}
+}
+
+// claim takes the attempt for this runner.
+func (j *job) claim(ctx context.Context) error {
+	if j.Claim == nil {
+		return nil
+	}
+	if j.host != nil {
+		asking, cancel := context.WithTimeout(ctx, bootTimeout)
+		// A target that is away is claimed all the same: its clock must run.
+		j.Boot, _ = j.host.BootID(asking)
+		cancel()
+	}
+	deadline, err := j.Claim(ctx, Claimed{Boot: j.Boot})
+	if err == nil && !deadline.IsZero() {
+		j.Task.Deadline = deadline
+	}
+	return err
 }
 
 // run follows the attempt to its end while watching for a reason to stop it.
@@ -138,11 +166,15 @@ func (j *job) probeFirst(ctx context.Context) (Result, bool) {
 		return interrupted(ctx), true
 	case err != nil:
 		return doubt(fmt.Errorf("the target cannot be asked: %w", err)), true
-	case report.State == backout.AttemptUnknown:
+	case report.State == backout.AttemptUnknown && !j.Task.Step.Reboots:
 		return doubt(fmt.Errorf("%w: %s", backout.ErrInDoubt, report.Detail)), true
-	case report.State != backout.AttemptNotStarted:
+	case report.State == backout.AttemptNotStarted:
+		if err := j.lost(report); err != nil {
+			return doubt(err), true
+		}
+	default:
 		j.starting.Lock()
-		j.sent = true
+		j.sent, j.taken = true, true
 		j.starting.Unlock()
 	}
 	return Result{}, false
@@ -176,6 +208,12 @@ func (j *job) follow(ctx context.Context, e backout.Executor) Result {
 	err := retry.Do(ctx, retry.Policy{First: 100 * time.Millisecond, Most: 10 * time.Second}, func(ctx context.Context) error {
 		j.out.rewind()
 		outcome, err := e.Execute(ctx, j.Task, guarded{j.host, j}, j.out)
+		if j.Task.Step.Reboots && ctx.Err() == nil {
+			var settled bool
+			if result, settled = j.rebooted(ctx, outcome, err); settled {
+				return nil
+			}
+		}
 		var again error
 		result, again = j.settle(ctx, outcome, err)
 		if again != nil {
@@ -197,6 +235,8 @@ func (j *job) settle(ctx context.Context, outcome backout.Outcome, err error) (_
 		return Result{Outcome: outcome}, nil
 	case ctx.Err() != nil:
 		return interrupted(ctx), nil
+	case errors.Is(err, errNotNow):
+		return Result{}, err
 	case errors.Is(err, backout.ErrInDoubt):
 		return doubt(err), nil
 	case errors.Is(err, host.ErrUnreachable) && j.stopped() == nil:
@@ -254,35 +294,4 @@ func doubt(err error) Result { return Result{Err: err, InDoubt: true} }
 
 func interrupted(ctx context.Context) Result {
 	return Result{Err: context.Cause(ctx), Interrupted: true}
-}
-
-// guarded is the host as the executor sees it: an attempt that was asked to stop
-// does not start.
-type guarded struct {
-	backout.Host
-	j *job
-}
-
-// Start implements [backout.Host].
-func (g guarded) Start(ctx context.Context, attempt string, e backout.Exec) error {
-	g.j.starting.Lock()
-	defer g.j.starting.Unlock()
-	if _, reason := g.j.tooLate(); reason != nil {
-		if !g.j.sent && !g.j.resumed {
-			return backout.Permanent(reason)
-		}
-		report, err := g.Probe(ctx, attempt)
-		if err != nil {
-			return err
-		}
-		if report.State == backout.AttemptNotStarted {
-			return backout.Permanent(reason)
-		}
-		return nil
-	}
-	err := g.Host.Start(ctx, attempt, e)
-	if err == nil || !errors.Is(err, host.ErrNoConnection) && !backout.IsPermanent(err) {
-		g.j.sent = true
-	}
-	return err
 }

@@ -39,6 +39,13 @@ func (o *output) rewind() {
 	o.skip = o.seen
 }
 
+// pass says that the writer leaves out so many bytes that were seen before.
+func (o *output) pass(n int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.skip -= min(o.skip, n)
+}
+
 // Write implements [io.Writer]. It never fails: a reader that is gone must not
 // end a step.
 func (o *output) Write(p []byte) (int, error) {

@@ -11,6 +11,9 @@
 //   - A lost connection ends nothing; it is tried again until the attempt's end
 //     is known, or somebody stops the attempt, or the context ends. In the last
 //     case the work goes on, and [Runner.Resume] finds it.
+//   - What the target has once taken is never sent to it again. A reboot may bring
+//     back a disk on which the attempt's record does not exist, and "never seen"
+//     would mean "run it once more"; boot ids tell that from a start that got lost.
 package runner
 
 import (
@@ -25,6 +28,7 @@ import (
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/executors"
+	"github.com/backout-io/backout/internal/checks"
 )
 
 // Hosts finds a target's far end.
@@ -35,7 +39,9 @@ type Hosts interface {
 // Options are what a [Runner] needs.
 type Options struct {
 	Executors *executors.Registry
-	Hosts     Hosts
+	// Checks are those that [Runner.Check] knows.
+	Checks *checks.Registry
+	Hosts  Hosts
 	// Resolve fills in the secrets of a step's section; nil for none.
 	Resolve func(config any) error
 	// Secrets are hidden in output wherever they appear.
@@ -52,9 +58,26 @@ type Job struct {
 	// Claim is called before the first effect; on error nothing is done. Nil
 	// claims nothing.
 	// It returns the attempt's deadline; zero means the task's own.
-	Claim func(context.Context) (time.Time, error)
+	Claim func(context.Context, Claimed) (time.Time, error)
+	// Begin is asked each time before a start is sent to the target; an error
+	// means not now, and it is asked again. Nil always allows it.
+	Begin func() error
+	// Boot is the target's boot id that the claim named, for [Runner.Resume].
+	Boot string
+	// Frozen is the plan that the step is from, and Gate the answer that let its
+	// window open. A runner near the target wants to see both.
+	Frozen backout.FrozenPlan
+	Gate   backout.GatePassed
 	// Live receives the output as it appears, without secrets; nil for none.
 	Live io.Writer
+}
+
+// Claimed is what a claim records of who carries out the attempt, and where.
+type Claimed struct {
+	// Via is the runner near the target; empty for this one.
+	Via string
+	// Boot is the target's boot id just before; empty when it did not answer.
+	Boot string
 }
 
 // Result is how an attempt ended. Exactly one of these holds: Err is nil (the
@@ -155,18 +178,12 @@ func (r *Runner) carry(ctx context.Context, given Job, resumed bool) Result {
 		return Result{Err: fmt.Errorf("attempt %s is being carried out: %w", given.Task.AttemptID, backout.ErrExists), Unclaimed: true}
 	}
 	defer r.leave(j)
-	if j.Claim != nil {
-		deadline, err := j.Claim(ctx)
-		if err != nil {
-			return Result{Err: fmt.Errorf("claim attempt: %w", err), Unclaimed: true}
-		}
-		if !deadline.IsZero() {
-			j.Task.Deadline = deadline
-		}
-	}
 	executor, err := r.build(ctx, j.Task)
 	if err == nil {
 		j.host, err = r.o.Hosts.For(j.Task.Target)
+	}
+	if claimed := j.claim(ctx); claimed != nil {
+		return Result{Err: fmt.Errorf("claim attempt: %w", claimed), Unclaimed: true}
 	}
 	if err != nil {
 		// An attempt that was begun before may be running all the same.

@@ -99,7 +99,7 @@ func TestRunTellsTheOutcome(t *testing.T) {
 	j := job(t, "echo well")
 	var live bytes.Buffer
 	claims := 0
-	j.Live, j.Claim = &live, func(context.Context) (time.Time, error) { claims++; return time.Time{}, nil }
+	j.Live, j.Claim = &live, func(context.Context, runner.Claimed) (time.Time, error) { claims++; return time.Time{}, nil }
 	got := r.Run(t.Context(), j)
 	want(t, got, "", "")
 	if string(got.Output) != "well\n" || live.String() != "well\n" || claims != 1 {
@@ -118,7 +118,7 @@ func TestNothingIsDoneWithoutTheClaim(t *testing.T) {
 	h := here(t)
 	file := filepath.Join(t.TempDir(), "effects")
 	j := job(t, `echo x >>"$0"`, file)
-	j.Claim = func(ctx context.Context) (time.Time, error) {
+	j.Claim = func(ctx context.Context, _ runner.Claimed) (time.Time, error) {
 		if r, err := h.Probe(ctx, j.Task.AttemptID); err != nil || r.State != backout.AttemptNotStarted {
 			t.Errorf("at the claim: %+v %v", r, err)
 		}
@@ -236,6 +236,7 @@ type broken struct {
 	backout.Host
 	start, probe, attach func(n int) error
 	starts, probes, atts atomic.Int32
+	from                 atomic.Int64 // the offset of the last attach
 }
 
 func (b *broken) Start(ctx context.Context, id string, e backout.Exec) error {
@@ -260,10 +261,12 @@ func (b *broken) Probe(ctx context.Context, id string) (backout.AttemptReport, e
 
 func (b *broken) Attach(ctx context.Context, id string, offset int64, out io.Writer) (backout.AttemptReport, error) {
 	n := int(b.atts.Add(1))
+	b.from.Store(offset)
 	if b.attach != nil {
 		if err := b.attach(n); err != nil {
 			// What arrived before the connection was lost.
-			_, _ = io.WriteString(out, "one\ntw")
+			const arrived = "one\ntw"
+			_, _ = io.WriteString(out, arrived[min(offset, int64(len(arrived))):])
 			return backout.AttemptReport{}, err
 		}
 	}
@@ -287,6 +290,9 @@ func TestLostConnectionsAreFollowedOver(t *testing.T) {
 	want(t, got, "", "")
 	if string(got.Output) != "one\ntwo\nthree\n" || lines(file) != 1 {
 		t.Errorf("output %q, %d effects", got.Output, lines(file))
+	}
+	if from := h.from.Load(); from != int64(len("one\ntw")) {
+		t.Errorf("attached again from %d, want where it stopped", from)
 	}
 }
 
