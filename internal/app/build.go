@@ -122,11 +122,11 @@ func (l *loaded) engineConfig(hosts *host.Registry, log *slog.Logger) (*engine.C
 		return nil, err
 	}
 	out := &engine.Config{
-		Plans: cfg.Plans, Inventory: cfg.Inventory, Rules: l.rules, Executors: l.kinds.Executors, Checks: kinds,
+		Plans: cfg.Plans, Inventory: cfg.Inventory, Rules: l.rules,
 		Runner: runner.New(runner.Options{
-			Executors: l.kinds.Executors, Hosts: hosts, Resolve: cfg.ResolveSecrets, Secrets: l.secrets(), Log: log,
+			Executors: l.kinds.Executors, Checks: kinds, Hosts: hosts, Resolve: cfg.ResolveSecrets, Secrets: l.secrets(), Log: log,
 		}),
-		Groups: l.groups(), Audiences: cfg.Audiences, Hosts: hosts, Resolve: cfg.ResolveSecrets, ExternalURL: cfg.ExternalURL,
+		Groups: l.groups(), Audiences: cfg.Audiences, ExternalURL: cfg.ExternalURL,
 	}
 	servers := make([]checks.Alertmanager, len(cfg.Alertmanagers))
 	for i, am := range cfg.Alertmanagers {

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -17,6 +14,10 @@ import (
 // runStep runs a requested attempt. The claim is an append: whoever wins it
 // starts the step, everybody else leaves it alone.
 func (e *Engine) runStep(ctx context.Context, c backout.RunStep) {
+	if _, running := e.stepping.LoadOrStore(c.AttemptID, true); running {
+		return
+	}
+	defer e.stepping.Delete(c.AttemptID)
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
 		again := e.tryStep(ctx, c)
 		r, _ := e.rollbacks.get(c.RollbackID)
@@ -63,11 +64,12 @@ func (e *Engine) tryStep(ctx context.Context, c backout.RunStep) (again bool) {
 		e.giveUp(ctx, c.RollbackID, c.AttemptID, err)
 		return false
 	}
-	claim := func(ctx context.Context) (time.Time, error) { return e.claim(ctx, c) }
 	e.metrics.attempts.Inc()
 	again = true
-	e.withRunner(c.AttemptID, func(r *runner.Runner) {
-		result := r.Run(ctx, runner.Job{Task: task, Claim: claim, Live: e.outputs.writer(c.AttemptID)})
+	e.carry(ctx, task, func(ctx context.Context, site Site) {
+		job := e.job(r, task)
+		job.Claim = func(ctx context.Context, by runner.Claimed) (time.Time, error) { return e.claim(ctx, c, by) }
+		result := site.Run(ctx, job)
 		e.report(ctx, c.RollbackID, c.AttemptID, result)
 		again = result.Unclaimed
 	})
@@ -77,10 +79,10 @@ func (e *Engine) tryStep(ctx context.Context, c backout.RunStep) (again bool) {
 // claim takes the attempt for this server, as long as it takes: while the store
 // refuses, the command would be lost otherwise.
 // It returns the attempt's deadline.
-func (e *Engine) claim(ctx context.Context, c backout.RunStep) (time.Time, error) {
+func (e *Engine) claim(ctx context.Context, c backout.RunStep, by runner.Claimed) (time.Time, error) {
 	unclear := false
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
-		r, err := e.input(ctx, c.RollbackID, rollback.Claim{AttemptID: c.AttemptID, Runner: e.server})
+		r, err := e.input(ctx, c.RollbackID, rollback.Claim{AttemptID: c.AttemptID, Runner: e.server, Via: by.Via, Boot: by.Boot})
 		switch {
 		case err == nil, unclear && e.claimed(r, c):
 			// Unclear: the answer of an earlier try was lost.
@@ -103,36 +105,35 @@ func (e *Engine) claimed(r backout.Rollback, c backout.RunStep) bool {
 	return t != nil && t.Attempt != nil && t.Attempt.ID == c.AttemptID && t.Attempt.Runner == e.server
 }
 
-// withRunner remembers which runner has the attempt, so that a stop reaches it
-// after a reload too, and so that no two have it in this process.
-func (e *Engine) withRunner(attemptID string, run func(*runner.Runner)) {
-	r := e.cfg().Runner
-	if _, taken := e.runners.LoadOrStore(attemptID, r); taken {
-		return
-	}
-	defer e.runners.Delete(attemptID)
-	run(r)
-}
-
-// resumeAttempt takes up an attempt that was claimed before this server started:
-// it is probed and attached to, never simply run again.
+// resumeAttempt takes up an attempt that was claimed before this server started,
+// or by a server that is gone: it is probed and attached to, never simply run
+// again.
 func (e *Engine) resumeAttempt(r backout.Rollback, t backout.TargetState) {
 	e.spawn(func(ctx context.Context) {
 		task, err := e.task(r, t.Name, t.Attempt.ID)
 		if err != nil {
-			e.decided(ctx, r.ID, rollback.Doubt{AttemptID: t.Attempt.ID, Reason: "the server restarted and cannot look: " + err.Error()})
+			e.decided(ctx, r.ID, rollback.Doubt{AttemptID: t.Attempt.ID, Reason: "the server that claimed it is gone, and this one cannot look: " + err.Error()})
 			return
 		}
 		task.Deadline = t.Attempt.Deadline
-		e.withRunner(task.AttemptID, func(run *runner.Runner) {
-			e.report(ctx, r.ID, task.AttemptID, run.Resume(ctx, runner.Job{Task: task, Live: e.outputs.writer(task.AttemptID)}))
+		e.carry(ctx, task, func(ctx context.Context, site Site) {
+			job := e.job(r, task)
+			job.Boot = t.Attempt.Boot
+			e.report(ctx, r.ID, task.AttemptID, site.Resume(ctx, job))
 		})
 	})
+	if t.Attempt.Stopping {
+		e.carryOut([]backout.Command{rollback.StopAgain(r, t)})
+	}
 }
 
 // giveUp fails an attempt that cannot even begin. It is claimed first, so that
 // the log shows who said so.
 func (e *Engine) giveUp(ctx context.Context, rollbackID, attemptID string, cause error) {
+	if _, taken := e.carried.LoadOrStore(attemptID, &carried{}); taken {
+		return
+	}
+	defer e.carried.Delete(attemptID)
 	if _, err := e.input(ctx, rollbackID, rollback.Claim{AttemptID: attemptID, Runner: e.server}); err != nil {
 		return
 	}
@@ -143,8 +144,7 @@ func (e *Engine) giveUp(ctx context.Context, rollbackID, attemptID string, cause
 // runner may not have taken it up yet, so it is looked for until it has ended.
 func (e *Engine) stopStep(ctx context.Context, c backout.StopStep) {
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		running, ok := e.runners.Load(c.AttemptID)
-		if r, is := running.(*runner.Runner); ok && is && stop(r, c) == nil {
+		if has, ok := e.carriedBy(c.AttemptID); ok && has.site != nil && stop(has.site, c) == nil {
 			return
 		}
 		r, _ := e.rollbacks.get(c.RollbackID)
@@ -161,11 +161,11 @@ func (e *Engine) stopStep(ctx context.Context, c backout.StopStep) {
 }
 
 // stop ends the attempt, or only keeps it from beginning.
-func stop(r *runner.Runner, c backout.StopStep) error {
+func stop(s Site, c backout.StopStep) error {
 	if c.Unstarted {
-		return r.GiveUp(c.AttemptID, c.Reason)
+		return s.GiveUp(c.AttemptID, c.Reason)
 	}
-	return r.Stop(c.AttemptID, c.Reason)
+	return s.Stop(c.AttemptID, c.Reason)
 }
 
 // report appends how an attempt ended. A server that is being closed reports
@@ -222,66 +222,6 @@ func (e *Engine) task(r backout.Rollback, target, attemptID string) (backout.Tas
 	}, nil
 }
 
-// facts are the BACKOUT_* variables of a step.
-func facts(r backout.Rollback, level *backout.Level, target backout.Target, attemptID string) map[string]string {
-	address := target.Address
-	if address == "" {
-		address = target.Name
-	}
-	f := map[string]string{
-		"BACKOUT_CHANGE_ID":      r.ChangeID,
-		"BACKOUT_ROLLBACK_ID":    r.ID,
-		"BACKOUT_LEVEL":          level.Name,
-		"BACKOUT_TARGET":         target.Name,
-		"BACKOUT_TARGET_ADDRESS": address,
-		"BACKOUT_ATTEMPT":        attemptID,
-		"BACKOUT_PATCH_KIND":     r.Patch.Kind,
-		"BACKOUT_PATCH_IDS":      strings.Join(r.Patch.IDs, ","),
-		// Empty for a rollback by hand: a step may name any fact in any rollback.
-		"BACKOUT_RULE":       "",
-		"BACKOUT_ALERT_NAME": "",
-	}
-	if v := r.Trigger.Verdict; v != nil {
-		f["BACKOUT_RULE"], f["BACKOUT_ALERT_NAME"] = v.Rule, v.AlertName
-	}
-	for name, value := range f {
-		f[name] = environment(value)
-	}
-	return f
-}
-
-// factMax is how long one fact may be in a step's environment, in characters.
-const factMax = 8 << 10
-
-// environment makes a text from outside fit for an environment variable, which
-// can hold anything but NUL.
-func environment(s string) string {
-	return clip(strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD"), factMax)
-}
-
-// forgetAttempts removes what the targets keep of a rollback that has ended.
-func (e *Engine) forgetAttempts(ctx context.Context, r backout.Rollback) {
-	cfg := e.cfg()
-	for i, t := range r.Targets {
-		inventory, ok := cfg.Inventory[t.Name]
-		if !ok || t.Attempt == nil || t.Phase == backout.TargetInDoubt {
-			continue
-		}
-		host, err := cfg.Hosts.For(inventory)
-		if err != nil {
-			continue
-		}
-		for level := r.StartAt; level <= r.Level; level++ {
-			for step := range r.Frozen.Plan.Levels[level].Steps {
-				for number := range t.Attempt.Number {
-					// What is left behind costs a little disk, never correctness.
-					_ = host.Forget(ctx, backout.AttemptID(r.ID, level, step, i, number+1))
-				}
-			}
-		}
-	}
-}
-
 func reason(err error, otherwise string) string {
 	if err == nil {
 		return otherwise
@@ -292,57 +232,3 @@ func reason(err error, otherwise string) string {
 // reasonMax is how much of an error goes into a record, in characters: many
 // outcomes share one record.
 const reasonMax = 500
-
-// outputs keeps what running attempts have printed so far, for people who watch.
-type outputs struct {
-	mu   sync.Mutex
-	byID map[string]*liveOutput
-}
-
-// liveOutputMax is how much of a running step's output is kept for watchers, in
-// bytes; the newest.
-const liveOutputMax = 64 << 10
-
-type liveOutput struct {
-	mu   sync.Mutex
-	data []byte
-}
-
-func newOutputs() *outputs { return &outputs{byID: map[string]*liveOutput{}} }
-
-func (o *outputs) writer(attemptID string) io.Writer {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	out := &liveOutput{}
-	o.byID[attemptID] = out
-	return out
-}
-
-func (o *outputs) get(attemptID string) ([]byte, bool) {
-	o.mu.Lock()
-	out := o.byID[attemptID]
-	o.mu.Unlock()
-	if out == nil {
-		return nil, false
-	}
-	out.mu.Lock()
-	defer out.mu.Unlock()
-	return append([]byte(nil), out.data...), true
-}
-
-func (o *outputs) drop(attemptID string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	delete(o.byID, attemptID)
-}
-
-// Write implements [io.Writer].
-func (l *liveOutput) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.data = append(l.data, p...)
-	if over := len(l.data) - liveOutputMax; over > 0 {
-		l.data = append(l.data[:0:0], l.data[over:]...)
-	}
-	return len(p), nil
-}

@@ -18,8 +18,18 @@
 //
 // # Who owns which goroutine
 //
-// [Engine.Start] starts one follower for each log, the relay, the deadline loop
-// and the pulse that judges rules again; steps and verification have one each
-// while they last. [Engine.Close] ends all and waits. Work on targets is left
-// running: it is attached to again.
+// [Engine.Start] starts one follower for each log, the relay, the deadline loop,
+// the pulse that judges rules again, the sweep that finds what nobody looks after,
+// and the cleaner; steps and verification have one each while they last.
+// [Engine.Close] ends all and waits. Work on targets is left running: it is
+// attached to again.
+//
+// # Several servers on one store
+//
+// All are equal and nobody leads. What is decided is decided by the log, and what
+// runs on a target by the target, so two that do the same thing do it once. Who
+// does what by default only saves work: the server that appended a record carries
+// out its commands; the one that [Engine.owns] says verifies and cleans up; what a
+// server that is gone has left is found by the sweep and taken over by another,
+// which asks the target and never starts anything blindly.
 package engine

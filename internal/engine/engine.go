@@ -11,11 +11,8 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
-	"github.com/backout-io/backout/executors"
 	"github.com/backout-io/backout/internal/change"
-	"github.com/backout-io/backout/internal/checks"
 	"github.com/backout-io/backout/internal/rollback"
-	"github.com/backout-io/backout/internal/runner"
 	"github.com/backout-io/backout/internal/store"
 	"github.com/backout-io/backout/rules"
 )
@@ -26,28 +23,19 @@ type Config struct {
 	Plans     map[string]backout.Plan
 	Inventory map[string]backout.Target
 	Rules     *rules.Set
-	Executors *executors.Registry
-	Checks    *checks.Registry
-	// Runner carries out the attempts that begin under this config.
-	Runner *runner.Runner
+	// Runner is the one built in; Sites are those near the targets, by the site
+	// they serve. They carry out what begins under this config.
+	Runner Site
+	Sites  map[string]Site
 	// Groups are the members of each group, for the gate's count of approvers.
 	Groups map[string][]string
 	// Audiences are the channels of each audience, for the gate; nil when it is
 	// not to look whether anybody is told.
 	Audiences map[string][]string
-	// Hosts finds the far end of a target.
-	Hosts Hosts
-	// Resolve fills in the secrets of a plug-in section.
-	Resolve func(config any) error
 	// Alerts asks Alertmanager whether an alert still fires; nil asks nobody.
 	Alerts FiringAlerts
 	// ExternalURL is where people find this server, for links in notices.
 	ExternalURL string
-}
-
-// Hosts finds the far end of a target.
-type Hosts interface {
-	For(t backout.Target) (backout.Host, error)
 }
 
 // FiringAlerts asks Alertmanager for the fingerprints of what is firing now.
@@ -72,6 +60,9 @@ type Options struct {
 	// Sole says that no other server uses the store: what was claimed under any
 	// name is this server's to take up.
 	Sole bool
+	// Peers are the servers on the same store; nil when this one is the only one, or
+	// none takes over from another.
+	Peers Peers
 	// Remember is how far back alerts are read at the start; 0 means 24 h.
 	Remember time.Duration
 }
@@ -93,7 +84,10 @@ type Engine struct {
 	deadlines *deadlines
 	verifiers *verifiers
 	outputs   *outputs
-	runners   sync.Map // attempt id to the runner that has it
+	peers     Peers
+	cleaner   *cleaner
+	carried   sync.Map // attempt id to who has it in this process
+	stepping  sync.Map // attempt id of the requested ones that this process tries to run
 	owedRed   sync.Map // "rollback/target" to the red look that is not recorded yet
 	plans     sync.Map // hash of a frozen plan to the one copy of it
 	watchers  *watchers
@@ -119,7 +113,7 @@ type Engine struct {
 func New(o Options, cfg *Config) *Engine {
 	ctx, cancel := context.WithCancel(context.Background())
 	e := &Engine{
-		store: o.Store, server: o.Server, sole: o.Sole, sender: o.Sender, log: o.Log, pulse: o.Pulse, remember: o.Remember,
+		store: o.Store, server: o.Server, sole: o.Sole, peers: o.Peers, sender: o.Sender, log: o.Log, pulse: o.Pulse, remember: o.Remember,
 		deadlines: newDeadlines(), outputs: newOutputs(), watchers: newWatchers(), metrics: NewMetrics(),
 		ctx: ctx, cancel: cancel,
 	}
@@ -132,6 +126,7 @@ func New(o Options, cfg *Config) *Engine {
 	e.config.Store(cfg)
 	e.world = newWorld(e.cfg)
 	e.verifiers = newVerifiers(e)
+	e.cleaner = newCleaner(e)
 	e.changes = newTable(o.Store.Changes, o.Server, e.foldChange)
 	e.changes.moved = e.changeMoved
 	e.rollbacks = newTable(o.Store.Rollbacks, o.Server, rollback.Fold)
@@ -196,6 +191,8 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.recover()
 	e.spawn(func(ctx context.Context) { e.deadlines.run(ctx, e.due) })
 	e.spawn(e.pulseLoop)
+	e.spawn(e.sweepLoop)
+	e.spawn(e.cleaner.run)
 	e.notReady.Store(nil)
 	return nil
 }

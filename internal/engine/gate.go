@@ -48,7 +48,7 @@ func (e *Engine) checkGate(ctx context.Context, c backout.Change) gateCheck {
 	if plan, ok := cfg.Plans[c.Plan]; ok {
 		frozen := planhash.Freeze(plan)
 		f.Plan, f.PlanHash = &plan, frozen.Hash
-		f.Preflight = e.preflight(ctx, cfg, c, plan)
+		f.Preflight = e.preflight(ctx, cfg, c, frozen)
 	}
 	return gateCheck{Result: gate.Check(f), planHash: f.PlanHash, targets: c.Targets}
 }
@@ -75,7 +75,7 @@ const (
 
 // preflight asks the executor of every step on every target whether it would
 // succeed now. What cannot be asked is a no.
-func (e *Engine) preflight(ctx context.Context, cfg *Config, c backout.Change, plan backout.Plan) []backout.Violation {
+func (e *Engine) preflight(ctx context.Context, cfg *Config, c backout.Change, frozen backout.FrozenPlan) []backout.Violation {
 	var mu sync.Mutex
 	var out []backout.Violation
 	slots := make(chan struct{}, preflightParallel)
@@ -90,7 +90,7 @@ func (e *Engine) preflight(ctx context.Context, cfg *Config, c backout.Change, p
 			defer func() { <-slots }()
 			ctx, cancel := context.WithTimeout(ctx, preflightTimeout)
 			defer cancel()
-			found := preflightTarget(ctx, cfg, c, plan, target)
+			found := preflightTarget(ctx, cfg, c, frozen, target)
 			mu.Lock()
 			defer mu.Unlock()
 			out = append(out, found...)
@@ -103,38 +103,24 @@ func (e *Engine) preflight(ctx context.Context, cfg *Config, c backout.Change, p
 	return out
 }
 
-func preflightTarget(ctx context.Context, cfg *Config, c backout.Change, plan backout.Plan, target backout.Target) []backout.Violation {
-	no := func(level, check, reason, fix string) backout.Violation {
-		return backout.Violation{Check: check, Target: target.Name, Level: level, Reason: reason, Fix: fix}
-	}
-	host, err := cfg.Hosts.For(target)
-	if err != nil {
-		return []backout.Violation{no("", "reachable", err.Error(), "correct the target in the inventory")}
-	}
-	if _, err := host.BootID(ctx); err != nil {
-		return []backout.Violation{no("", "reachable", err.Error(), "make the target reachable, then check the gate again")}
-	}
+func preflightTarget(ctx context.Context, cfg *Config, c backout.Change, frozen backout.FrozenPlan, target backout.Target) []backout.Violation {
+	site := cfg.site(target)
 	var out []backout.Violation
-	for _, level := range plan.Levels {
+	for _, level := range frozen.Plan.Levels {
 		for _, step := range level.Steps {
-			kind, ok := cfg.Executors.Lookup(step.Uses)
-			if !ok {
-				out = append(out, no(level.Name, "executor", "executor "+step.Uses+" is not known", "correct the plan"))
-				continue
+			task := backout.Task{
+				ChangeID: c.ID, Level: level.Name, Step: step, Target: target, PlanHash: frozen.Hash,
+				Facts: facts(backout.Rollback{ChangeID: c.ID, Patch: c.Patch}, &level, target, ""),
 			}
-			executor, err := kind.Build(ctx, step.With, cfg.Resolve)
+			found, err := site.Preflight(ctx, task)
 			if err != nil {
-				out = append(out, no(level.Name, "executor", err.Error(), "correct the step in the plan"))
-				continue
-			}
-			if p, ok := executor.(backout.Preflighter); ok {
-				known := facts(backout.Rollback{ChangeID: c.ID, Patch: c.Patch}, &level, target, "")
-				task := backout.Task{ChangeID: c.ID, Level: level.Name, Step: step, Target: target, Facts: known}
-				for _, v := range p.Preflight(ctx, task, host) {
-					v.Target, v.Level = target.Name, level.Name
-					out = append(out, v)
+				fix := "make the target reachable, then check the gate again"
+				if backout.IsPermanent(err) {
+					fix = "correct the target in the inventory"
 				}
+				return append(out, backout.Violation{Check: "reachable", Target: target.Name, Reason: err.Error(), Fix: fix})
 			}
+			out = append(out, found...)
 		}
 	}
 	return out

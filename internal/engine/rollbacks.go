@@ -40,6 +40,11 @@ func (e *Engine) rollbackMoved(_ context.Context, _ string, before, after backou
 	e.metrics.rollback(before, after, rec)
 	commands := rollback.Commands(before, after.Revision, rec)
 	if !own {
+		e.dropTaken(rec)
+		if after.Status.Final() {
+			// Whoever wrote that tells the change, unless it is gone.
+			e.reconcileSoon(after.ChangeID)
+		}
 		e.carryOut(slices.DeleteFunc(commands, func(c backout.Command) bool {
 			_, stop := c.(backout.StopStep)
 			return !stop
@@ -79,7 +84,7 @@ func (e *Engine) rollbackEnded(ctx context.Context, r backout.Rollback) {
 		e.reconcileSoon(r.ChangeID)
 		return
 	}
-	e.forgetAttempts(ctx, r)
+	e.cleaner.rollbackEnded(r)
 }
 
 // openRollback makes a rollback exist: first in the change's log, which lets one

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
-	"github.com/backout-io/backout/internal/checks"
 	"github.com/backout-io/backout/internal/rollback"
 )
 
@@ -26,7 +25,7 @@ func newVerifiers(e *Engine) *verifiers {
 
 // want starts the rollback's verifier, or makes a running one look at once.
 func (v *verifiers) want(r backout.Rollback) {
-	if !judgedNow(r) {
+	if !v.mine(r) {
 		return
 	}
 	v.mu.Lock()
@@ -38,15 +37,43 @@ func (v *verifiers) want(r backout.Rollback) {
 		}
 		return
 	}
-	nudge := make(chan struct{}, 1)
-	v.running[r.ID] = nudge
-	v.e.spawn(func(ctx context.Context) { v.run(ctx, r.ID, nudge) })
+	v.start(r.ID)
 }
+
+// ensure starts the rollback's verifier where none runs, as when the server that
+// had it is gone. Nobody may have looked meanwhile, so what was green must begin
+// again.
+func (v *verifiers) ensure(r backout.Rollback) {
+	if !v.mine(r) {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.running[r.ID] != nil {
+		return
+	}
+	for _, t := range r.Targets {
+		if !t.GreenSince.IsZero() {
+			v.e.owedRed.Store(r.ID+"/"+t.Name, "nobody looked for a while")
+		}
+	}
+	v.start(r.ID)
+}
+
+// start is called with v.mu held.
+func (v *verifiers) start(id string) {
+	nudge := make(chan struct{}, 1)
+	v.running[id] = nudge
+	v.e.spawn(func(ctx context.Context) { v.run(ctx, id, nudge) })
+}
+
+// mine tells whether the rollback is to be looked at now, and by this server.
+func (v *verifiers) mine(r backout.Rollback) bool { return judgedNow(r) && v.e.owns(r.ID) }
 
 func (v *verifiers) run(ctx context.Context, id string, nudge <-chan struct{}) {
 	for ctx.Err() == nil {
 		r, ok := v.e.rollbacks.get(id)
-		if !ok || !judgedNow(r) {
+		if !ok || !v.mine(r) {
 			// A want that came meanwhile has left a nudge; one that comes later
 			// finds no verifier and starts one.
 			v.mu.Lock()
@@ -189,29 +216,13 @@ func (e *Engine) checksRed(ctx context.Context, cfg *Config, r backout.Rollback,
 	if !ok {
 		return "target is not in the inventory any more"
 	}
-	subject := checks.Subject{Target: inventory, ChangeID: r.ChangeID}
-	if len(r.Frozen.Plan.Verify.Checks) > 0 {
-		host, err := cfg.Hosts.For(inventory)
-		if err != nil {
-			return err.Error()
-		}
-		subject.Host = host
-	}
 	var red []string
 	for _, check := range r.Frozen.Plan.Verify.Checks {
 		name := check.Name
 		if name == "" {
 			name = check.Uses
 		}
-		kind, ok := cfg.Checks.Lookup(check.Uses)
-		if !ok {
-			return "check " + check.Uses + " is not known"
-		}
-		checker, err := kind.Build(ctx, check.With, cfg.Resolve)
-		if err != nil {
-			return "check " + name + ": " + err.Error()
-		}
-		if result := checker.Check(ctx, subject); !result.Green {
+		if result := cfg.site(inventory).Check(ctx, inventory, r.ChangeID, check); !result.Green {
 			red = append(red, "check "+name+": "+result.Detail)
 		}
 	}

@@ -43,21 +43,30 @@ func Outstanding(r backout.Rollback) []backout.Command {
 		return nil
 	}
 	var out []backout.Command
-	for i := range r.Targets {
-		t := &r.Targets[i]
-		if t.Phase != backout.TargetRunning || t.Attempt == nil {
-			continue
-		}
-		if t.Attempt.Runner == "" && r.Status == backout.RollbackRunning {
-			out = append(out, runStep(r, t.Name))
-		}
-		if t.Attempt.Stopping {
-			out = append(out, backout.StopStep{
-				RollbackID: r.ID, Target: t.Name, AttemptID: t.Attempt.ID, Reason: "it was asked to stop", Unstarted: t.Attempt.Unstarted,
-			})
+	for _, t := range r.Targets {
+		out = append(out, Requested(r, t)...)
+		if t.Phase == backout.TargetRunning && t.Attempt != nil && t.Attempt.Stopping {
+			out = append(out, StopAgain(r, t))
 		}
 	}
 	return out
+}
+
+// Requested is the command for an attempt that nobody has claimed; none where
+// nothing may be claimed.
+func Requested(r backout.Rollback, t backout.TargetState) []backout.Command {
+	waits := t.Phase == backout.TargetRunning && t.Attempt != nil && t.Attempt.Runner == ""
+	if !waits || r.Status != backout.RollbackRunning || !r.PausedAt.IsZero() {
+		return nil
+	}
+	return []backout.Command{runStep(r, t.Name)}
+}
+
+// StopAgain is the command for an attempt that was asked to stop before.
+func StopAgain(r backout.Rollback, t backout.TargetState) backout.StopStep {
+	return backout.StopStep{
+		RollbackID: r.ID, Target: t.Name, AttemptID: t.Attempt.ID, Reason: "it was asked to stop", Unstarted: t.Attempt.Unstarted,
+	}
 }
 
 func runStep(r backout.Rollback, target string) backout.RunStep {

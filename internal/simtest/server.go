@@ -87,8 +87,8 @@ func (w *World) engineConfig() *engine.Config {
 		w.t.Fatal(err)
 	}
 	cfg := &engine.Config{
-		Plans: map[string]backout.Plan{}, Inventory: map[string]backout.Target{}, Rules: set, Executors: ex, Checks: kinds,
-		Runner: runner.New(runner.Options{Executors: ex, Hosts: w, Log: w.log}), Groups: w.setup.Groups, Hosts: w,
+		Plans: map[string]backout.Plan{}, Inventory: map[string]backout.Target{}, Rules: set,
+		Runner: runner.New(runner.Options{Executors: ex, Checks: kinds, Hosts: w, Log: w.log}), Groups: w.setup.Groups,
 		Alerts: w.setup.Alerts, ExternalURL: "https://backout.test",
 	}
 	for _, p := range w.setup.Plans {
