@@ -62,3 +62,103 @@ func TestPerson_on_one_server_stops_a_step_that_runs_on_the_other(t *testing.T) 
 		is(t, w.Rollback("CHG1-r1"), backout.RollbackAborted)
 	})
 }
+
+func TestStep_of_a_server_that_is_gone_is_taken_over(t *testing.T) {
+	for name, c := range map[string]struct {
+		script Script
+		during func(w *World)
+		want   backout.RollbackStatus
+	}{
+		"it runs on":           {script: Script{Takes: 10 * time.Minute, Heals: true}, want: backout.RollbackRecovered},
+		"it has ended by then": {script: Script{Takes: time.Second, Heals: true}, want: backout.RollbackRecovered},
+		"nobody knows its end": {script: Script{Hangs: true}, during: func(w *World) { w.Host("web-1").Reboot() }, want: backout.RollbackHeld},
+		"its target is away":   {script: Script{Takes: 10 * time.Minute, Heals: true}, during: func(w *World) { w.Host("web-1").SetOffline(true) }, want: backout.RollbackRecovered},
+	} {
+		t.Run(name, func(t *testing.T) {
+			Story(t, Setup{}, func(t *testing.T, w *World) {
+				second := w.Join("server-2")
+				w.Host("web-1").On("L1", c.script)
+				w.OpenChange("CHG1", "web-1")
+				w.Break("web-1")
+				second.Post(Alert{Name: "WebErrors", Target: "web-1"})
+				second.Post(Alert{Name: "WebErrors", Target: "web-1", Resolved: true})
+				// Both have heard of the alert; one of them was faster.
+				stays, goes := w.Server(), second
+				if w.Rollback("CHG1-r1").Targets[0].Attempt.Runner == stays.name {
+					stays, goes = goes, stays
+				}
+				goes.Close()
+				if c.during != nil {
+					c.during(w)
+				}
+				w.Advance(time.Minute)
+				w.Host("web-1").SetOffline(false)
+				w.Advance(15 * time.Minute)
+				r, err := stays.Engine().Rollback(t.Context(), "CHG1-r1")
+				if err != nil || r.Targets[0].Attempt.Runner != stays.name {
+					t.Errorf("looked after by %s (%v)", r.Targets[0].Attempt.Runner, err)
+				}
+				is(t, r, c.want)
+				equal(t, "did", []string{"web-1 L1"}, w.Did())
+			})
+		})
+	}
+}
+
+func TestStep_that_a_dead_server_had_asked_for_is_run_by_another(t *testing.T) {
+	Story(t, Setup{}, func(t *testing.T, w *World) {
+		second := w.Join("server-2")
+		w.Host("web-1").On("L1", Script{Heals: true})
+		w.OpenChange("CHG1", "web-1")
+		w.Break("web-1")
+		second.RefuseFrom(3) // asked for, opened, and no claim
+		second.Post(Alert{Name: "WebErrors", Target: "web-1"})
+		second.Close()
+		w.Advance(10 * time.Second)
+		equal(t, "did", []string{"web-1 L1"}, w.Did())
+	})
+}
+
+func TestRollback_is_verified_when_its_verifier_is_gone(t *testing.T) {
+	Story(t, Setup{}, func(t *testing.T, w *World) {
+		servers := []*Server{w.Server(), w.Join("server-2"), w.Join("server-3")}
+		w.OpenChange("CHG1", "web-1")
+		w.Break("web-1")
+		w.Server().Post(Alert{Name: "WebErrors", Target: "web-1"})
+		w.Server().Post(Alert{Name: "WebErrors", Target: "web-1", Resolved: true})
+		w.Advance(time.Minute)
+		w.Host("web-1").SetHealthy(true)
+		w.Advance(time.Minute)
+		// Whoever looks now is among these two.
+		servers[1].Close()
+		servers[2].Close()
+		w.Advance(5 * time.Minute)
+		is(t, w.Rollback("CHG1-r1"), backout.RollbackRecovered)
+	})
+}
+
+// A server that others wrongly think gone finds its step in other hands: it lets
+// go, and the step still has happened once.
+func TestServer_that_is_wrongly_thought_gone_lets_go(t *testing.T) {
+	Story(t, Setup{}, func(t *testing.T, w *World) {
+		second := w.Join("server-2")
+		w.Host("web-1").On("L1", Script{Takes: 10 * time.Minute, Heals: true})
+		w.OpenChange("CHG1", "web-1")
+		w.Break("web-1")
+		second.Post(Alert{Name: "WebErrors", Target: "web-1"})
+		second.Post(Alert{Name: "WebErrors", Target: "web-1", Resolved: true})
+		muted, other := second, w.Server()
+		if w.Rollback("CHG1-r1").Targets[0].Attempt.Runner == other.name {
+			muted, other = other, muted
+		}
+		muted.Mute(true)
+		w.Advance(time.Minute)
+		if by := w.Rollback("CHG1-r1").Targets[0].Attempt.Runner; by != other.name {
+			t.Errorf("looked after by %s", by)
+		}
+		muted.Mute(false)
+		w.Advance(15 * time.Minute)
+		is(t, w.Rollback("CHG1-r1"), backout.RollbackRecovered)
+		equal(t, "did", []string{"web-1 L1"}, w.Did())
+	})
+}

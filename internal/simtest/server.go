@@ -2,6 +2,8 @@ package simtest
 
 import (
 	"errors"
+	"sync"
+	"time"
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/executors"
@@ -26,7 +28,10 @@ type Server struct {
 	outbox  *outbox.Outbox
 	engine  *engine.Engine
 	handler *handlers.Handler
-	closed  bool
+	// mu guards closed and gone, the time since when the others do not hear it.
+	mu     sync.Mutex
+	closed bool
+	gone   time.Time
 }
 
 // Engine is the server's engine.
@@ -48,7 +53,7 @@ func (w *World) start(name string) *Server {
 	if err := s.outbox.Update(w.t.Context(), w.outboxConfig()); err != nil {
 		w.t.Fatal(err)
 	}
-	s.engine = engine.New(engine.Options{Store: s.store, Server: name, Sender: s.outbox, Log: log}, w.engineConfig())
+	s.engine = engine.New(engine.Options{Store: s.store, Server: name, Sender: s.outbox, Log: log, Peers: peers{w, name}}, w.engineConfig())
 	if err := s.engine.Start(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
@@ -64,10 +69,13 @@ func (w *World) start(name string) *Server {
 
 // Close ends the server in order.
 func (s *Server) Close() {
+	s.mu.Lock()
 	if s.closed {
+		s.mu.Unlock()
 		return
 	}
-	s.closed = true
+	s.closed, s.gone = true, time.Now()
+	s.mu.Unlock()
 	s.engine.Close()
 	s.outbox.Close()
 	if err := s.store.Close(); err != nil {

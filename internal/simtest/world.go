@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,6 +40,7 @@ type World struct {
 	dir     string
 	log     *slog.Logger
 	bus     *bus.Bus
+	mu      sync.Mutex // guards changes of servers
 	servers []*Server
 	hosts   map[string]*Host
 	inboxes map[string]*Inbox
@@ -121,7 +123,9 @@ func (w *World) Server() *Server { return w.servers[0] }
 func (w *World) Join(name string) *Server {
 	w.t.Helper()
 	s := w.start(name)
+	w.mu.Lock()
 	w.servers = append(w.servers, s)
+	w.mu.Unlock()
 	synctest.Wait()
 	return s
 }
@@ -138,6 +142,7 @@ func (w *World) Restart() {
 // nothing that was not on disk gets there. [World.Start] follows.
 func (w *World) Crash() {
 	w.t.Helper()
+	w.rest()
 	if err := w.bus.Close(); err != nil {
 		w.t.Fatalf("close bus: %v", err)
 	}
@@ -146,7 +151,13 @@ func (w *World) Crash() {
 	}
 }
 
+// rest lets everything come to rest. The NATS server sleeps with a lock held when it
+// ends; whoever waits for that lock in a bubble, such as a consumer being made,
+// would keep the time from passing.
+func (w *World) rest() { synctest.Wait() }
+
 func (w *World) stop() {
+	w.rest()
 	for _, s := range w.servers {
 		s.Close()
 	}
@@ -160,7 +171,10 @@ func (w *World) Start() {
 	w.t.Helper()
 	w.bus = bustest.StartIn(w.t, w.dir)
 	for i, s := range w.servers {
-		w.servers[i] = w.start(s.name)
+		started := w.start(s.name)
+		w.mu.Lock()
+		w.servers[i] = started
+		w.mu.Unlock()
 	}
 	synctest.Wait()
 }

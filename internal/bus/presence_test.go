@@ -1,0 +1,103 @@
+package bus_test
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/backout-io/backout/internal/bus"
+	"github.com/backout-io/backout/internal/bus/bustest"
+)
+
+func announce(t *testing.T, b *bus.Bus, o bus.PresenceOptions) *bus.Presence {
+	t.Helper()
+	p, err := b.Announce(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestPresence(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b := bustest.StartIn(t, dir)
+		defer b.Close()
+		namesakes := 0
+		one := announce(t, b, bus.PresenceOptions{Name: "one", Namesake: func() { namesakes++ }})
+		two := announce(t, b, bus.PresenceOptions{Name: "two"})
+		if !one.Alive("stranger") {
+			t.Error("right after the start it cannot be known who is gone")
+		}
+		time.Sleep(5 * time.Second)
+		if one.Alive("stranger") || !one.Alive("two") || !one.Alive("one") {
+			t.Errorf("alive: stranger %v, two %v, one %v", one.Alive("stranger"), one.Alive("two"), one.Alive("one"))
+		}
+		if got := one.Names(); !slices.Equal(got, []string{"one", "two"}) {
+			t.Errorf("names %v", got)
+		}
+		if err := two.Close(); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if one.Alive("two") || !slices.Equal(one.Names(), []string{"one"}) {
+			t.Error("two left, and is still thought to be there")
+		}
+		if namesakes != 0 {
+			t.Errorf("%d namesakes heard", namesakes)
+		}
+		again := announce(t, b, bus.PresenceOptions{Name: "one"})
+		time.Sleep(2 * time.Second)
+		if namesakes == 0 {
+			t.Error("the other server of the same name was not noticed")
+		}
+		if err := again.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := one.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A server that has lost its own connection hears nobody, and must not conclude
+// anything from it.
+func TestPresenceWithoutConnectionKnowsNothing(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b := bustest.StartIn(t, dir)
+		one := announce(t, b, bus.PresenceOptions{Name: "one"})
+		two := announce(t, b, bus.PresenceOptions{Name: "two"})
+		time.Sleep(5 * time.Second)
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if !one.Alive("two") {
+			t.Error("two counts as gone though nobody can be heard")
+		}
+		_, _ = one.Close(), two.Close()
+	})
+}
+
+func TestPresenceOfAServerThatDied(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b := bustest.StartIn(t, dir)
+		defer b.Close()
+		one := announce(t, b, bus.PresenceOptions{Name: "one", Every: 5 * time.Second})
+		defer one.Close()
+		if err := b.Say("two"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(19 * time.Second)
+		if !one.Alive("two") {
+			t.Error("gone after three missed announcements, want four")
+		}
+		time.Sleep(2 * time.Second)
+		if one.Alive("two") {
+			t.Error("four announcements stayed out, and it is still thought to be there")
+		}
+	})
+}
