@@ -119,6 +119,8 @@ type RollbackRef struct {
 	ID      string         `json:"id"`
 	Targets []string       `json:"targets"`
 	Status  RollbackStatus `json:"status"`
+	// RequestedAt is when it came to be.
+	RequestedAt time.Time `json:"requested_at,omitzero"`
 }
 
 // ActiveRollback returns the id of the rollback that is not final and holds the

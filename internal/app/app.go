@@ -60,6 +60,8 @@ type App struct {
 
 	// refusing is set while the store is known to take no writes.
 	refusing atomic.Bool
+	presence *bus.Presence
+	namesake namesake
 	cleanup  []func() error
 	failed   chan error
 }
@@ -131,6 +133,9 @@ func (a *App) openStore(ctx context.Context, cfg *config.Config) error {
 	if a.mark, err = storeMark(ctx, a.store.Control); err != nil {
 		return err
 	}
+	if err := a.announce(cfg); err != nil {
+		return err
+	}
 	watching, stop := context.WithCancel(context.Background())
 	var watch sync.WaitGroup
 	watch.Go(func() { a.watchHealth(watching) })
@@ -171,9 +176,11 @@ func (a *App) startEngine(ctx context.Context, l *loaded) error {
 	if err != nil {
 		return err
 	}
-	a.engine = engine.New(engine.Options{
-		Store: a.store, Server: l.config.ServerName, Sole: l.config.NATS.URL == "", Sender: a.outbox, Log: a.o.Log,
-	}, cfg)
+	o := engine.Options{Store: a.store, Server: l.config.ServerName, Sole: l.config.NATS.URL == "", Sender: a.outbox, Log: a.o.Log}
+	if a.presence != nil {
+		o.Peers = a.presence
+	}
+	a.engine = engine.New(o, cfg)
 	a.later(func() error { a.engine.Close(); return nil })
 	if err := a.engine.Start(ctx); err != nil {
 		return err

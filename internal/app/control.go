@@ -28,6 +28,9 @@ func (c control) Ready() error {
 	if err := c.Engine.Ready(); err != nil {
 		return err
 	}
+	if err := c.app.namesake.problem(); err != nil {
+		return err
+	}
 	return c.app.bus.Health(context.Background())
 }
 

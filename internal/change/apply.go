@@ -53,7 +53,7 @@ func Apply(c backout.Change, seq uint64, at time.Time, e backout.Event) backout.
 	case backout.RollbackRequested:
 		c.State = backout.ChangeBackingOut
 		c.Rollbacks = append(slices.Clone(c.Rollbacks), backout.RollbackRef{
-			ID: e.Opened.RollbackID, Targets: slices.Clone(e.Opened.Targets), Status: backout.RollbackPending,
+			ID: e.Opened.RollbackID, Targets: slices.Clone(e.Opened.Targets), Status: backout.RollbackPending, RequestedAt: at,
 		})
 	case backout.RollbackEnded:
 		c = applyRollbackEnded(c, e)

@@ -118,8 +118,9 @@ func loadLog(ctx context.Context, log *store.Log, id string) ([]handlers.LogEntr
 }
 
 // OpenChange implements [handlers.Changes]. The gate is asked again at this very
-// moment. Openings take their turn, so that of two windows on one target only one
-// finds it free.
+// moment. The opening is appended only if no other change has moved since it was
+// looked for overlaps, so that of two windows on one target, on whichever servers,
+// only one finds it free.
 func (e *Engine) OpenChange(ctx context.Context, by handlers.Actor, id string) (backout.Change, error) {
 	c, err := e.Change(ctx, id)
 	if err != nil {
@@ -132,16 +133,24 @@ func (e *Engine) OpenChange(ctx context.Context, by handlers.Actor, id string) (
 	if len(checked.Violations) > 0 {
 		return e.gateRefused(ctx, by, c, checked)
 	}
-	e.opening.Lock()
-	defer e.opening.Unlock()
-	// The slow part is done; who else opened meanwhile is looked at again.
-	if overlaps := e.overlaps(c); len(overlaps) > 0 {
-		checked = e.checkGate(ctx, c)
-		return e.gateRefused(ctx, by, c, checked)
+	open := change.Open{Frozen: planhash.Freeze(e.cfg().Plans[c.Plan]), Gate: checked.gate()}
+	opened, err := e.changes.transactWhole(ctx, id, func() (decideFunc[backout.Change], error) {
+		// The slow part is done; who else opened meanwhile is looked at again.
+		if len(e.overlaps(c)) > 0 {
+			return nil, errOverlap
+		}
+		return func(now backout.Change, at time.Time) ([]backout.Event, error) {
+			return change.Decide(now, change.Input{At: at, By: by.Name, Do: open})
+		}, nil
+	})
+	if errors.Is(err, errOverlap) {
+		return e.gateRefused(ctx, by, c, e.checkGate(ctx, c))
 	}
-	plan := e.cfg().Plans[c.Plan]
-	return e.changeInput(ctx, id, by.Name, change.Open{Frozen: planhash.Freeze(plan), Gate: checked.gate()})
+	return opened, err
 }
+
+// errOverlap says that another window on one of the targets was faster.
+var errOverlap = errors.New("another window is open on a target")
 
 func (e *Engine) gateRefused(ctx context.Context, by handlers.Actor, c backout.Change, checked gateCheck) (backout.Change, error) {
 	c, err := e.changeInput(ctx, c.ID, by.Name, checked.gate())

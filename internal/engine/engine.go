@@ -94,11 +94,6 @@ type Engine struct {
 	metrics   *Metrics
 	notReady  atomic.Pointer[string]
 
-	// opening lets one window open at a time, starting one rollback whose plan
-	// has limits: each must be counted before the next.
-	opening  sync.Mutex
-	starting sync.Mutex
-
 	// ctx ends with Close; every goroutine is counted in tasks.
 	ctx    context.Context //nolint:containedctx // the life of the engine's own goroutines
 	cancel context.CancelFunc

@@ -94,21 +94,26 @@ func (e *Engine) openRollback(ctx context.Context, by string, c backout.Change, 
 	if c.Frozen != nil {
 		opened.Frozen = *c.Frozen
 	}
-	if c.Frozen != nil && c.Frozen.Plan.Limits != (backout.Limits{}) {
-		e.starting.Lock()
-		defer e.starting.Unlock()
-		opened.AskFirst = cmp.Or(e.limit(c, opened.Targets), opened.AskFirst)
-	}
 	// The switch is read meanwhile. Should it move just now, its mover finds the
 	// rollback, or the step finds it moved.
 	var pause store.PauseState
 	var unread error
 	var reading sync.WaitGroup
 	reading.Go(func() { pause, unread = e.store.Control.Pause(ctx) })
-	_, err := e.changes.transact(ctx, c.ID, func(now backout.Change, at time.Time) ([]backout.Event, error) {
+	request := func(now backout.Change, at time.Time) ([]backout.Event, error) {
 		opened.RollbackID = fmt.Sprintf("%s-r%d", c.ID, len(now.Rollbacks)+1)
 		return change.Decide(now, change.Input{At: at, By: by, Do: change.RequestRollback{Request: backout.RollbackRequested{Opened: opened}}})
-	})
+	}
+	var err error
+	if c.Frozen != nil && c.Frozen.Plan.Limits != (backout.Limits{}) {
+		askFirst := opened.AskFirst
+		_, err = e.changes.transactWhole(ctx, c.ID, func() (decideFunc[backout.Change], error) {
+			opened.AskFirst = cmp.Or(e.limit(c, opened.Targets), askFirst)
+			return request, nil
+		})
+	} else {
+		_, err = e.changes.transact(ctx, c.ID, request)
+	}
 	reading.Wait()
 	if err != nil {
 		return backout.Rollback{}, err
@@ -162,21 +167,23 @@ func (e *Engine) reconcileSoon(changeID string) {
 }
 
 // limit says why the plan's limits hold a rollback of so many targets for
-// approval, or nothing.
+// approval, or nothing. It counts what the changes' log says, of every server.
 func (e *Engine) limit(c backout.Change, targets []string) string {
 	limits := c.Frozen.Plan.Limits
 	active, lastHour := 0, 0
 	since := time.Now().Add(-time.Hour)
 	ofChange := len(targets)
-	e.rollbacks.all(func(_ string, r backout.Rollback) {
-		if !r.Status.Final() {
-			active++
-		}
-		if r.OpenedAt.After(since) {
-			lastHour += len(r.Targets)
-		}
-		if r.ChangeID == c.ID && r.Status != backout.RollbackCancelled {
-			ofChange += len(r.Targets)
+	e.changes.all(func(id string, other backout.Change) {
+		for _, ref := range other.Rollbacks {
+			if !ref.Status.Final() {
+				active++
+			}
+			if ref.RequestedAt.After(since) {
+				lastHour += len(ref.Targets)
+			}
+			if id == c.ID && ref.Status != backout.RollbackCancelled {
+				ofChange += len(ref.Targets)
+			}
 		}
 	})
 	switch {

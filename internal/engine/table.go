@@ -15,6 +15,7 @@ import (
 // appender is the part of a log that a table needs.
 type appender interface {
 	Append(ctx context.Context, id string, expected uint64, rec backout.Record) (uint64, error)
+	AppendGuarded(ctx context.Context, id string, expected, streamSeq uint64, rec backout.Record) (uint64, error)
 	Load(ctx context.Context, id string) ([]store.Entry, error)
 }
 
@@ -33,6 +34,8 @@ type table[S any] struct {
 	// for records of others; own tells which. It must not block.
 	moved func(ctx context.Context, id string, before, after S, own bool, rec backout.Record)
 
+	// folded is the sequence up to which the whole log has been folded here.
+	folded atomic.Uint64
 	// refused says since when the store takes no writes; nil when it does.
 	refused atomic.Pointer[string]
 
@@ -122,6 +125,7 @@ func (t *table[S]) replayed(ctx context.Context, e store.Entry, live bool) bool 
 	a := t.entry(e.ID)
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	defer t.folded.Store(e.Seq)
 	return t.take(ctx, a, e, live)
 }
 
@@ -205,15 +209,12 @@ func (t *table[S]) round(ctx context.Context, id string, a *aggregate[S], batch 
 		cancel()
 		switch {
 		case err == nil:
-			after := &version[S]{state: t.fold(before.state, seq, rec), seq: seq}
-			a.now.Store(after)
+			after := t.appended(ctx, id, a, before, seq, rec)
 			for _, r := range batch {
 				if r.err == nil {
 					r.state = after.state
 				}
 			}
-			t.refused.Store(nil)
-			t.moved(ctx, id, before.state, after.state, true, rec)
 			return
 		case errors.Is(err, backout.ErrConflict):
 			if err := t.reload(ctx, id, a); err != nil {
@@ -226,13 +227,28 @@ func (t *table[S]) round(ctx context.Context, id string, a *aggregate[S], batch 
 				return
 			}
 		default:
-			if errors.Is(err, backout.ErrUnavailable) {
-				why := fmt.Sprintf("the store takes no writes since %s: nothing is started until it does", rec.At.Format(time.RFC3339))
-				t.refused.CompareAndSwap(nil, &why)
-			}
+			t.noteRefusal(err, rec.At)
 			fail(batch, fmt.Errorf("append to %s: %w", id, err))
 			return
 		}
+	}
+}
+
+// appended folds a record of this server that has become part of the log. The
+// caller holds a.mu.
+func (t *table[S]) appended(ctx context.Context, id string, a *aggregate[S], before *version[S], seq uint64, rec backout.Record) *version[S] {
+	after := &version[S]{state: t.fold(before.state, seq, rec), seq: seq}
+	a.now.Store(after)
+	t.refused.Store(nil)
+	t.moved(ctx, id, before.state, after.state, true, rec)
+	return after
+}
+
+// noteRefusal remembers since when the store takes no writes.
+func (t *table[S]) noteRefusal(err error, at time.Time) {
+	if errors.Is(err, backout.ErrUnavailable) {
+		why := fmt.Sprintf("the store takes no writes since %s: nothing is started until it does", at.Format(time.RFC3339))
+		t.refused.CompareAndSwap(nil, &why)
 	}
 }
 

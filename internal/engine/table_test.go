@@ -41,6 +41,16 @@ func (l *fakeLog) Append(_ context.Context, id string, expected uint64, rec back
 	return l.seq, l.err
 }
 
+func (l *fakeLog) AppendGuarded(ctx context.Context, id string, expected, streamSeq uint64, rec backout.Record) (uint64, error) {
+	l.mu.Lock()
+	moved := l.seq != streamSeq
+	l.mu.Unlock()
+	if moved {
+		return 0, backout.ErrConflict
+	}
+	return l.Append(ctx, id, expected, rec)
+}
+
 func (l *fakeLog) put(id string, rec backout.Record) store.Entry {
 	l.seq++
 	e := store.Entry{ID: id, Seq: l.seq, Record: rec}

@@ -1,6 +1,8 @@
 package simtest
 
 import (
+	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -160,5 +162,61 @@ func TestServer_that_is_wrongly_thought_gone_lets_go(t *testing.T) {
 		w.Advance(15 * time.Minute)
 		is(t, w.Rollback("CHG1-r1"), backout.RollbackRecovered)
 		equal(t, "did", []string{"web-1 L1"}, w.Did())
+	})
+}
+
+func TestWindows_that_overlap_opened_at_once_on_two_servers(t *testing.T) {
+	Story(t, Setup{}, func(t *testing.T, w *World) {
+		second := w.Join("server-2")
+		w.PlanChange(w.Spec("CHG1", "web-1", "web-2"))
+		w.PlanChange(w.Spec("CHG2", "web-2", "web-3"))
+		w.Advance(time.Second)
+		answers := make(chan error, 2)
+		for id, on := range map[string]*Server{"CHG1": w.Server(), "CHG2": second} {
+			go func() {
+				_, err := on.engine.OpenChange(t.Context(), as("rita"), id)
+				answers <- err
+			}()
+		}
+		first, other := <-answers, <-answers
+		if first != nil {
+			first, other = other, first
+		}
+		if first != nil || !errors.Is(other, backout.ErrRefused) {
+			t.Errorf("one window opens and the other is refused: %v, %v", first, other)
+		}
+		w.Advance(time.Second)
+		live := 0
+		for _, id := range []string{"CHG1", "CHG2"} {
+			if w.Change(id).State.Live() {
+				live++
+			}
+		}
+		equal(t, "open windows", 1, live)
+	})
+}
+
+func TestLimit_counts_the_rollbacks_of_every_server(t *testing.T) {
+	plan := Plan()
+	plan.Limits.ActiveRollbacks = 1
+	plan.Levels[1].Approval = backout.Approval{Mode: backout.ApprovalRequired, Votes: 1, Groups: []string{"sre"}, OnExpiry: backout.ExpiryDeny}
+	Story(t, Setup{Plans: []backout.Plan{plan}}, func(t *testing.T, w *World) {
+		second := w.Join("server-2")
+		w.Host("web-1").On("L1", Script{Hangs: true})
+		w.Host("web-2").On("L1", Script{Hangs: true})
+		w.OpenChange("CHG1", "web-1")
+		w.OpenChange("CHG2", "web-2")
+		var both sync.WaitGroup
+		for change, on := range map[string]*Server{"CHG1": w.Server(), "CHG2": second} {
+			both.Go(func() {
+				request := handlers.StartRequest{ChangeID: change, Targets: w.Change(change).Targets, Reason: "by hand"}
+				if _, err := on.engine.StartRollback(t.Context(), as("ann"), request); err != nil {
+					t.Errorf("start on %s: %v", change, err)
+				}
+			})
+		}
+		both.Wait()
+		w.Advance(time.Minute)
+		equal(t, "steps that run", 1, w.Host("web-1").Running()+w.Host("web-2").Running())
 	})
 }

@@ -1,0 +1,62 @@
+package engine
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/backout-io/backout"
+)
+
+// TestWholeDecisionIsMadeOnTheWholeLog: what another server has appended to some
+// other id is seen before the decision stands.
+func TestWholeDecisionIsMadeOnTheWholeLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &fakeLog{}
+		table, _ := counter(log)
+		others := log.put("b", backout.Record{By: "other", Events: []backout.Event{backout.Paused{}}})
+		go func() {
+			time.Sleep(10 * time.Millisecond) // the follower is behind
+			table.replayed(t.Context(), others, true)
+		}()
+		var saw []bool
+		_, err := table.transactWhole(t.Context(), "b", func() (decideFunc[int], error) {
+			_, ok := table.get("b")
+			saw = append(saw, ok)
+			return add, nil
+		})
+		if err != nil || len(saw) != 2 || saw[0] || !saw[1] {
+			t.Errorf("looked %v (%v), want once before and once after the other's record", saw, err)
+		}
+		if n, _ := table.get("b"); n != 2 || log.appends != 1 {
+			t.Errorf("state %d after %d appends", n, log.appends)
+		}
+	})
+}
+
+func TestWholeDecisionThatIsRefusedAppendsNothing(t *testing.T) {
+	log := &fakeLog{}
+	table, _ := counter(log)
+	_, err := table.transactWhole(t.Context(), "a", func() (decideFunc[int], error) { return nil, errTooMany })
+	if !errors.Is(err, errTooMany) || log.appends != 0 {
+		t.Errorf("%v after %d appends", err, log.appends)
+	}
+	refuse := func(int, time.Time) ([]backout.Event, error) { return nil, backout.ErrConflict }
+	_, err = table.transactWhole(t.Context(), "a", func() (decideFunc[int], error) { return refuse, nil })
+	if !errors.Is(err, backout.ErrConflict) || log.appends != 0 {
+		t.Errorf("%v after %d appends", err, log.appends)
+	}
+}
+
+func TestWholeDecisionEndsWhenNothingIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &fakeLog{}
+		log.put("b", backout.Record{By: "other", Events: []backout.Event{backout.Paused{}}})
+		table, _ := counter(log)
+		_, err := table.transactWhole(t.Context(), "a", func() (decideFunc[int], error) { return add, nil })
+		if !errors.Is(err, backout.ErrUnavailable) {
+			t.Errorf("error %v", err)
+		}
+	})
+}
