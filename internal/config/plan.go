@@ -184,6 +184,10 @@ func (l *loader) level(e levelEntry, index int) backout.Level {
 	var loses []string
 	for _, s := range e.Steps {
 		step, destructive, what := l.step(s)
+		if step.Reboots && step.Timeout == 0 {
+			// A target that stays away must not be waited for without an end.
+			step.Timeout = level.EscalateAfter
+		}
 		level.Steps = append(level.Steps, step)
 		level.Destructive = level.Destructive || destructive
 		if what != "" && !slices.Contains(loses, what) {
@@ -200,7 +204,7 @@ func (l *loader) level(e levelEntry, index int) backout.Level {
 }
 
 func (l *loader) step(e stepEntry) (step backout.Step, destructive bool, loses string) {
-	step = backout.Step{Name: e.Name, Uses: e.Uses.Value, OnOverdue: backout.OverdueWait}
+	step = backout.Step{Name: e.Name, Uses: e.Uses.Value, OnOverdue: backout.OverdueWait, Reboots: e.Reboots}
 	if given(e.Timeout.Pos) {
 		step.Timeout = l.clock("timeout", e.Timeout, 0)
 	}

@@ -67,6 +67,7 @@ type stepEntry struct {
 	Uses    text               `yaml:"uses" required:"true" doc:"The executor."`
 	With    strictyaml.Section `yaml:"with" doc:"The executor's own settings."`
 	Timeout duration           `yaml:"timeout" doc:"Ends a step that takes longer. Default: the level's time."`
+	Reboots bool               `yaml:"reboots" doc:"The step reboots its target: it has ended well when its command ended with 0 or was cut by the reboot, and the target answers again under another boot id. Its timeout bounds the wait."`
 }
 
 // approvalEntry is written as one word, the mode, or as a mapping.
