@@ -85,7 +85,8 @@ func (e *Engine) job(r backout.Rollback, task backout.Task) runner.Job {
 	}
 	return runner.Job{
 		Task: task, Frozen: r.Frozen, Gate: gate, Live: e.outputs.writer(task.AttemptID),
-		Begin: func() error { return e.mayBegin(r.ID, task) },
+		Begin:    func() error { return e.mayBegin(r.ID, task) },
+		HandOver: func(ctx context.Context) bool { return e.handOver(ctx, r.ID, task.AttemptID) },
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/fnv"
+	"slices"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -16,7 +17,7 @@ import (
 type Peers interface {
 	// Alive is true for whoever was heard lately, and while that cannot be known.
 	Alive(server string) bool
-	// Names are the servers that were heard lately, this one included.
+	// Names are the servers that were heard lately, this one included, sorted.
 	Names() []string
 }
 
@@ -118,4 +119,32 @@ func (e *Engine) takeOver(ctx context.Context, id string, t backout.TargetState)
 	default:
 		e.log.Error("attempt not taken over, trying again", "rollback_id", id, "target", t.Name, "attempt", t.Attempt.ID, "error", err)
 	}
+}
+
+// handOver gives an attempt on a target that this server cannot reach to the next
+// one, which may stand elsewhere. It reports whether there is one.
+func (e *Engine) handOver(ctx context.Context, id, attemptID string) bool {
+	next := e.nextPeer()
+	if next == "" {
+		return false
+	}
+	if _, err := e.input(ctx, id, rollback.TakeOver{AttemptID: attemptID, Runner: next, From: e.server}); err != nil {
+		return false
+	}
+	e.log.Warn("attempt handed over, its target is out of reach from here", "rollback_id", id, "attempt", attemptID, "to", next)
+	return true
+}
+
+// nextPeer is the server after this one, by name, round and round; empty when
+// there is no other.
+func (e *Engine) nextPeer() string {
+	if e.peers == nil {
+		return ""
+	}
+	names := e.peers.Names()
+	i := slices.Index(names, e.server)
+	if i < 0 || len(names) < 2 {
+		return ""
+	}
+	return names[(i+1)%len(names)]
 }

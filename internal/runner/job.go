@@ -23,6 +23,11 @@ const (
 // bootTimeout is how long a target may take to tell its boot id before the claim.
 const bootTimeout = 3 * time.Second
 
+// outOfReach is how long a target is tried before the attempt is handed over.
+const outOfReach = 45 * time.Second
+
+var errHandedOver = errors.New("handed over: the target is out of reach from here")
+
 // errNotNow says that an attempt may not begin just now.
 var errNotNow = errors.New("it may not begin now")
 
@@ -41,6 +46,8 @@ type job struct {
 	// has said so, under the boot id in bootAtStart.
 	sent, taken bool
 	bootAtStart string
+	// awaySince is since when the target is out of reach; zero when it is not.
+	awaySince time.Time
 	// attached is how much of the attempt's output has been copied to out.
 	attached int64
 
@@ -240,7 +247,7 @@ func (j *job) settle(ctx context.Context, outcome backout.Outcome, err error) (_
 	case errors.Is(err, backout.ErrInDoubt):
 		return doubt(err), nil
 	case errors.Is(err, host.ErrUnreachable) && j.stopped() == nil:
-		return j.away(outcome, err)
+		return j.away(ctx, outcome, err)
 	}
 	reached := j.resumed || j.hasSent()
 	if _, late := j.tooLate(); !reached && late != nil {
@@ -271,9 +278,11 @@ func (j *job) settle(ctx context.Context, outcome backout.Outcome, err error) (_
 // away says what follows from a target that cannot be reached: it is tried again,
 // until the attempt is not to begin any more. Then one that never reached the
 // target has failed, and one that did is in doubt when the target stays away.
-func (j *job) away(outcome backout.Outcome, err error) (Result, error) {
+func (j *job) away(ctx context.Context, outcome backout.Outcome, err error) (Result, error) {
 	since, late := j.tooLate()
 	switch {
+	case late == nil && j.handedOver(ctx):
+		return Result{Err: errHandedOver, Interrupted: true}, nil
 	case late == nil:
 		return Result{}, err
 	case !j.resumed && !j.hasSent():
@@ -282,6 +291,29 @@ func (j *job) away(outcome backout.Outcome, err error) (Result, error) {
 		return doubt(fmt.Errorf("the target went away: %w", err)), nil
 	}
 	return Result{}, err
+}
+
+// handedOver gives the attempt to somebody who may reach the target, when this
+// runner has not been able to for a while.
+func (j *job) handedOver(ctx context.Context) bool {
+	if j.HandOver == nil {
+		return false
+	}
+	now := time.Now()
+	if j.awaySince.IsZero() {
+		j.awaySince = now
+	}
+	if now.Sub(j.awaySince) < outOfReach {
+		return false
+	}
+	asking, cancel := context.WithTimeout(ctx, bootTimeout)
+	defer cancel()
+	if _, err := j.host.Probe(asking, j.Task.AttemptID); err == nil {
+		j.awaySince = time.Time{} // it was only lost now and then
+		return false
+	}
+	j.awaySince = now
+	return j.HandOver(ctx)
 }
 
 func (j *job) hasSent() bool {

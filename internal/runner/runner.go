@@ -62,6 +62,9 @@ type Job struct {
 	// Begin is asked each time before a start is sent to the target; an error
 	// means not now, and it is asked again. Nil always allows it.
 	Begin func() error
+	// HandOver is called when the target has been out of reach for a while; true
+	// means that somebody else follows the attempt from now on. Nil: nobody can.
+	HandOver func(context.Context) bool
 	// Boot is the target's boot id that the claim named, for [Runner.Resume].
 	Boot string
 	// Frozen is the plan that the step is from, and Gate the answer that let its
@@ -90,8 +93,8 @@ type Result struct {
 	Unclaimed bool
 	// InDoubt is set when nobody can know whether the effect happened.
 	InDoubt bool
-	// Interrupted is set when the context ended first: the work, if it began,
-	// goes on.
+	// Interrupted is set when the context ended first, or the attempt was handed
+	// over: the work, if it began, goes on.
 	Interrupted bool
 	// Output is what was kept, without secrets.
 	Output []byte

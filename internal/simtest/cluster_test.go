@@ -220,3 +220,29 @@ func TestLimit_counts_the_rollbacks_of_every_server(t *testing.T) {
 		equal(t, "steps that run", 1, w.Host("web-1").Running()+w.Host("web-2").Running())
 	})
 }
+
+// A step whose server cannot reach the target is given to one that can.
+func TestStep_goes_to_a_server_that_reaches_the_target(t *testing.T) {
+	Story(t, Setup{}, func(t *testing.T, w *World) {
+		second := w.Join("server-2")
+		w.Host("web-1").On("L1", Script{Heals: true})
+		w.OpenChange("CHG1", "web-1")
+		w.Break("web-1")
+		w.Server().Cut("web-1", true)
+		second.Cut("web-1", true)
+		w.Server().Post(Alert{Name: "WebErrors", Target: "web-1"})
+		w.Server().Post(Alert{Name: "WebErrors", Target: "web-1", Resolved: true})
+		w.Advance(10 * time.Second)
+		first := w.Rollback("CHG1-r1").Targets[0].Attempt.Runner
+		for _, s := range []*Server{w.Server(), second} {
+			if s.name != first {
+				s.Cut("web-1", false)
+			}
+		}
+		w.Advance(2 * time.Minute)
+		equal(t, "did", []string{"web-1 L1"}, w.Did())
+		if by := w.Rollback("CHG1-r1").Targets[0].Attempt.Runner; by == first {
+			t.Errorf("still looked after by %s", by)
+		}
+	})
+}

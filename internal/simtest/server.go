@@ -32,6 +32,8 @@ type Server struct {
 	mu     sync.Mutex
 	closed bool
 	gone   time.Time
+	// cut are the targets that this server cannot reach.
+	cut map[string]bool
 }
 
 // Engine is the server's engine.
@@ -43,7 +45,7 @@ func (s *Server) Store() *store.Store { return s.store }
 // start opens everything, as the server's command does.
 func (w *World) start(name string) *Server {
 	w.t.Helper()
-	s := &Server{w: w, name: name, js: &faulty{JetStream: w.bus.JetStream()}}
+	s := &Server{w: w, name: name, js: &faulty{JetStream: w.bus.JetStream()}, cut: map[string]bool{}}
 	log := w.log.With("server", name)
 	var err error
 	if s.store, err = store.Open(w.t.Context(), store.Options{JS: s.js, Server: name, Logger: log}); err != nil {
@@ -53,7 +55,7 @@ func (w *World) start(name string) *Server {
 	if err := s.outbox.Update(w.t.Context(), w.outboxConfig()); err != nil {
 		w.t.Fatal(err)
 	}
-	s.engine = engine.New(engine.Options{Store: s.store, Server: name, Sender: s.outbox, Log: log, Peers: peers{w, name}}, w.engineConfig())
+	s.engine = engine.New(engine.Options{Store: s.store, Server: name, Sender: s.outbox, Log: log, Peers: peers{w, name}}, w.engineConfig(s))
 	if err := s.engine.Start(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
@@ -83,7 +85,7 @@ func (s *Server) Close() {
 	}
 }
 
-func (w *World) engineConfig() *engine.Config {
+func (w *World) engineConfig(s *Server) *engine.Config {
 	w.t.Helper()
 	ex, err := executors.NewRegistry(command.Kind())
 	kinds, err2 := plugin.NewRegistry(w.healthCheck())
@@ -96,7 +98,7 @@ func (w *World) engineConfig() *engine.Config {
 	}
 	cfg := &engine.Config{
 		Plans: map[string]backout.Plan{}, Inventory: map[string]backout.Target{}, Rules: set,
-		Runner: runner.New(runner.Options{Executors: ex, Checks: kinds, Hosts: w, Log: w.log}), Groups: w.setup.Groups,
+		Runner: runner.New(runner.Options{Executors: ex, Checks: kinds, Hosts: s, Log: w.log}), Groups: w.setup.Groups,
 		Alerts: w.setup.Alerts, ExternalURL: "https://backout.test",
 	}
 	for _, p := range w.setup.Plans {

@@ -183,7 +183,7 @@ func (w *World) Start() {
 func (w *World) Reconfigure(change func(*Setup)) {
 	change(&w.setup)
 	for _, s := range w.servers {
-		s.engine.Reconfigure(w.engineConfig())
+		s.engine.Reconfigure(w.engineConfig(s))
 	}
 	synctest.Wait()
 }
@@ -196,14 +196,6 @@ func (w *World) Advance(d time.Duration) {
 
 // Host is a target's far end.
 func (w *World) Host(name string) *Host { return w.hosts[name] }
-
-// For implements the engine's Hosts.
-func (w *World) For(t backout.Target) (backout.Host, error) {
-	if h := w.hosts[t.Name]; h != nil {
-		return h, nil
-	}
-	return nil, backout.ErrNotFound
-}
 
 // Inbox is what an audience has read.
 func (w *World) Inbox(audience string) *Inbox { return w.inboxes[audience] }
