@@ -94,3 +94,10 @@ func (l link) BootID(ctx context.Context) (string, error) {
 	}
 	return l.h.BootID(ctx)
 }
+
+// Keeps counts the attempts that the target still knows of.
+func (h *Host) Keeps() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.attempts)
+}

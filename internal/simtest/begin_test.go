@@ -1,0 +1,111 @@
+package simtest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/handlers"
+)
+
+// A claim may be old when the target can be reached at last. What has been
+// forbidden meanwhile does not begin.
+func TestClaimed_step_that_reaches_its_target_late(t *testing.T) {
+	for name, c := range map[string]struct {
+		meanwhile, then func(t *testing.T, w *World)
+		early, late     int
+	}{
+		"the pause switch is on": {
+			meanwhile: func(t *testing.T, w *World) {
+				if _, err := w.Server().engine.Pause(t.Context(), as("ann"), "look first"); err != nil {
+					t.Fatal(err)
+				}
+			},
+			then: func(t *testing.T, w *World) {
+				if _, err := w.Server().engine.Resume(t.Context(), as("ann"), ""); err != nil {
+					t.Fatal(err)
+				}
+			},
+			late: 1,
+		},
+		"the rollback is held": {
+			meanwhile: func(_ *testing.T, w *World) { w.Act("CHG1-r1", handlers.Action{Verb: handlers.VerbHold}) },
+			then:      func(_ *testing.T, w *World) { w.Act("CHG1-r1", handlers.Action{Verb: handlers.VerbRelease}) },
+			late:      1,
+		},
+		"it is aborted": {
+			meanwhile: func(_ *testing.T, w *World) { w.Act("CHG1-r1", handlers.Action{Verb: handlers.VerbAbort}) },
+			then:      func(*testing.T, *World) {},
+		},
+		"the server restarts, and it is paused": {
+			meanwhile: func(_ *testing.T, w *World) {
+				w.Act("CHG1-r1", handlers.Action{Verb: handlers.VerbPause})
+				w.Crash()
+				w.Start()
+			},
+			then: func(_ *testing.T, w *World) { w.Act("CHG1-r1", handlers.Action{Verb: handlers.VerbResume}) },
+			late: 1,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			Story(t, Setup{}, func(t *testing.T, w *World) {
+				w.Host("web-1").On("L1", Script{Heals: true})
+				w.OpenChange("CHG1", "web-1")
+				w.Break("web-1")
+				w.Host("web-1").SetOffline(true)
+				w.Fire("WebErrors", "web-1")
+				w.Advance(10 * time.Second)
+				if by := w.Rollback("CHG1-r1").Targets[0].Attempt.Runner; by == "" {
+					t.Fatal("the step is not claimed")
+				}
+				c.meanwhile(t, w)
+				w.Host("web-1").SetOffline(false)
+				w.Advance(2 * time.Minute)
+				equal(t, "effects before", c.early, len(w.Effects()))
+				c.then(t, w)
+				w.Advance(2 * time.Minute)
+				equal(t, "effects after", c.late, len(w.Effects()))
+			})
+		})
+	}
+}
+
+// What a target keeps of a rollback goes away after its end, also when the target
+// was away then, or the server died.
+func TestTargets_forget_the_attempts_of_a_rollback_that_has_ended(t *testing.T) {
+	for name, c := range map[string]struct {
+		atTheEnd, later func(w *World)
+	}{
+		"at once": {},
+		"the target was away": {
+			atTheEnd: func(w *World) { w.Server().Cut("web-1", true) },
+			later:    func(w *World) { w.Server().Cut("web-1", false); w.Advance(11 * time.Minute) },
+		},
+		"the server died": {
+			atTheEnd: func(w *World) { w.Server().Cut("web-1", true) },
+			later:    func(w *World) { w.Crash(); w.Start(); w.Advance(time.Minute) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			Story(t, Setup{}, func(t *testing.T, w *World) {
+				w.Host("web-1").On("L1", Script{Heals: true})
+				w.OpenChange("CHG1", "web-1")
+				w.Break("web-1")
+				w.Fire("WebErrors", "web-1")
+				w.Resolve("WebErrors", "web-1")
+				w.Advance(time.Minute)
+				if c.atTheEnd != nil {
+					c.atTheEnd(w)
+				}
+				w.Advance(2 * time.Minute)
+				is(t, w.Rollback("CHG1-r1"), backout.RollbackRecovered)
+				if c.later != nil {
+					equal(t, "attempts kept before", 1, w.Host("web-1").Keeps())
+					c.later(w)
+				}
+				equal(t, "attempts kept", 0, w.Host("web-1").Keeps())
+				equal(t, "did", []string{"web-1 L1"}, w.Did())
+			})
+		})
+	}
+}
