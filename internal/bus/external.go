@@ -17,7 +17,9 @@ import (
 const minPayload = 1 << 20
 
 func openExternal(ctx context.Context, o Options) (*Bus, error) {
-	options := append(connOptions(o), nats.MaxReconnects(-1), nats.ReconnectWait(500*time.Millisecond))
+	options := append(connOptions(o), nats.MaxReconnects(-1), nats.ReconnectWait(500*time.Millisecond),
+		// A link that swallows everything is to be noticed within seconds.
+		nats.PingInterval(2*time.Second), nats.MaxPingsOutstanding(2))
 	if o.CAFile != "" {
 		options = append(options, nats.RootCAs(o.CAFile))
 	}

@@ -43,8 +43,10 @@ type Presence struct {
 
 	mu    sync.Mutex
 	heard map[string]time.Time
-	// deaf is since when nothing can be concluded from not hearing somebody.
-	deaf time.Time
+	// echo is when this server last heard itself. Where it does not, it is cut off,
+	// and nothing follows from not hearing others; nor does it before knowing, for
+	// a while after the start and after such a gap.
+	echo, knowing time.Time
 }
 
 // beat is one announcement. Run tells two servers of one name apart.
@@ -65,7 +67,7 @@ func (b *Bus) Announce(o PresenceOptions) (*Presence, error) {
 		o.Every = time.Second
 	}
 	p := &Presence{
-		o: o, conn: b.conn, run: rand.Text()[:12], stop: make(chan struct{}), heard: map[string]time.Time{}, deaf: time.Now(),
+		o: o, conn: b.conn, run: rand.Text()[:12], stop: make(chan struct{}), heard: map[string]time.Time{},
 	}
 	var err error
 	if p.sub, err = b.conn.Subscribe(presenceSubject, p.hear); err != nil {
@@ -88,27 +90,18 @@ func (p *Presence) announce() {
 	}
 }
 
-// say publishes; while there is no connection it notes that nobody can be heard.
 func (p *Presence) say(b beat) {
-	data, err := json.Marshal(b)
-	if err == nil && p.conn.Status() == nats.CONNECTED {
-		err = p.conn.Publish(presenceSubject, data)
-	} else if err == nil {
-		err = nats.ErrConnectionReconnecting
-	}
-	if err != nil {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.deaf = time.Now()
+	if data, err := json.Marshal(b); err == nil {
+		_ = p.conn.Publish(presenceSubject, data) // a lost one shows in its echo
 	}
 }
 
 func (p *Presence) hear(m *nats.Msg) {
 	var b beat
-	if json.Unmarshal(m.Data, &b) != nil || b.Name == "" || b.Run == p.run {
+	if json.Unmarshal(m.Data, &b) != nil || b.Name == "" {
 		return
 	}
-	if b.Name == p.o.Name {
+	if b.Name == p.o.Name && b.Run != p.run {
 		if p.o.Namesake != nil && !b.Leaves {
 			p.o.Namesake()
 		}
@@ -116,20 +109,29 @@ func (p *Presence) hear(m *nats.Msg) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if b.Leaves {
+	now := time.Now()
+	switch {
+	case b.Run == p.run:
+		if now.Sub(p.echo) > 2*p.o.Every {
+			p.knowing = now.Add(misses * p.o.Every)
+		}
+		p.echo = now
+	case b.Leaves:
 		delete(p.heard, b.Name)
-		return
+	default:
+		p.heard[b.Name] = now
 	}
-	p.heard[b.Name] = time.Now()
 }
 
 // Alive tells whether the server was heard lately; true also while this cannot be
-// known, for a while after the start and after the connection was lost.
+// known: for a while after the start, and while this server does not even hear
+// itself.
 func (p *Presence) Alive(server string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	gone := misses * p.o.Every
-	return server == p.o.Name || time.Since(p.deaf) < gone || time.Since(p.heard[server]) < gone
+	now := time.Now()
+	unknown := now.Before(p.knowing) || now.Sub(p.echo) > 2*p.o.Every
+	return server == p.o.Name || unknown || now.Sub(p.heard[server]) < misses*p.o.Every
 }
 
 // Names are the servers that were heard lately, this one included, sorted.
