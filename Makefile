@@ -10,11 +10,11 @@ COUNT    ?= 5
 TIMEOUT  ?= 15m
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint fuzz e2e bench check parts generate fmt \
-	phase-build phase-lint phase-generated phase-tidy phase-static phase-fuzz phase-bench phase-test
+.PHONY: help demo test build lint fuzz e2e bench protections check parts generate fmt \
+	phase-build phase-lint phase-generated phase-tidy phase-static phase-fuzz phase-bench phase-protections phase-test
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## break a service and watch backout bring it back; needs nothing but Go
 	$(GO) run ./cmd/backout demo
@@ -40,8 +40,11 @@ bench: ## run the benchmarks BENCH, COUNT times, and summarise them
 	$(GO) test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) -timeout=60m ./... | tee bin/bench.txt
 	@$(TOOL) benchstat bin/bench.txt
 
+protections: ## take one protection away at a time, and see a test fail
+	@.ci/protections
+
 check: ## everything that must pass before a change goes in
-	@.ci/phases build lint generated tidy static fuzz bench test
+	@.ci/phases build lint generated tidy static fuzz bench protections test
 
 parts: ## list the real parts that the tests use, and how to install them
 	@.ci/parts --explain
@@ -75,6 +78,8 @@ phase-fuzz:
 
 phase-bench:
 	$(GO) test -run='^$$' -bench=. -benchtime=1x -timeout=$(TIMEOUT) ./...
+
+phase-protections: protections
 
 phase-test: export CGO_ENABLED = 1
 phase-test:

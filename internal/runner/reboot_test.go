@@ -25,6 +25,8 @@ type machine struct {
 	// stays leaves the machine up, reverts brings back a disk without the attempt,
 	// dead keeps it down for good.
 	stays, reverts, dead bool
+	// mute makes it tell no boot id when it is claimed.
+	mute bool
 	// slow is how long it says "starting" after it is back, lag how long it stays up
 	// after its command has ended.
 	slow, lag time.Duration
@@ -146,7 +148,7 @@ func (m *machine) Forget(context.Context, string) error { return nil }
 func (m *machine) BootID(context.Context) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.settleLocked() {
+	if !m.settleLocked() || m.mute && !m.seen {
 		return "", m.away()
 	}
 	return fmt.Sprint(m.boot), nil
@@ -224,6 +226,20 @@ func TestResumeAfterARebootNeverStartsAgain(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The claim knew no boot id, and the disk came back without the attempt: that the
+// target has taken it once is all that keeps it from running twice.
+func TestWhatATargetHasTakenIsNeverSentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &machine{mute: true, runs: time.Minute, down: time.Minute, exit: -1, reverts: true}
+		j := rebootJob(t)
+		j.Task.Step.Reboots = false
+		want(t, newRunner(t, m).Run(t.Context(), j), "doubt", "record is gone")
+		if m.starts != 1 {
+			t.Errorf("started %d times", m.starts)
+		}
+	})
 }
 
 func TestResumeOfAStepThatRebootedMeanwhile(t *testing.T) {
