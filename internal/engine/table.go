@@ -34,8 +34,10 @@ type table[S any] struct {
 	// for records of others; own tells which. It must not block.
 	moved func(ctx context.Context, id string, before, after S, own bool, rec backout.Record)
 
-	// folded is the sequence up to which the whole log has been folded here.
+	// folded is the sequence up to which the whole log has been folded here; whole
+	// lets one decision on all of it be made at a time.
 	folded atomic.Uint64
+	whole  sync.Mutex
 	// refused says since when the store takes no writes; nil when it does.
 	refused atomic.Pointer[string]
 
@@ -125,8 +127,18 @@ func (t *table[S]) replayed(ctx context.Context, e store.Entry, live bool) bool 
 	a := t.entry(e.ID)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	defer t.folded.Store(e.Seq)
+	defer t.advance(e.Seq)
 	return t.take(ctx, a, e, live)
+}
+
+// advance notes that everything up to the sequence has been folded.
+func (t *table[S]) advance(seq uint64) {
+	for {
+		known := t.folded.Load()
+		if seq <= known || t.folded.CompareAndSwap(known, seq) {
+			return
+		}
+	}
 }
 
 // take folds an entry that came from the log, once. One that this server wrote

@@ -28,6 +28,8 @@ const (
 // it is asked again.
 func (t *table[S]) transactWhole(ctx context.Context, id string, prepare func() (decideFunc[S], error)) (S, error) {
 	var none S
+	t.whole.Lock()
+	defer t.whole.Unlock()
 	for range wholeTries {
 		seen := t.folded.Load()
 		decide, err := prepare()
@@ -67,6 +69,7 @@ func (t *table[S]) appendWhole(ctx context.Context, id string, seen uint64, deci
 		return before.state, fmt.Errorf("append to %s: %w", id, err)
 	}
 	t.appended(ctx, id, a, before, seq, rec)
+	t.advance(seq) // nothing was between it and what had been seen
 	return a.now.Load().state, nil
 }
 

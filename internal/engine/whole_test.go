@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,4 +60,23 @@ func TestWholeDecisionEndsWhenNothingIsSeen(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	})
+}
+
+// Many at once take their turn: none is refused, and none is decided twice.
+func TestManyWholeDecisionsTakeTheirTurn(t *testing.T) {
+	log := &fakeLog{}
+	table, _ := counter(log)
+	var all sync.WaitGroup
+	for range 200 {
+		all.Go(func() {
+			_, err := table.transactWhole(t.Context(), "a", func() (decideFunc[int], error) { return add, nil })
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n, _ := table.get("a"); n != 200 || log.appends != 200 {
+		t.Errorf("state %d after %d appends", n, log.appends)
+	}
 }
