@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -132,6 +133,8 @@ type process struct {
 	said output
 	over chan struct{}
 	err  error
+	// silent keeps what it said out of a failed test's output.
+	silent atomic.Bool
 }
 
 // start runs a program and shows what it said when the test fails.
@@ -152,11 +155,23 @@ func start(t testing.TB, cmd *exec.Cmd) *process {
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		<-p.over
-		if t.Failed() {
+		if t.Failed() && !p.silent.Load() {
 			t.Logf("%s said:\n%s", filepath.Base(cmd.Path), p.said.telling())
 		}
 	})
 	return p
+}
+
+// kill ends the process with SIGKILL, and waits for its end.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.over
+}
+
+// tail is the last lines of it.
+func (o *output) tail(n int) string {
+	lines := strings.SplitAfter(o.telling(), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "")
 }
 
 // telling leaves out what a test's own polling adds.

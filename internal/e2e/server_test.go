@@ -33,8 +33,8 @@ type site struct {
 	dir string
 	// change is an id that no other run uses: targets keep attempts by it.
 	change string
-	// listen and more go into backout.yaml.
-	listen, more string
+	// name, listen and more go into backout.yaml.
+	name, listen, more string
 	// channels and audiences are YAML below these keys.
 	channels string
 	audience string
@@ -46,7 +46,7 @@ type site struct {
 // from the caller.
 func newSite(t testing.TB, plan, rules, inventory string) *site {
 	t.Helper()
-	s := &site{t: t, dir: t.TempDir(), change: "CHG" + rand.Text()[:10], listen: "127.0.0.1:0"}
+	s := &site{t: t, dir: t.TempDir(), change: "CHG" + rand.Text()[:10], name: "e2e", listen: "127.0.0.1:0"}
 	t.Cleanup(s.forget)
 	for name, secret := range map[string]string{
 		"intake.token": intakeToken, "ann.token": annToken, "hook.secret": hookSecret, "slack.token": slackToken,
@@ -80,7 +80,7 @@ func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
 func (s *site) config() string {
 	s.t.Helper()
 	text := fmt.Sprintf(`listen: %s
-server_name: e2e
+server_name: %s
 intake:
   tokens: [{name: alertmanager, token: {file: secrets/intake.token}}]
 auth:
@@ -88,7 +88,7 @@ auth:
 rules: [rules/*.yaml]
 plans: [plans/*.yaml]
 inventory: [inventory/*.yaml]
-`, s.listen)
+`, s.listen, s.name)
 	if !strings.Contains(s.more, "data_dir:") {
 		text += "data_dir: data\n"
 	}
@@ -168,13 +168,6 @@ func get(url string, want int) error {
 		return fmt.Errorf("%s answered %s", url, resp.Status)
 	}
 	return nil
-}
-
-// kill ends the server as a power cut would, and waits for its end.
-func (srv *server) kill() {
-	srv.site.t.Helper()
-	_ = srv.cmd.Process.Kill()
-	<-srv.over
 }
 
 // terminate asks the server to stop, and returns the exit code.
