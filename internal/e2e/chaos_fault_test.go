@@ -2,7 +2,11 @@ package e2e
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/handlers"
 )
 
 // fault is something that goes wrong and is put right again.
@@ -22,25 +26,48 @@ func upTo(rng *rand.Rand, most time.Duration) time.Duration {
 	return time.Duration(rng.Int64N(int64(most)))
 }
 
-// killServer kills a server and starts it again; one time in four it is killed
-// once more while it starts.
-func (g *ground) killServer(rng *rand.Rand, i int) fault {
+// killServer kills the server that which names when it happens, and starts it
+// again; one time in four it is killed once more while it starts.
+func (g *ground) killServer(rng *rand.Rand, which func() int) fault {
 	again := rng.IntN(4) == 0
 	wait := upTo(rng, 400*time.Millisecond)
+	hit := 0
 	return fault{
 		name: "kill -9 server",
-		hit:  func() { g.slay(i) },
+		hit:  func() { hit = which(); g.slay(hit) },
 		heal: func() {
 			if again {
-				p := g.sites[i].launch()
+				p := g.sites[hit].launch()
 				p.silent.Store(true)
 				<-time.After(wait) // no event is waited for: the kill is to come at any point
 				p.kill()
 			}
-			g.revive(i)
+			g.revive(hit)
 		},
 		down: upTo(rng, 300*time.Millisecond),
 	}
+}
+
+// busy is the server that has an attempt in hand, or otherwise this one.
+func (g *ground) busy(otherwise int) int {
+	for _, srv := range g.alive() {
+		list, err := srv.client.ListRollbacks(g.t.Context(), handlers.RollbackFilter{ActiveOnly: true})
+		if err != nil {
+			continue
+		}
+		for _, r := range list {
+			for _, t := range r.Targets {
+				if t.Phase != backout.TargetRunning || t.Attempt == nil {
+					continue
+				}
+				if i := slices.IndexFunc(g.sites, func(s *site) bool { return s.name == t.Attempt.Runner }); i >= 0 {
+					return i
+				}
+			}
+		}
+		break
+	}
+	return otherwise
 }
 
 func (g *ground) killSSHD(rng *rand.Rand) fault {
@@ -64,9 +91,9 @@ func both(a, b fault) fault {
 func (g *ground) embeddedFault(rng *rand.Rand) fault {
 	switch n := rng.IntN(10); {
 	case n < 6:
-		return g.killServer(rng, 0)
+		return g.killServer(rng, func() int { return 0 })
 	case n < 8:
-		return both(g.killServer(rng, 0), g.killSSHD(rng))
+		return both(g.killServer(rng, func() int { return 0 }), g.killSSHD(rng))
 	}
 	return g.killSSHD(rng)
 }
@@ -84,11 +111,11 @@ func (g *ground) clusterFault(rng *rand.Rand) fault {
 	}
 	switch rng.IntN(9) {
 	case 0, 1:
-		f := g.killServer(rng, server)
+		f := g.killServer(rng, func() int { return g.busy(server) })
 		f.down = upTo(rng, 2*time.Second)
 		if othersTakeOver && rng.IntN(2) == 0 {
 			f.name = "kill -9 server for good"
-			f.heal, f.after = func() {}, func() { g.revive(server) }
+			f.heal, f.after = func() {}, f.heal
 		}
 		return f
 	case 7:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -79,6 +80,7 @@ func newGround(t testing.TB, n int, cluster *natsCluster) *ground {
 	t.Helper()
 	g := &ground{t: t, sshd: hosttest.SSHD(t, 2, "LogLevel ERROR"), cluster: cluster}
 	g.dir = g.sshd.Attempts
+	t.Cleanup(func() { g.leftBehind() })
 	write(t, filepath.Join(g.dir, "step"), fmt.Sprintf(chaosStep, g.dir), 0o644)
 	write(t, filepath.Join(g.dir, "check"), fmt.Sprintf("test -e %s/$BACKOUT_CHANGE_ID.healed.$BACKOUT_TARGET\n", g.dir), 0o644)
 	inventory, known := g.targets()
@@ -161,6 +163,26 @@ func (g *ground) calm() {
 	for _, srv := range g.alive() {
 		eventually(g.t, 60*time.Second, srv.site.name+" is ready", func() error { return get(srv.url+"/readyz", http.StatusOK) })
 	}
+}
+
+// leftBehind removes what the targets still keep of attempts, and says how many.
+func (g *ground) leftBehind() int {
+	places := []string{"/var/lib/backout/attempts"}
+	for _, name := range []string{g.sshd.User, "root"} {
+		if u, err := user.Lookup(name); err == nil {
+			places = append(places, filepath.Join(u.HomeDir, ".local/state/backout/attempts"))
+		}
+	}
+	n := 0
+	for _, place := range places {
+		left, _ := filepath.Glob(filepath.Join(place, "*"+g.sites[0].change+"-*"))
+		for _, dir := range left {
+			if os.RemoveAll(dir) == nil {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // call asks the servers in turn until one has answered without an error.
