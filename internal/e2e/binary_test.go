@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -88,13 +89,20 @@ func needRoot(t testing.TB, why string) {
 // eventually polls what other processes do, until done returns nil.
 func eventually(t testing.TB, within time.Duration, what string, done func() error) {
 	t.Helper()
+	if err := poll(within, what, done); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// poll asks until done returns nil, or the time is up.
+func poll(within time.Duration, what string, done func() error) error {
 	for deadline := time.Now().Add(within); ; time.Sleep(20 * time.Millisecond) {
 		err := done()
 		if err == nil {
-			return
+			return nil
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("not within %s: %s: %v", within, what, err)
+			return fmt.Errorf("not within %s: %s: %w", within, what, err)
 		}
 	}
 }

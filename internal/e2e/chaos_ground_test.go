@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -128,10 +129,17 @@ func (g *ground) boot() {
 	}
 }
 
-// revive starts a server that is dead, and returns when it is ready.
+// revive starts a server that is dead, again and again as a service manager does,
+// and returns when it is ready.
 func (g *ground) revive(i int) {
 	g.t.Helper()
-	srv := g.sites[i].serve()
+	srv, err := g.sites[i].tryServe()
+	for until := time.Now().Add(60 * time.Second); errors.Is(err, errEnded) && g.cluster != nil && time.Now().Before(until); srv, err = g.sites[i].tryServe() {
+		g.t.Logf("%s is started again: %v", g.sites[i].name, err)
+	}
+	if err != nil {
+		g.t.Fatal(err)
+	}
 	srv.silent.Store(true)
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -3,6 +3,8 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
+	"net"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -33,7 +35,8 @@ func newNATSCluster(t testing.TB) *natsCluster {
 	t.Helper()
 	c := &natsCluster{t: t, program: programs.nats.build(t, "nats-server", "github.com/nats-io/nats-server/v2")}
 	for i := range 3 {
-		n := &natsNode{name: fmt.Sprintf("n%d", i+1), dir: t.TempDir(), client: freePort(t), route: freePort(t), monitor: freePort(t), routes: map[int]*link{}}
+		n := &natsNode{name: fmt.Sprintf("n%d", i+1), dir: t.TempDir(), routes: map[int]*link{}}
+		n.client, n.route, n.monitor = ownPorts(t)
 		c.nodes = append(c.nodes, n)
 	}
 	for i, n := range c.nodes {
@@ -48,6 +51,23 @@ func newNATSCluster(t testing.TB) *natsCluster {
 	}
 	c.await(60 * time.Second)
 	return c
+}
+
+// ownPorts are three free ports on a loopback address that nothing else uses: a
+// node that is dead finds them free again.
+func ownPorts(t testing.TB) (a, b, c string) {
+	t.Helper()
+	host := fmt.Sprintf("127.%d.%d.%d", 16+rand.IntN(200), rand.IntN(250), 1+rand.IntN(250))
+	var ports [3]string
+	for i := range ports {
+		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		ports[i] = l.Addr().String()
+	}
+	return ports[0], ports[1], ports[2]
 }
 
 // around are the links to and from a node.

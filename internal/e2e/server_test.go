@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -120,24 +121,48 @@ func (s *site) launch() *process {
 // serve runs the server until the test ends and returns once it is ready.
 func (s *site) serve() *server {
 	s.t.Helper()
-	began := time.Now()
-	srv := &server{process: s.launch(), site: s}
-	eventually(s.t, 30*time.Second, "the server says where it listens", func() error {
-		select {
-		case <-srv.over:
-			s.t.Fatalf("the server ended: %v", srv.err)
-		default:
-		}
-		srv.url = addressIn(srv.said.String())
-		return notYet(srv.url != "")
-	})
-	eventually(s.t, 30*time.Second, "the server is ready", func() error { return get(srv.url+"/readyz", http.StatusOK) })
-	srv.ready = time.Since(began)
-	var err error
-	if srv.client, err = client.New(client.Options{Server: srv.url, Token: backout.SecretValue(annToken)}); err != nil {
+	srv, err := s.tryServe()
+	if err != nil {
 		s.t.Fatal(err)
 	}
 	return srv
+}
+
+// errEnded says that the server ended before it was ready.
+var errEnded = errors.New("the server ended")
+
+// tryServe is serve for servers that may end before they are ready.
+func (s *site) tryServe() (*server, error) {
+	s.t.Helper()
+	began := time.Now()
+	srv := &server{process: s.launch(), site: s}
+	err := poll(30*time.Second, "the server says where it listens and is ready", func() error {
+		select {
+		case <-srv.over:
+			return nil
+		default:
+		}
+		if srv.url = addressIn(srv.said.String()); srv.url == "" {
+			return errNotYet
+		}
+		return get(srv.url+"/readyz", http.StatusOK)
+	})
+	if err != nil {
+		// What it waits for shows in its goroutines.
+		_ = srv.cmd.Process.Signal(syscall.SIGQUIT)
+		srv.wait(s.t, 10*time.Second)
+		return nil, fmt.Errorf("%w; it said:\n%s", err, srv.said.tail(2000))
+	}
+	select {
+	case <-srv.over:
+		return nil, fmt.Errorf("%w: %w: %s", errEnded, srv.err, srv.said.tail(3))
+	default:
+	}
+	srv.ready = time.Since(began)
+	if srv.client, err = client.New(client.Options{Server: srv.url, Token: backout.SecretValue(annToken)}); err != nil {
+		return nil, err
+	}
+	return srv, nil
 }
 
 // addressIn finds the line of the log that says where the server listens.
