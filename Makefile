@@ -8,9 +8,12 @@ FUZZTIME ?= 30s
 BENCH    ?= .
 COUNT    ?= 5
 TIMEOUT  ?= 15m
+TRIALS   ?= 200
+SEED     ?=
+CHAOS    ?= TestChaos
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint fuzz e2e bench protections check parts generate fmt \
+.PHONY: help demo test build lint fuzz e2e chaos bench protections check parts generate fmt \
 	phase-build phase-lint phase-generated phase-tidy phase-static phase-fuzz phase-bench phase-protections phase-test
 
 help: ## list the targets
@@ -34,6 +37,12 @@ fuzz: ## run every fuzz target for FUZZTIME each
 
 e2e: ## run every test with its real parts; a missing part fails
 	BACKOUT_E2E=require $(GO) test -count=1 -timeout=$(TIMEOUT) ./...
+
+chaos: ## kill -9, power cuts and cut links in TRIALS rollbacks; SEED replays, CHAOS names a test
+	@rm -f bin/chaos.txt
+	BACKOUT_E2E=require BACKOUT_CHAOS_TRIALS=$(TRIALS) BACKOUT_CHAOS_SEED=$(SEED) BACKOUT_CHAOS_TABLE=$(CURDIR)/bin/chaos.txt \
+		$(GO) test -count=1 -timeout=120m -v -run='$(CHAOS)' ./internal/e2e
+	@cat bin/chaos.txt
 
 bench: ## run the benchmarks BENCH, COUNT times, and summarise them
 	@mkdir -p bin

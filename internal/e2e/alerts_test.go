@@ -47,22 +47,33 @@ func (a alert) webhook(t testing.TB) []byte {
 	return body
 }
 
-// post sends the alert and returns the answer's code and body.
-func (srv *server) post(a alert) (int, string) {
-	srv.site.t.Helper()
-	req, err := http.NewRequestWithContext(srv.site.t.Context(), http.MethodPost, srv.url+"/api/v1/alertmanager", bytes.NewReader(a.webhook(srv.site.t)))
+// deliver sends the alert to the server at url, and returns the answer's code and
+// body.
+func (a alert) deliver(t testing.TB, url string) (code int, body string, err error) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/api/v1/alertmanager", bytes.NewReader(a.webhook(t)))
 	if err != nil {
-		srv.site.t.Fatal(err)
+		return 0, "", err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+intakeToken)
 	resp, err := (&http.Client{Timeout: 30 * time.Second}).Do(req)
 	if err != nil {
-		srv.site.t.Fatal(err)
+		return 0, "", err
 	}
 	defer resp.Body.Close()
-	body, _ := io.ReadAll(resp.Body)
-	return resp.StatusCode, string(body)
+	said, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(said), err
+}
+
+// post sends the alert and returns the answer's code and body.
+func (srv *server) post(a alert) (int, string) {
+	srv.site.t.Helper()
+	code, body, err := a.deliver(srv.site.t, srv.url)
+	if err != nil {
+		srv.site.t.Fatal(err)
+	}
+	return code, body
 }
 
 // mustPost sends the alert and wants it taken.

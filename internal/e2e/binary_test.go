@@ -3,11 +3,13 @@ package e2e
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -87,13 +89,20 @@ func needRoot(t testing.TB, why string) {
 // eventually polls what other processes do, until done returns nil.
 func eventually(t testing.TB, within time.Duration, what string, done func() error) {
 	t.Helper()
+	if err := poll(within, what, done); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// poll asks until done returns nil, or the time is up.
+func poll(within time.Duration, what string, done func() error) error {
 	for deadline := time.Now().Add(within); ; time.Sleep(20 * time.Millisecond) {
 		err := done()
 		if err == nil {
-			return
+			return nil
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("not within %s: %s: %v", within, what, err)
+			return fmt.Errorf("not within %s: %s: %w", within, what, err)
 		}
 	}
 }
@@ -132,6 +141,8 @@ type process struct {
 	said output
 	over chan struct{}
 	err  error
+	// silent keeps what it said out of a failed test's output.
+	silent atomic.Bool
 }
 
 // start runs a program and shows what it said when the test fails.
@@ -152,11 +163,23 @@ func start(t testing.TB, cmd *exec.Cmd) *process {
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		<-p.over
-		if t.Failed() {
+		if t.Failed() && !p.silent.Load() {
 			t.Logf("%s said:\n%s", filepath.Base(cmd.Path), p.said.telling())
 		}
 	})
 	return p
+}
+
+// kill ends the process with SIGKILL, and waits for its end.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.over
+}
+
+// tail is the last lines of it.
+func (o *output) tail(n int) string {
+	lines := strings.SplitAfter(o.telling(), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "")
 }
 
 // telling leaves out what a test's own polling adds.

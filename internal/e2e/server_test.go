@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -33,8 +34,8 @@ type site struct {
 	dir string
 	// change is an id that no other run uses: targets keep attempts by it.
 	change string
-	// listen and more go into backout.yaml.
-	listen, more string
+	// name, listen and more go into backout.yaml.
+	name, listen, more string
 	// channels and audiences are YAML below these keys.
 	channels string
 	audience string
@@ -46,7 +47,7 @@ type site struct {
 // from the caller.
 func newSite(t testing.TB, plan, rules, inventory string) *site {
 	t.Helper()
-	s := &site{t: t, dir: t.TempDir(), change: "CHG" + rand.Text()[:10], listen: "127.0.0.1:0"}
+	s := &site{t: t, dir: t.TempDir(), change: "CHG" + rand.Text()[:10], name: "e2e", listen: "127.0.0.1:0"}
 	t.Cleanup(s.forget)
 	for name, secret := range map[string]string{
 		"intake.token": intakeToken, "ann.token": annToken, "hook.secret": hookSecret, "slack.token": slackToken,
@@ -80,7 +81,7 @@ func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
 func (s *site) config() string {
 	s.t.Helper()
 	text := fmt.Sprintf(`listen: %s
-server_name: e2e
+server_name: %s
 intake:
   tokens: [{name: alertmanager, token: {file: secrets/intake.token}}]
 auth:
@@ -88,7 +89,7 @@ auth:
 rules: [rules/*.yaml]
 plans: [plans/*.yaml]
 inventory: [inventory/*.yaml]
-`, s.listen)
+`, s.listen, s.name)
 	if !strings.Contains(s.more, "data_dir:") {
 		text += "data_dir: data\n"
 	}
@@ -120,24 +121,48 @@ func (s *site) launch() *process {
 // serve runs the server until the test ends and returns once it is ready.
 func (s *site) serve() *server {
 	s.t.Helper()
-	began := time.Now()
-	srv := &server{process: s.launch(), site: s}
-	eventually(s.t, 30*time.Second, "the server says where it listens", func() error {
-		select {
-		case <-srv.over:
-			s.t.Fatalf("the server ended: %v", srv.err)
-		default:
-		}
-		srv.url = addressIn(srv.said.String())
-		return notYet(srv.url != "")
-	})
-	eventually(s.t, 30*time.Second, "the server is ready", func() error { return get(srv.url+"/readyz", http.StatusOK) })
-	srv.ready = time.Since(began)
-	var err error
-	if srv.client, err = client.New(client.Options{Server: srv.url, Token: backout.SecretValue(annToken)}); err != nil {
+	srv, err := s.tryServe()
+	if err != nil {
 		s.t.Fatal(err)
 	}
 	return srv
+}
+
+// errEnded says that the server ended before it was ready.
+var errEnded = errors.New("the server ended")
+
+// tryServe is serve for servers that may end before they are ready.
+func (s *site) tryServe() (*server, error) {
+	s.t.Helper()
+	began := time.Now()
+	srv := &server{process: s.launch(), site: s}
+	err := poll(30*time.Second, "the server says where it listens and is ready", func() error {
+		select {
+		case <-srv.over:
+			return nil
+		default:
+		}
+		if srv.url = addressIn(srv.said.String()); srv.url == "" {
+			return errNotYet
+		}
+		return get(srv.url+"/readyz", http.StatusOK)
+	})
+	if err != nil {
+		// What it waits for shows in its goroutines.
+		_ = srv.cmd.Process.Signal(syscall.SIGQUIT)
+		srv.wait(s.t, 10*time.Second)
+		return nil, fmt.Errorf("%w; it said:\n%s", err, srv.said.tail(2000))
+	}
+	select {
+	case <-srv.over:
+		return nil, fmt.Errorf("%w: %w: %s", errEnded, srv.err, srv.said.tail(3))
+	default:
+	}
+	srv.ready = time.Since(began)
+	if srv.client, err = client.New(client.Options{Server: srv.url, Token: backout.SecretValue(annToken)}); err != nil {
+		return nil, err
+	}
+	return srv, nil
 }
 
 // addressIn finds the line of the log that says where the server listens.
@@ -168,13 +193,6 @@ func get(url string, want int) error {
 		return fmt.Errorf("%s answered %s", url, resp.Status)
 	}
 	return nil
-}
-
-// kill ends the server as a power cut would, and waits for its end.
-func (srv *server) kill() {
-	srv.site.t.Helper()
-	_ = srv.cmd.Process.Kill()
-	<-srv.over
 }
 
 // terminate asks the server to stop, and returns the exit code.

@@ -34,8 +34,9 @@ type Server struct {
 	// Port is the same on all addresses.
 	Port int
 
-	cmd *exec.Cmd
-	log string
+	cmd  *exec.Cmd
+	argv []string
+	log  string
 }
 
 // Missing says why a test that needs a real part cannot run. With
@@ -158,22 +159,28 @@ func (s *Server) start(t testing.TB, sshd, dir string, n int, more []string) {
 	if err := os.WriteFile(conf, []byte(strings.Join(lines, "\n")), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s.cmd = exec.Command(sshd, "-D", "-f", conf, "-E", s.log)
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	s.argv = []string{sshd, "-D", "-f", conf, "-E", s.log}
+	s.Restart(t)
 	t.Cleanup(func() {
-		s.Cut(t)
-		_ = s.cmd.Process.Kill()
-		_ = s.cmd.Wait()
+		s.Kill(t)
 		if log, err := os.ReadFile(s.log); err == nil && t.Failed() {
 			t.Logf("sshd says:\n%s", log)
 		}
 	})
+}
+
+// Restart starts the sshd again after [Server.Kill], on the same addresses and
+// with the same keys, and returns when it listens.
+func (s *Server) Restart(t testing.TB) {
+	t.Helper()
+	s.cmd = exec.Command(s.argv[0], s.argv[1:]...)
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
 	deadline := time.Now().Add(20 * time.Second)
-	for i := range n {
+	for _, target := range s.Targets {
 		for {
-			c, err := net.Dial("tcp", net.JoinHostPort(address(i), strconv.Itoa(s.Port)))
+			c, err := net.Dial("tcp", target.Address)
 			if err == nil {
 				_ = c.Close()
 				break
@@ -185,6 +192,17 @@ func (s *Server) start(t testing.TB, sshd, dir string, n int, more []string) {
 			time.Sleep(20 * time.Millisecond)
 		}
 	}
+}
+
+// Kill ends every process of the sshd at once, the listener and those of all
+// connections. What runs detached goes on.
+func (s *Server) Kill(t testing.TB) {
+	t.Helper()
+	// Stopped it starts no further process while the others are looked for.
+	_ = s.cmd.Process.Signal(syscall.SIGSTOP)
+	s.Cut(t)
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait()
 }
 
 // Cut kills the sshd processes of all connections, as a lost network would end
