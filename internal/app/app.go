@@ -21,6 +21,7 @@ import (
 	"github.com/backout-io/backout/internal/host/local"
 	"github.com/backout-io/backout/internal/host/ssh"
 	"github.com/backout-io/backout/internal/outbox"
+	"github.com/backout-io/backout/internal/retry"
 	"github.com/backout-io/backout/internal/store"
 )
 
@@ -117,20 +118,24 @@ func (a *App) openStore(ctx context.Context, cfg *config.Config) error {
 	} else {
 		o.DataDir = cfg.DataDir
 	}
-	var err error
-	if a.bus, err = bus.Open(ctx, o); err != nil {
+	err := a.patiently(ctx, func() (err error) { a.bus, err = bus.Open(ctx, o); return err })
+	if err != nil {
 		return err
 	}
 	a.later(a.bus.Close)
-	a.store, err = store.Open(ctx, store.Options{
-		JS: a.bus.JetStream(), Server: cfg.ServerName, Replicas: cfg.NATS.Replicas, AlertsMaxBytes: int64(cfg.Retention.AlertsMaxBytes),
-		AlertsMaxAge: time.Duration(cfg.Retention.Alerts), Logger: a.o.Log,
+	err = a.patiently(ctx, func() (err error) {
+		a.store, err = store.Open(ctx, store.Options{
+			JS: a.bus.JetStream(), Server: cfg.ServerName, Replicas: cfg.NATS.Replicas, AlertsMaxBytes: int64(cfg.Retention.AlertsMaxBytes),
+			AlertsMaxAge: time.Duration(cfg.Retention.Alerts), Logger: a.o.Log,
+		})
+		return err
 	})
 	if err != nil {
 		return err
 	}
 	a.later(a.store.Close)
-	if a.mark, err = storeMark(ctx, a.store.Control); err != nil {
+	err = a.patiently(ctx, func() (err error) { a.mark, err = storeMark(ctx, a.store.Control); return err })
+	if err != nil {
 		return err
 	}
 	if err := a.announce(cfg); err != nil {
@@ -154,7 +159,26 @@ func (a *App) startOutbox(ctx context.Context, l *loaded) error {
 	if err != nil {
 		return err
 	}
-	return a.outbox.Update(ctx, cfg)
+	return a.patiently(ctx, func() error { return a.outbox.Update(ctx, cfg) })
+}
+
+// startPatience is how long a start waits for a cluster that elects a leader.
+const startPatience = time.Minute
+
+// patiently tries again what the store cannot answer yet.
+func (a *App) patiently(ctx context.Context, try func() error) error {
+	said := false
+	return retry.Do(ctx, retry.Policy{First: 250 * time.Millisecond, Most: 2 * time.Second, Total: startPatience}, func(ctx context.Context) error {
+		err := try()
+		if !errors.Is(err, backout.ErrUnavailable) {
+			return backout.Permanent(err)
+		}
+		if !said {
+			a.o.Log.WarnContext(ctx, "the store does not answer yet, waiting for it", "error", err)
+			said = true
+		}
+		return err
+	})
 }
 
 func (a *App) startEngine(ctx context.Context, l *loaded) error {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/backout-io/backout"
 )
 
 // minPayload is the smallest message size an external server must allow, in
@@ -55,7 +57,7 @@ func checkExternal(ctx context.Context, b *Bus) error {
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return fmt.Errorf("%w: enable JetStream there, for the account of the given credentials", err)
 	case err != nil:
-		return fmt.Errorf("JetStream does not answer: %w", err)
+		return fmt.Errorf("%w: JetStream does not answer: %w", backout.ErrUnavailable, err)
 	}
 	return nil
 }

@@ -98,10 +98,6 @@ func (g *ground) embeddedFault(rng *rand.Rand) fault {
 	return g.killSSHD(rng)
 }
 
-// othersTakeOver says that an attempt of a server that is gone for good is taken
-// over by another; until then such a server must come back for it.
-const othersTakeOver = true
-
 // clusterFault draws what goes wrong where several servers share a cluster.
 func (g *ground) clusterFault(rng *rand.Rand) fault {
 	server, node := rng.IntN(len(g.servers)), rng.IntN(len(g.cluster.nodes))
@@ -113,7 +109,7 @@ func (g *ground) clusterFault(rng *rand.Rand) fault {
 	case 0, 1:
 		f := g.killServer(rng, func() int { return g.busy(server) })
 		f.down = upTo(rng, 2*time.Second)
-		if othersTakeOver && rng.IntN(2) == 0 {
+		if rng.IntN(2) == 0 {
 			f.name = "kill -9 server for good"
 			f.heal, f.after = func() {}, f.heal
 		}

@@ -89,8 +89,13 @@ func (e *Engine) ListChanges(_ context.Context, f handlers.ChangeFilter) ([]back
 }
 
 // Change implements [handlers.Changes].
-func (e *Engine) Change(_ context.Context, id string) (backout.Change, error) {
+func (e *Engine) Change(ctx context.Context, id string) (backout.Change, error) {
 	c, ok := e.changes.get(id)
+	if !ok && !e.sole {
+		// Another server may have made it a moment ago.
+		e.changes.catchUp(ctx)
+		c, ok = e.changes.get(id)
+	}
 	if !ok {
 		return c, fmt.Errorf("change %q: %w", id, backout.ErrNotFound)
 	}

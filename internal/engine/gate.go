@@ -44,6 +44,9 @@ func (e *Engine) CheckGate(ctx context.Context, by handlers.Actor, id string) (h
 // checkGate gathers the facts and lets the gate judge them.
 func (e *Engine) checkGate(ctx context.Context, c backout.Change) gateCheck {
 	cfg := e.cfg()
+	if !e.sole {
+		e.changes.catchUp(ctx) // a window that another server has closed is no overlap
+	}
 	f := gate.Facts{Change: c, Targets: cfg.Inventory, Overlaps: e.overlaps(c), Groups: cfg.Groups, Audiences: cfg.Audiences, Now: time.Now().UTC()}
 	if plan, ok := cfg.Plans[c.Plan]; ok {
 		frozen := planhash.Freeze(plan)

@@ -28,8 +28,12 @@ func (e *Engine) ListRollbacks(_ context.Context, f handlers.RollbackFilter) ([]
 }
 
 // Rollback implements [handlers.Rollbacks].
-func (e *Engine) Rollback(_ context.Context, id string) (backout.Rollback, error) {
+func (e *Engine) Rollback(ctx context.Context, id string) (backout.Rollback, error) {
 	r, ok := e.rollbacks.get(id)
+	if !ok && !e.sole {
+		e.rollbacks.catchUp(ctx)
+		r, ok = e.rollbacks.get(id)
+	}
 	if !ok {
 		return r, fmt.Errorf("rollback %q: %w", id, backout.ErrNotFound)
 	}

@@ -17,6 +17,7 @@ type appender interface {
 	Append(ctx context.Context, id string, expected uint64, rec backout.Record) (uint64, error)
 	AppendGuarded(ctx context.Context, id string, expected, streamSeq uint64, rec backout.Record) (uint64, error)
 	Load(ctx context.Context, id string) ([]store.Entry, error)
+	Last(ctx context.Context) (uint64, error)
 }
 
 // decideFunc decides on one input; see the pure cores.

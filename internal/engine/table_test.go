@@ -58,6 +58,12 @@ func (l *fakeLog) put(id string, rec backout.Record) store.Entry {
 	return e
 }
 
+func (l *fakeLog) Last(context.Context) (uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.seq, nil
+}
+
 func (l *fakeLog) Load(context.Context, string) ([]store.Entry, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

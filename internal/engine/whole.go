@@ -90,3 +90,13 @@ func (t *table[S]) awaitBeyond(ctx context.Context, seen uint64) error {
 	}
 	return nil
 }
+
+// catchUp waits until this server has folded all that the log holds at this
+// moment, so that whoever asks one server sees what another has just done. It
+// gives up quietly: what is known then is what there is to go by.
+func (t *table[S]) catchUp(ctx context.Context) {
+	last, err := t.log.Last(ctx)
+	if err == nil && last > t.folded.Load() {
+		_ = t.awaitBeyond(ctx, last-1)
+	}
+}

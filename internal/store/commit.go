@@ -26,6 +26,8 @@ const (
 	codeWrongSequenceConstant jetstream.ErrorCode = 10164
 	codeMessageTooLarge       jetstream.ErrorCode = 10054
 	codeStreamFull            jetstream.ErrorCode = 10077
+	// The same write, of another server or of a try before, is under way.
+	codeDuplicateInProcess jetstream.ErrorCode = 10158
 )
 
 // errTaken says that the sequence a write was to follow is not the last one.
@@ -101,6 +103,8 @@ func judge(err error) (again bool, _ error) {
 		switch api.ErrorCode {
 		case codeWrongSequence, codeWrongSequenceConstant:
 			return false, errTaken
+		case codeDuplicateInProcess:
+			return true, err
 		case codeMessageTooLarge:
 			return false, fmt.Errorf("%w: %w", backout.ErrInvalid, err)
 		case codeStreamFull:
@@ -127,6 +131,18 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// passing marks an error of JetStream that waiting may cure, such as an election
+// under way, and leaves any other as it is.
+func passing(err error) error {
+	var api *jetstream.APIError
+	switch {
+	case errors.As(err, &api) && api.Code == 503, errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout),
+		errors.Is(err, nats.ErrNoResponders):
+		return unavailable(err)
+	}
+	return err
 }
 
 // unavailable marks a failed read.

@@ -16,8 +16,8 @@ import (
 const (
 	// An unanswered delivery goes to another consumer after ackWait; a slow one
 	// says every ackTouch that it is still at it.
-	ackWait  = 15 * time.Second
-	ackTouch = 5 * time.Second
+	ackWait  = 6 * time.Second
+	ackTouch = 2 * time.Second
 	// storePause is the wait when the outbox itself does not answer.
 	storePause = 2 * time.Second
 	// The wait between tries to store a receipt: doubling from the first to the

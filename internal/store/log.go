@@ -147,6 +147,16 @@ func (l *Log) Load(ctx context.Context, id string) ([]Entry, error) {
 	}
 }
 
+// Last returns the sequence of the last record of the whole log, 0 for none, as
+// the stream's leader has it.
+func (l *Log) Last(ctx context.Context) (uint64, error) {
+	info, err := l.stream.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("find the end of %s: %w", l.name, unavailable(err))
+	}
+	return info.State.LastSeq, nil
+}
+
 // Follow hands every record of the log from the sequence on to fn, in order, and
 // then those that come, until ctx ends or fn returns an error; it returns that
 // error. caughtUp is called once, when all that was there at the start has been

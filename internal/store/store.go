@@ -56,7 +56,8 @@ type Store struct {
 // Open makes the streams that are missing, checks those that are there, and
 // starts the store's goroutines; [Store.Close] ends them. A stream on which a
 // promise would not hold, or that would have to shrink, is an error that says
-// what to do. ctx bounds the opening only.
+// what to do; [backout.ErrUnavailable] says that opening again later may do. ctx
+// bounds the opening only.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.JS == nil || o.Server == "" {
 		return nil, fmt.Errorf("open store: %w: it needs a JetStream and the server's name", backout.ErrInvalid)
@@ -74,7 +75,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		}
 		stream, err := o.JS.Stream(ctx, cfg.Name)
 		if err != nil {
-			return nil, fmt.Errorf("open store: stream %s: %w", cfg.Name, err)
+			return nil, fmt.Errorf("open store: stream %s: %w", cfg.Name, passing(err))
 		}
 		streams[cfg.Name] = stream
 	}

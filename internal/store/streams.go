@@ -27,7 +27,7 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("open stream %s: %w", want.Name, withAdvice(err))
+		return fmt.Errorf("open stream %s: %w", want.Name, passing(withAdvice(err)))
 	}
 	have := stream.CachedInfo().Config
 	if err := checkStream(have, want, asked); err != nil {
@@ -52,7 +52,7 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 	}
 	log.Info("changing the limits of a stream", "stream", want.Name, "max_bytes", changed.MaxBytes, "max_age", changed.MaxAge, "replicas", changed.Replicas)
 	if _, err := js.UpdateStream(ctx, changed); err != nil {
-		return fmt.Errorf("change limits of stream %s: %w", want.Name, withAdvice(err))
+		return fmt.Errorf("change limits of stream %s: %w", want.Name, passing(withAdvice(err)))
 	}
 	return nil
 }
