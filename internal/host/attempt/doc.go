@@ -49,9 +49,10 @@
 // is a second fence: as long as it is active, a claim whose record somebody removed
 // cannot be made again.
 //
-// StartTransientUnit(3) is called by busctl(1), both of systemd 218 and newer;
-// measured with 252. Systemd answers before it has moved the process, so the
-// supervisor waits until /proc/self/cgroup says so.
+// busctl(1) calls StartTransientUnit of org.freedesktop.systemd1(5); tested with
+// systemd 252, and where it fails the supervisor stays where it is. Systemd answers
+// before it has moved the process, so the supervisor waits until /proc/self/cgroup
+// says so.
 //
 // Who is not root stays in the session. Under KillUserProcesses=yes a logout then
 // ends the step, and it is unknown; lingering does not help, KillExcludeUsers= in
