@@ -74,14 +74,19 @@ func Probe(t testing.TB, h backout.Host, id string) backout.AttemptReport {
 	return r
 }
 
-// Follow attaches to the attempt until its end and returns its output; an error
-// fails the test.
+// patience is how long a test waits for what must happen soon.
+const patience = time.Minute
+
+// Follow attaches to the attempt until its end and returns its output; an error,
+// or an end that does not come, fails the test.
 func Follow(t testing.TB, h backout.Host, id string) (backout.AttemptReport, string) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	var out bytes.Buffer
-	r, err := h.Attach(t.Context(), id, 0, &out)
+	r, err := h.Attach(ctx, id, 0, &out)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("attach to %s until its end: %v", id, err)
 	}
 	return r, out.String()
 }
@@ -89,7 +94,7 @@ func Follow(t testing.TB, h backout.Host, id string) (backout.AttemptReport, str
 // AwaitOutput attaches to the attempt until it has said something.
 func AwaitOutput(t testing.TB, h backout.Host, id string) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if r, err := h.Attach(ctx, id, 0, Writer(func([]byte) { cancel() })); !errors.Is(err, context.Canceled) {
 		t.Fatalf("attach until its first output: %+v, %v", r, err)
