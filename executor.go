@@ -96,8 +96,8 @@ type AttemptReport struct {
 	FinishedAt time.Time
 	// Detail says more about an unknown: "rebooted", "process gone".
 	Detail string
-	// Boot is the target's boot id now, ClaimBoot the one under which the attempt
-	// was begun there; empty where it is not known.
+	// Boot is the target's boot id now, in every report; ClaimBoot the one under
+	// which the attempt was begun there, empty where nothing was begun.
 	Boot, ClaimBoot string
 }
 
@@ -106,32 +106,84 @@ func (r AttemptReport) Rebooted() bool {
 	return r.Boot != "" && r.ClaimBoot != "" && r.Boot != r.ClaimBoot
 }
 
-// Host is one target's far end: local, over SSH, over WinRM.
+// Host is one target's far end: local, over SSH, over WinRM. All methods may be
+// called from several goroutines and several processes at once; all honour ctx,
+// and none undoes what was begun when ctx ends.
 //
-// An attempt's work outlives the connection. All methods may be called from
-// several goroutines; all honour ctx.
+// # The record
+//
+// Of each attempt the target keeps a record under the attempt's id: a directory,
+// or on Windows a directory and a scheduled task. The record is the truth about
+// the attempt, and the target alone holds it: the caller may crash between any two
+// calls and knows nothing afterwards. It holds, in the order they come to be,
+//
+//   - the claim: that the attempt was begun, and the boot id then;
+//   - the process, named so that another one with the same number is not taken for
+//     it (its start time, the task's instance);
+//   - the output, in one file from which any part can be read again;
+//   - the result: exit code and the target's time of the end, written whole or not
+//     at all.
+//
+// It survives the connection, the caller, a restart of what serves the connection,
+// the end of the login's session, and a reboot. Nothing but Forget removes it.
+//
+// # What makes Start idempotent
+//
+// The claim is one operation of the target that succeeds for exactly one caller
+// and for everybody else says that it is there (mkdir; creating a file that must
+// be new). It is on disk before the command begins. Whoever makes it begins the
+// command; whoever finds it begins nothing, whatever else the record says: a claim
+// that leads nowhere is an attempt in doubt, never one to begin again. What runs
+// the command is started from the claim at most once, is not restarted by itself,
+// not after a reboot either, and belongs neither to the session nor to the service
+// that took the call.
+//
+// # What Probe must tell apart
+//
+//   - not started: there is no record. To start is safe as long as Boot is the boot
+//     in which the caller expects the record: a target that loses its disk with a
+//     reboot loses the record too.
+//   - running: there is no result, and the process, or what watches it, is alive in
+//     the boot of the claim. Also the moment between claim and process.
+//   - finished: there is a result. It stays true after a reboot.
+//   - unknown: there is a claim, no result, and nothing of it is alive; Detail says
+//     whether the target was rebooted.
+//
+// The result is looked for after the processes were: a step that ends meanwhile is
+// finished, not unknown. An answer that is not whole is an error, not a state.
+// After an error nothing is known: probe again.
 type Host interface {
 	// Run runs a short command, waits for it, and returns its exit code as
 	// data. It is for looking; never for a step's effect. Output over 1 MiB is
 	// cut.
 	Run(ctx context.Context, e Exec) (ExecResult, error)
-	// Start runs the command detached, under the attempt's id. A second Start of
-	// the same attempt changes nothing and returns nil.
+	// Start begins the command under the attempt's id, detached, and returns when
+	// the claim is made; the command may begin a moment later. A second Start of the
+	// same attempt changes nothing and returns nil. What the command cannot be given
+	// unchanged is refused with a permanent error. After any other error the claim
+	// may have been made: Start again, or Probe.
 	Start(ctx context.Context, attempt string, e Exec) error
 	// Attach copies the attempt's output (stdout and stderr together) from the
-	// offset on, until the attempt ends or ctx does, and reports its state. A
-	// lost connection is an error; attach again.
+	// offset on, until the attempt ends or ctx does, and reports its state; all
+	// output is copied before it says finished. A lost connection is an error;
+	// attach again. However it ends, the attempt goes on and the target is left
+	// with nothing of the attaching.
 	Attach(ctx context.Context, attempt string, offset int64, out io.Writer) (AttemptReport, error)
-	// Probe asks what became of the attempt.
+	// Probe asks what became of the attempt. It changes nothing.
 	Probe(ctx context.Context, attempt string) (AttemptReport, error)
 	// Stop ends the attempt's whole process group: SIGTERM, then SIGKILL after
-	// ten seconds. One that has ended is not an error; one that was never started
-	// counts as finished from then on, with exit code 143, and a later Start runs
-	// nothing. An error means that it may still run, or begin to: stop it again.
+	// ten seconds, even if ctx ends meanwhile. One that has ended is not an error;
+	// one that was never started counts as finished from then on, with exit code
+	// 143, and a later Start runs nothing. An error means that it may still run, or
+	// begin to: stop it again.
 	Stop(ctx context.Context, attempt string) error
-	// Forget removes what the target keeps of a finished attempt.
+	// Forget removes the record of a finished attempt, and what earlier Forgets
+	// that were cut have left. One that never started is not an error; one that is
+	// running or unknown is, and is kept: without its record it would look as if it
+	// never started.
 	Forget(ctx context.Context, attempt string) error
-	// BootID changes when the target reboots.
+	// BootID changes when the target reboots, and only then. It may be remembered
+	// as long as the connection lives.
 	BootID(ctx context.Context) (string, error)
 }
 

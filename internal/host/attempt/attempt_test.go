@@ -156,31 +156,43 @@ func TestReport(t *testing.T) {
 	const boot, claim, pid = "b1", "b1 10 100", "11 110"
 	running := attempt.Facts{Seen: true, Boot: boot, Claim: claim, PID: pid, Supervisor: "S 100", Command: "S 110"}
 	change := func(f func(*attempt.Facts)) attempt.Facts { c := running; f(&c); return c }
+	in := func(now, then string, r backout.AttemptReport) backout.AttemptReport {
+		r.Boot, r.ClaimBoot = now, then
+		return r
+	}
+	unknown := func(detail string) backout.AttemptReport {
+		return in("b1", "b1", backout.AttemptReport{State: backout.AttemptUnknown, Detail: detail})
+	}
+	alive := in("b1", "b1", backout.AttemptReport{State: backout.AttemptRunning})
 	for name, tt := range map[string]struct {
 		f    attempt.Facts
 		want backout.AttemptReport
 	}{
-		"never seen": {attempt.Facts{}, backout.AttemptReport{State: backout.AttemptNotStarted}},
-		"running":    {running, backout.AttemptReport{State: backout.AttemptRunning}},
+		"never seen": {attempt.Facts{Boot: boot}, in("b1", "", backout.AttemptReport{State: backout.AttemptNotStarted})},
+		"running":    {running, alive},
 		"finished": {
 			change(func(f *attempt.Facts) { f.Result = "3 1700000000" }),
-			backout.AttemptReport{State: backout.AttemptFinished, ExitCode: 3, FinishedAt: time.Unix(1700000000, 0)},
+			in("b1", "b1", backout.AttemptReport{State: backout.AttemptFinished, ExitCode: 3, FinishedAt: time.Unix(1700000000, 0)}),
 		},
 		"finished before a reboot": {
 			change(func(f *attempt.Facts) { f.Result, f.Boot = "0 1700000000", "b2" }),
-			backout.AttemptReport{State: backout.AttemptFinished, FinishedAt: time.Unix(1700000000, 0)},
+			in("b2", "b1", backout.AttemptReport{State: backout.AttemptFinished, FinishedAt: time.Unix(1700000000, 0)}),
 		},
-		"rebooted":            {change(func(f *attempt.Facts) { f.Boot = "b2" }), unknown(attempt.DetailRebooted)},
+		"stopped before it began": {
+			attempt.Facts{Seen: true, Boot: boot, Result: "143 1700000000"},
+			in("b1", "", backout.AttemptReport{State: backout.AttemptFinished, ExitCode: 143, FinishedAt: time.Unix(1700000000, 0)}),
+		},
+		"rebooted":            {change(func(f *attempt.Facts) { f.Boot = "b2" }), in("b2", "b1", unknown(attempt.DetailRebooted))},
 		"both gone":           {change(func(f *attempt.Facts) { f.Supervisor, f.Command = "", "" }), unknown(attempt.DetailGone)},
 		"ids reused":          {change(func(f *attempt.Facts) { f.Supervisor, f.Command = "S 999", "R 999" }), unknown(attempt.DetailGone)},
 		"zombies":             {change(func(f *attempt.Facts) { f.Supervisor, f.Command = "Z 100", "Z 110" }), unknown(attempt.DetailGone)},
 		"never started":       {change(func(f *attempt.Facts) { f.Supervisor, f.Command, f.Unused = "", "", true }), unknown(attempt.DetailNeverStarted)},
-		"no claim":            {attempt.Facts{Seen: true, Boot: boot}, unknown(attempt.DetailNoRecord)},
-		"half a claim":        {attempt.Facts{Seen: true, Boot: boot, Claim: "b1 10"}, unknown(attempt.DetailUnreadable)},
+		"no claim":            {attempt.Facts{Seen: true, Boot: boot}, in("b1", "", unknown(attempt.DetailNoRecord))},
+		"half a claim":        {attempt.Facts{Seen: true, Boot: boot, Claim: "b1 10"}, in("b1", "", unknown(attempt.DetailUnreadable))},
 		"torn result":         {change(func(f *attempt.Facts) { f.Result = "3" }), unknown(attempt.DetailUnreadable)},
 		"impossible result":   {change(func(f *attempt.Facts) { f.Result = "300 1" }), unknown(attempt.DetailUnreadable)},
-		"supervisor is gone":  {change(func(f *attempt.Facts) { f.Supervisor = "" }), backout.AttemptReport{State: backout.AttemptRunning, Detail: "its supervisor is gone: the exit code will not be known"}},
-		"claimed, not yet on": {change(func(f *attempt.Facts) { f.PID, f.Command = "", "" }), backout.AttemptReport{State: backout.AttemptRunning}},
+		"supervisor is gone":  {change(func(f *attempt.Facts) { f.Supervisor = "" }), in("b1", "b1", backout.AttemptReport{State: backout.AttemptRunning, Detail: attempt.DetailUnsupervised})},
+		"claimed, not yet on": {change(func(f *attempt.Facts) { f.PID, f.Command = "", "" }), alive},
 	} {
 		if diff := cmp.Diff(tt.want, tt.f.Report()); diff != "" {
 			t.Errorf("%s: %s", name, diff)
@@ -188,17 +200,17 @@ func TestReport(t *testing.T) {
 	}
 }
 
-func unknown(detail string) backout.AttemptReport {
-	return backout.AttemptReport{State: backout.AttemptUnknown, Detail: detail}
-}
-
 func TestParseFacts(t *testing.T) {
-	f, err := attempt.ParseFacts("seen=1\nboot=b\nclaim=b 1 2\nsupervisor=S 2\npid=3 4\ncommand=R 4\nunused=1\nrc=\nbackout-facts-end\n")
+	f, err := attempt.ParseFacts("sudo: unable to resolve host\nbackout-facts-begin\nboot=b\nseen=1\nclaim=b 1 2\nsupervisor=S 2\npid=3 4\ncommand=R 4\nunused=1\nrc=\nbackout-facts-end\n")
 	want := attempt.Facts{Seen: true, Boot: "b", Claim: "b 1 2", PID: "3 4", Unused: true, Supervisor: "S 2", Command: "R 4"}
 	if diff := cmp.Diff(want, f); diff != "" || err != nil {
 		t.Errorf("%v %s", err, diff)
 	}
-	for _, bad := range []string{"", "seen=0", "seen=1\nboot=b\n", "seen=1\nbackout-facts-end", "what=1\nbackout-facts-end\n", "Welcome!\nseen=0\nbackout-facts-end\n"} {
+	for _, bad := range []string{
+		"", "seen=0\nbackout-facts-end\n", "backout-facts-begin\nseen=1\nboot=b\n", "backout-facts-begin\nseen=1\nbackout-facts-end",
+		"backout-facts-begin\nwhat=1\nbackout-facts-end\n", "backout-facts-begin\nseen=0\nbackout-facts-begin\n", "backout-facts-end\nbackout-facts-begin\n",
+		"backout-facts-begin\nsudo: bye\nseen=0\nbackout-facts-end\n",
+	} {
 		if f, err := attempt.ParseFacts(bad); err == nil {
 			t.Errorf("%q was read as %+v", bad, f)
 		}
@@ -206,7 +218,7 @@ func TestParseFacts(t *testing.T) {
 }
 
 func FuzzParseFacts(f *testing.F) {
-	f.Add("seen=1\nboot=b\nclaim=b 1 2\nrc=0 1\nbackout-facts-end\n")
+	f.Add("backout-facts-begin\nseen=1\nboot=b\nclaim=b 1 2\nrc=0 1\nbackout-facts-end\n")
 	f.Fuzz(func(t *testing.T, answer string) {
 		facts, err := attempt.ParseFacts(answer)
 		if err == nil && !facts.Seen && facts.Report().State != backout.AttemptNotStarted {

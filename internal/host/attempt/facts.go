@@ -26,6 +26,10 @@ type Facts struct {
 	Supervisor, Command string
 }
 
+// DetailUnsupervised belongs to an [backout.AttemptRunning] whose supervisor was
+// killed.
+const DetailUnsupervised = "its supervisor is gone: the exit code will not be known"
+
 // Details of [backout.AttemptUnknown].
 const (
 	DetailRebooted     = "rebooted"
@@ -38,6 +42,15 @@ const (
 // Report says what became of the attempt. Result is to be read after the
 // processes were looked at: the supervisor writes it before it ends.
 func (f Facts) Report() backout.AttemptReport {
+	r := f.state()
+	r.Boot = f.Boot
+	if claim := strings.Fields(f.Claim); len(claim) == 3 {
+		r.ClaimBoot = claim[0]
+	}
+	return r
+}
+
+func (f Facts) state() backout.AttemptReport {
 	unknown := func(detail string) backout.AttemptReport {
 		return backout.AttemptReport{State: backout.AttemptUnknown, Detail: detail}
 	}
@@ -65,7 +78,7 @@ func (f Facts) Report() backout.AttemptReport {
 		return backout.AttemptReport{State: backout.AttemptRunning}
 	}
 	if pid := strings.Fields(f.PID); len(pid) == 2 && alive(f.Command, pid[1]) {
-		return backout.AttemptReport{State: backout.AttemptRunning, Detail: "its supervisor is gone: the exit code will not be known"}
+		return backout.AttemptReport{State: backout.AttemptRunning, Detail: DetailUnsupervised}
 	}
 	if f.Unused {
 		return unknown(DetailNeverStarted)
@@ -108,14 +121,20 @@ func ProcessLine(stat string) string {
 	return fields[0] + " " + fields[19]
 }
 
-// factsEnd closes the answer, so that half an answer is never taken for one.
-const factsEnd = "backout-facts-end"
+// The answer stands between two marks: half of one is never taken for the whole,
+// and what sudo or a start-up file says before does not matter.
+const (
+	factsBegin = "backout-facts-begin"
+	factsEnd   = "backout-facts-end"
+)
 
 // ParseFacts reads the answer of [Script.Probe] and of the end of
 // [Script.Attach].
 func ParseFacts(answer string) (Facts, error) {
-	body, ok := strings.CutSuffix(strings.TrimRight(answer, "\n"), factsEnd)
-	if !ok {
+	begin := strings.LastIndex(answer, factsBegin+"\n")
+	body, ok := strings.CutSuffix(strings.TrimRight(answer[max(begin, 0):], "\n"), factsEnd)
+	body = strings.TrimPrefix(body, factsBegin+"\n")
+	if begin < 0 || !ok {
 		return Facts{}, fmt.Errorf("the target's answer %s is not whole", shorten(answer))
 	}
 	var f Facts

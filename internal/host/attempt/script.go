@@ -23,7 +23,7 @@ func whole(text string) string { return "{\n" + text + "\nexit 0\n}\n" }
 const recordSelf = `read -r s </proc/self/stat; s=${s##*) }; set -- $s; shift 19`
 
 // recordClaim leaves the supervisor's record.
-const recordClaim = `read -r boot </proc/sys/kernel/random/boot_id
+const recordClaim = `read -r boot </proc/sys/kernel/random/boot_id || exit 1
 ` + recordSelf + `
 echo "$boot $$ $1" >claim || exit 1`
 
@@ -48,11 +48,35 @@ func (s Script) place(id string) string {
 	return base + "\nd=$b/" + Quote(id) + "\n"
 }
 
+// Unit names the transient unit of an attempt on targets that have systemd.
+func Unit(id string) string { return "backout-" + id + ".scope" }
+
+// moveOut moves the supervisor out of the unit it was started in, so that no end
+// of a session or service reaches it. Only root may ask systemd for that. Where
+// it cannot be had the supervisor stays where it is: it is one process, which
+// moves or does not, so nothing can begin twice. Systemd answers before it has
+// moved anything, and the command must not be started before.
+func moveOut(id string) string {
+	return "u=" + Unit(id) + `
+inside() { while read -r l; do case $l in */"$u") return 0;; esac; done </proc/self/cgroup; return 1; }
+if [ -d /run/systemd/system ] && [ "$(id -u)" = 0 ]; then
+if timeout 10 busctl call org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager \
+StartTransientUnit "ssa(sv)a(sa(sv))" "$u" fail 1 PIDs au 1 $$ 0 >/dev/null 2>&1; then
+: >unit
+i=0; until inside || [ $i -ge 100 ]; do sleep 0.02 || { sleep 1; i=$((i+19)); }; i=$((i+1)); done
+elif systemctl is-active --quiet "$u" 2>/dev/null; then
+echo "backout: $u is active although this attempt has only just begun: see systemctl status $u" >>out
+: >unused
+exit 0
+fi
+fi`
+}
+
 // Start runs the command detached under the attempt's id, once: whoever makes
 // the directory starts it, everybody else changes nothing. It ends with 0 when
 // the attempt is there.
 func (s Script) Start(id string, e backout.Exec) string {
-	supervisor := recordClaim + `
+	supervisor := recordClaim + "\n" + moveOut(id) + `
 setsid env -i PATH=` + Path + ` HOME="$HOME" LC_ALL=C LANG=C sh ./cmd </dev/null >>out 2>&1 &
 p=$!
 ` + recordResult("")
@@ -60,9 +84,10 @@ p=$!
 echo "$$ $1" >pid || exit 1
 ` + Become(e) + "\n"
 	return whole(s.place(id) + `umask 077
-[ -r /proc/self/stat ] || { echo "no /proc here: only Linux targets are supported" >&2; exit 3; }
+[ -r /proc/self/stat ] && [ -r /proc/sys/kernel/random/boot_id ] || { echo "no whole /proc here: only Linux targets are supported" >&2; exit 3; }
 command -v setsid >/dev/null || { echo "setsid is missing: install util-linux" >&2; exit 3; }
 mkdir -p "$b" || exit 3
+` + sweep + `
 mkdir "$d" 2>/dev/null || { [ -d "$d" ] && exit 0; mkdir "$d"; exit 3; }
 sync "$b" 2>/dev/null || sync
 cd "$d" || exit 3
@@ -75,10 +100,11 @@ setsid sh -c ` + Quote(supervisor) + ` </dev/null >/dev/null 2>&1 &`)
 const factsText = `proc() { s=; { read -r s </proc/$1/stat; } 2>/dev/null; s=${s##*) }; set -- $s; [ $# -ge 20 ] || return 1; q=$1; shift 19; q="$q $1"; }
 line() { l=; { read -r l <"$d/$1"; } 2>/dev/null; }
 facts() {
-if [ ! -d "$d" ]; then echo seen=0; echo ` + factsEnd + `; return; fi
-i=0; while [ ! -s "$d/claim" ] && [ ! -s "$d/rc" ] && [ $i -lt 30 ]; do sleep 0.1; i=$((i+1)); done
-echo seen=1
+echo ` + factsBegin + `
 read -r l </proc/sys/kernel/random/boot_id; echo "boot=$l"
+if [ ! -d "$d" ]; then echo seen=0; echo ` + factsEnd + `; return; fi
+i=${waited:-0}; while [ ! -s "$d/claim" ] && [ ! -s "$d/rc" ] && [ $i -lt 30 ]; do sleep 0.1; i=$((i+1)); done
+echo seen=1
 line claim; echo "claim=$l"; set -- $l; [ $# -eq 3 ] && proc "$2" && echo "supervisor=$q"
 line pid; echo "pid=$l"; set -- $l; [ $# -eq 2 ] && proc "$1" && echo "command=$q"
 [ -e "$d/unused" ] && echo unused=1
@@ -107,7 +133,7 @@ line pid; set -- $l; [ $# -eq 2 ] && proc "$1" && [ "${q#* }" = "$2" ] && [ "${q
 }
 read -r boot </proc/sys/kernel/random/boot_id
 i=0; while [ -d "$d" ] && [ ! -s "$d/claim" ] && [ ! -s "$d/rc" ] && [ $i -lt 30 ]; do moment 0.1; i=$((i+1)); done
-i=0
+waited=$i i=0
 while [ -d "$d" ]; do
 e=; running || e=1
 n=$(wc -c 2>/dev/null <"$d/out"); n=$((${n:-0}))
@@ -170,12 +196,24 @@ sleep 0.1; i=$((i+1))
 done`
 }
 
+// GonePrefix begins the names of directories of attempts that were forgotten and
+// are to be removed.
+const GonePrefix = ".gone."
+
+// sweep removes what a [Script.Forget] that was cut has left.
+const sweep = `for g in "$b"/` + GonePrefix + `*; do [ ! -d "$g" ] || rm -rf "$g" || [ ! -d "$g" ] || exit 3; done`
+
 // Forget removes a finished attempt. One that is not finished is kept and the
 // text ends with 4: without its directory it would look as if it never started.
+// Its unit is not stopped: it is gone with its last process, and what the step
+// has left running there is to stay.
 func (s Script) Forget(id string) string {
-	return whole(s.place(id) + `[ -d "$d" ] || exit 0
+	return whole(s.place(id) + `if [ -d "$d" ]; then
 [ -e "$d/rc" ] || { echo "it is not finished" >&2; exit 4; }
-mv "$d" "$b/.gone.$$" && rm -rf "$b/.gone.$$" || exit 3`)
+[ ! -e "$d/unit" ] || systemctl reset-failed ` + Unit(id) + ` 2>/dev/null
+mv "$d" "$b/` + GonePrefix + `$$.${d##*/}" || [ ! -d "$d" ] || exit 3
+fi
+` + sweep)
 }
 
 // Run becomes the command, with the minimal environment and no stdin.

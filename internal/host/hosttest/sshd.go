@@ -1,5 +1,3 @@
-// Package hosttest gives tests real hosts: an OpenSSH server on several loopback
-// addresses, each one a target.
 package hosttest
 
 import (
@@ -20,19 +18,24 @@ import (
 	"github.com/backout-io/backout"
 )
 
-// Server is a running sshd.
-type Server struct {
-	// Targets are its addresses, one each, named ssh1, ssh2 and so on.
-	Targets []backout.Target
+// Access is how a host is reached.
+type Access struct {
 	// User logs in with Key, a file; KeySecret is its content.
 	User, Key string
 	KeySecret backout.Secret
 	// KnownHosts is a file with the host key of every target.
 	KnownHosts string
-	// Attempts is an empty directory that User may write to.
+	// Attempts is a directory that User may write to, where attempts stand.
 	Attempts string
 	// Port is the same on all addresses.
 	Port int
+}
+
+// Server is a running sshd.
+type Server struct {
+	Access
+	// Targets are its addresses, one each, named ssh1, ssh2 and so on.
+	Targets []backout.Target
 
 	cmd  *exec.Cmd
 	argv []string
@@ -66,8 +69,10 @@ func SSHD(t testing.TB, n int, more ...string) *Server {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{User: login(t), Key: filepath.Join(dir, "key"), KnownHosts: filepath.Join(dir, "known_hosts"), Attempts: filepath.Join(dir, "attempts"), log: filepath.Join(dir, "log")}
-	s.Port = freePort(t)
+	s := &Server{log: filepath.Join(dir, "log"), Access: Access{
+		User: login(t), Key: filepath.Join(dir, "key"), KnownHosts: filepath.Join(dir, "known_hosts"), Attempts: filepath.Join(dir, "attempts"),
+		Port: freePort(t, "127.0.0.1"),
+	}}
 	s.keys(t, dir, n)
 	s.start(t, sshd, dir, n, more)
 	return s
@@ -100,9 +105,9 @@ var login = func() func(testing.TB) string {
 	}
 }()
 
-func freePort(t testing.TB) int {
+func freePort(t testing.TB, address string) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", address+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,6 +219,16 @@ func (s *Server) Cut(t testing.TB) {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}
+}
+
+// Sessions counts the commands it was asked to run so far.
+func (s *Server) Sessions(t testing.TB) int {
+	t.Helper()
+	log, err := os.ReadFile(s.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Count(log, []byte("Starting session: "))
 }
 
 func descendants(of int) []int {

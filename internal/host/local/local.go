@@ -6,6 +6,13 @@
 // rename their directory to the attempt's, sync, and write the command; the inner
 // shell becomes it without a fork. Idle shells end with backout, since their
 // input ends; those of a running attempt live on and leave its result.
+//
+// They stay in the unit that backout runs in. Moving each pair to a unit of its
+// own, as is done over SSH, would cost a call to systemd for every supervisor that
+// is armed, and gain nothing where the service is set up as deploy/backout.service
+// is: with KillMode=process no stop or restart of it reaches them. With any other
+// KillMode systemd kills a running step together with backout, and the step is in
+// doubt.
 package local
 
 import (
@@ -14,9 +21,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
-	"time"
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/host/attempt"
@@ -34,6 +39,8 @@ type Host struct {
 	dir  string
 	env  []string
 	home string
+	// boot was read once: no process outlives a boot.
+	boot string
 
 	mu     sync.Mutex
 	closed bool
@@ -79,26 +86,8 @@ func New(o Options) (*Host, error) {
 		dir: dir, home: home, live: map[string]*armed{}, done: make(chan struct{}),
 		env: []string{"PATH=" + attempt.Path, "HOME=" + home, "LC_ALL=C", "LANG=C"},
 	}
+	h.boot = readLine(bootFile)
 	return h, h.sweep()
-}
-
-// sweep removes directories of supervisors that were never used and are gone.
-func (h *Host) sweep() error {
-	stale, err := filepath.Glob(filepath.Join(h.dir, idlePrefix+"*"))
-	if err != nil {
-		return fmt.Errorf("list attempts directory: %w", err)
-	}
-	for _, dir := range stale {
-		info, err := os.Lstat(dir)
-		// A young one may be another process's, about to be ready.
-		if err != nil || time.Since(info.ModTime()) < time.Minute || h.facts(dir).Report().State == backout.AttemptRunning {
-			continue
-		}
-		if err := os.RemoveAll(dir); err != nil {
-			return fmt.Errorf("remove idle supervisor's directory: %w", err)
-		}
-	}
-	return nil
 }
 
 // Close ends the idle supervisor and everything this process waits with.
@@ -132,6 +121,10 @@ func (h *Host) Start(ctx context.Context, id string, e backout.Exec) error {
 	if err := errors.Join(attempt.CheckID(id), attempt.CheckExec(e)); err != nil {
 		return backout.Permanent(fmt.Errorf("start attempt: %w", err))
 	}
+	// Without it nobody could tell what becomes of the attempt.
+	if _, err := h.BootID(ctx); err != nil {
+		return fmt.Errorf("start attempt: %w", err)
+	}
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
@@ -156,11 +149,10 @@ func (h *Host) Start(ctx context.Context, id string, e backout.Exec) error {
 
 // BootID implements [backout.Host].
 func (h *Host) BootID(context.Context) (string, error) {
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return "", fmt.Errorf("read boot id: %w", err)
+	if h.boot == "" {
+		return "", fmt.Errorf("read boot id: %s cannot be read: a service that runs local steps must not have ProcSubset=pid", bootFile)
 	}
-	return strings.TrimSpace(string(id)), nil
+	return h.boot, nil
 }
 
 func (h *Host) path(id string) string { return filepath.Join(h.dir, id) }

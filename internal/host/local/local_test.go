@@ -8,7 +8,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/host/hosttest"
 	"github.com/backout-io/backout/internal/host/local"
 )
 
@@ -40,7 +43,12 @@ func child(dir string) {
 		err = h.Start(context.Background(), "a1", shell(`echo begun; until [ -e "$GATE" ]; do sleep 0.02; done; echo ended; exit 7`, "GATE", dir+".gate"))
 	}
 	fmt.Println("started", err)
-	select {}
+	if err == nil {
+		fmt.Println(h.Probe(context.Background(), "a1"))
+	}
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM)
+	<-stop
 }
 
 func shell(script string, env ...string) backout.Exec {
@@ -98,66 +106,23 @@ func state(t testing.TB, h backout.Host, id string) backout.AttemptReport {
 	return r
 }
 
-func TestAttemptFromStartToForget(t *testing.T) {
-	h, dir := newHost(t)
-	if got := state(t, h, "a1").State; got != backout.AttemptNotStarted {
-		t.Fatalf("before start: %s", got)
-	}
-	before := time.Now()
-	if err := h.Start(t.Context(), "a1", shell("echo out; echo err >&2; pwd; exit 42")); err != nil {
-		t.Fatal(err)
-	}
-	r, out := attach(t, h, "a1")
-	if r.State != backout.AttemptFinished || r.ExitCode != 42 || out != "out\nerr\n/\n" {
-		t.Errorf("attach: %+v %q", r, out)
-	}
-	if r.FinishedAt.Before(before) || r.FinishedAt.After(time.Now()) {
-		t.Errorf("finished at %v", r.FinishedAt)
-	}
-	info, err := os.Stat(filepath.Join(dir, "a1"))
-	if err != nil || info.Mode().Perm() != 0o700 {
-		t.Errorf("directory: %v %v", info, err)
-	}
-	if err := h.Forget(t.Context(), "a1"); err != nil {
-		t.Fatal(err)
-	}
-	if got := state(t, h, "a1").State; got != backout.AttemptNotStarted {
-		t.Errorf("after forget: %s", got)
-	}
-	if err := h.Forget(t.Context(), "a1"); err != nil {
-		t.Errorf("forget again: %v", err)
-	}
-}
-
-func TestStartOfOneAttemptIsOneEffect(t *testing.T) {
-	h, dir := newHost(t)
-	file := filepath.Join(dir, "..", "effects")
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() {
-			if err := h.Start(t.Context(), "a1", shell(`echo x >>"$FILE"`, "FILE", file)); err != nil {
-				t.Error(err)
+func TestHostHere(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "attempts")
+	hosttest.Suite{
+		Host: func(t testing.TB) backout.Host {
+			h, err := local.New(local.Options{Dir: dir})
+			if err != nil {
+				t.Fatal(err)
 			}
-		})
-	}
-	wg.Wait()
-	if r, _ := attach(t, h, "a1"); r.State != backout.AttemptFinished {
-		t.Fatalf("%+v", r)
-	}
-	if err := h.Start(t.Context(), "a1", shell(`echo x >>"$FILE"`, "FILE", file)); err != nil {
-		t.Error(err)
-	}
-	other, err := local.New(local.Options{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	if err := other.Start(t.Context(), "a1", shell(`echo x >>"$FILE"`, "FILE", file)); err != nil {
-		t.Error(err)
-	}
-	if data, err := os.ReadFile(file); string(data) != "x\n" {
-		t.Errorf("effects %q %v", data, err)
-	}
+			t.Cleanup(func() {
+				if err := h.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+			return h
+		},
+		Attempts: dir, Work: t.TempDir(),
+	}.Run(t)
 }
 
 func TestEnvironmentIsMinimal(t *testing.T) {
@@ -183,119 +148,38 @@ func TestEnvironmentIsMinimal(t *testing.T) {
 	}
 }
 
-func TestCommandThatCannotRun(t *testing.T) {
-	h, _ := newHost(t)
-	for id, tt := range map[string]struct {
-		e    backout.Exec
-		code int
-	}{
-		"missing":   {backout.Exec{Argv: []string{"backout-no-such-program"}}, 127},
-		"not-exec":  {backout.Exec{Argv: []string{"/etc/passwd"}}, 126},
-		"directory": {backout.Exec{Argv: []string{"true"}, Dir: "/no/such/directory"}, 126},
-	} {
-		if err := h.Start(t.Context(), id, tt.e); err != nil {
-			t.Fatal(err)
-		}
-		if r, out := attach(t, h, id); r.State != backout.AttemptFinished || r.ExitCode != tt.code || out == "" {
-			t.Errorf("%s: %+v %q, want exit code %d and why", id, r, out, tt.code)
-		}
-	}
-	for _, bad := range []backout.Exec{{}, {Argv: []string{"a\x00b"}}, {Argv: []string{"a"}, Dir: "rel"}, shell("x", "A B", "c")} {
-		if err := h.Start(t.Context(), "bad", bad); !backout.IsPermanent(err) {
-			t.Errorf("start of %v: %v", bad, err)
-		}
-	}
-	if err := h.Start(t.Context(), "../evil", shell("true")); !backout.IsPermanent(err) {
-		t.Errorf("start of a path: %v", err)
-	}
-}
-
-func TestAttachStreamsAndEndsWithContext(t *testing.T) {
-	h, dir := newHost(t)
-	gate := filepath.Join(dir, "..", "gate")
-	if err := h.Start(t.Context(), "a1", shell(`echo first; until [ -e "$GATE" ]; do sleep 0.01; done; echo last`, "GATE", gate)); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	w := writer(func(p []byte) {
-		if strings.Contains(string(p), "first") {
-			cancel()
-		}
-	})
-	if _, err := h.Attach(ctx, "a1", 0, w); !errors.Is(err, context.Canceled) {
-		t.Fatalf("attach: %v", err)
-	}
-	if r := state(t, h, "a1"); r.State != backout.AttemptRunning {
-		t.Fatalf("after the attach ended: %+v", r)
-	}
-	if err := os.WriteFile(gate, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var rest bytes.Buffer
-	r, err := h.Attach(t.Context(), "a1", int64(len("first\n")), &rest)
-	if err != nil || r.State != backout.AttemptFinished || rest.String() != "last\n" {
-		t.Errorf("attach again: %+v %v %q", r, err, rest.String())
-	}
-}
-
 type writer func([]byte)
 
 func (w writer) Write(p []byte) (int, error) { w(p); return len(p), nil }
 
-func TestStopEndsTheWholeGroup(t *testing.T) {
-	h, _ := newHost(t)
-	if err := h.Start(t.Context(), "a1", shell(`sleep 600 & echo $!; wait`)); err != nil {
-		t.Fatal(err)
-	}
-	var out bytes.Buffer
-	done := make(chan backout.AttemptReport, 1)
-	go func() {
-		r, err := h.Attach(t.Context(), "a1", 0, &out)
-		if err != nil {
-			t.Error(err)
-		}
-		done <- r
-	}()
-	if err := h.Stop(t.Context(), "a1"); err != nil {
-		t.Fatal(err)
-	}
-	if r := <-done; r.State != backout.AttemptFinished || r.ExitCode != 128+int(syscall.SIGTERM) {
-		t.Errorf("%+v", r)
-	}
-	if pid, err := strconv.Atoi(strings.TrimSpace(out.String())); err == nil && syscall.Kill(pid, 0) == nil {
-		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if !strings.Contains(string(stat), ") Z ") {
-			t.Errorf("its child lives: %s", stat)
-		}
-	}
-	for _, id := range []string{"a1", "never"} {
-		if err := h.Stop(t.Context(), id); err != nil {
-			t.Errorf("stop of %s: %v", id, err)
-		}
-	}
-}
-
-func TestStopBeforeTheStartPreventsIt(t *testing.T) {
+// TestForgetRemovesWhatCrashesLeft: directories of idle supervisors that are gone,
+// but not of one that is about to be ready.
+func TestForgetRemovesWhatCrashesLeft(t *testing.T) {
 	h, dir := newHost(t)
-	for range 2 {
-		if err := h.Stop(t.Context(), "a1"); err != nil {
+	if err := h.Arm(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	armed, err := filepath.Glob(filepath.Join(dir, ".idle-*"))
+	if err != nil || len(armed) != 1 {
+		t.Fatal(armed, err)
+	}
+	for _, name := range []string{".idle-old", ".idle-young", ".gone.1.a"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := h.Start(t.Context(), "a1", shell("echo x >"+dir+"/../effect")); err != nil {
-		t.Error(err)
+	long := time.Now().Add(-time.Hour)
+	for _, path := range []string{filepath.Join(dir, ".idle-old"), armed[0]} {
+		if err := os.Chtimes(path, long, long); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if r, out := attach(t, h, "a1"); r.State != backout.AttemptFinished || r.ExitCode != 143 || out != "" {
-		t.Errorf("%+v %q", r, out)
+	if err := h.Forget(t.Context(), "never"); err != nil {
+		t.Fatal(err)
 	}
-	if _, err := os.Stat(dir + "/../effect"); err == nil {
-		t.Error("it was started after the stop")
-	}
-	if err := h.Forget(t.Context(), "a1"); err != nil {
-		t.Error(err)
-	}
-	if left, err := filepath.Glob(filepath.Join(dir, "a1*")); err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v %v", left, err)
+	left, err := filepath.Glob(filepath.Join(dir, ".*"))
+	if want := []string{armed[0], filepath.Join(dir, ".idle-young")}; err != nil || len(left) != 2 || !slices.Contains(left, want[0]) || !slices.Contains(left, want[1]) {
+		t.Errorf("left: %v, want %v", left, want)
 	}
 }
 
@@ -402,7 +286,7 @@ func TestKilledBackoutLeavesItsAttemptToTheNext(t *testing.T) {
 		t.Fatal(err)
 	}
 	line := make([]byte, 100)
-	if n, err := stdout.Read(line); err != nil || string(line[:n]) != "started <nil>\n" {
+	if n, err := stdout.Read(line); err != nil || !strings.HasPrefix(string(line[:n]), "started <nil>\n") {
 		t.Fatalf("child: %q %v", line[:n], err)
 	}
 	// The whole group, as a terminal or a service manager may end it.
@@ -439,42 +323,6 @@ func TestKilledBackoutLeavesItsAttemptToTheNext(t *testing.T) {
 		}
 		return true
 	})
-}
-
-func TestUnknownWhenSupervisorAndCommandWereKilled(t *testing.T) {
-	h, dir := newHost(t)
-	if err := h.Start(t.Context(), "a1", shell("echo up; sleep 600")); err != nil {
-		t.Fatal(err)
-	}
-	pid := func(file string, field int) int {
-		data, _ := os.ReadFile(filepath.Join(dir, "a1", file))
-		fields := strings.Fields(string(data))
-		n, err := strconv.Atoi(fields[field])
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	if err := syscall.Kill(pid("claim", 1), syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the supervisor's end", func() bool { return state(t, h, "a1").Detail != "" })
-	if r := state(t, h, "a1"); r.State != backout.AttemptRunning {
-		t.Errorf("the command alone: %+v", r)
-	}
-	if err := syscall.Kill(-pid("pid", 0), syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	r, _ := attach(t, h, "a1")
-	if r.State != backout.AttemptUnknown || r.Detail != "process gone" {
-		t.Errorf("%+v", r)
-	}
-	if err := h.Start(t.Context(), "a1", shell("true")); err != nil {
-		t.Error(err)
-	}
-	if r := state(t, h, "a1"); r.State != backout.AttemptUnknown {
-		t.Errorf("a second start: %+v", r)
-	}
 }
 
 func TestUnknownAfterAReboot(t *testing.T) {

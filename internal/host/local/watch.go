@@ -27,10 +27,10 @@ func (h *Host) Probe(ctx context.Context, id string) (backout.AttemptReport, err
 func (h *Host) report(id string) (backout.AttemptReport, error) {
 	if a := h.owned(id); a != nil {
 		if e := a.result(); e != nil {
-			return backout.AttemptReport{State: backout.AttemptFinished, ExitCode: e.code, FinishedAt: e.at}, nil
+			return backout.AttemptReport{State: backout.AttemptFinished, ExitCode: e.code, FinishedAt: e.at, Boot: h.boot, ClaimBoot: h.boot}, nil
 		}
 		if !a.gone() {
-			return backout.AttemptReport{State: backout.AttemptRunning}, nil
+			return backout.AttemptReport{State: backout.AttemptRunning, Boot: h.boot, ClaimBoot: h.boot}, nil
 		}
 	}
 	if _, err := os.Lstat(h.path(id)); err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -27,6 +28,9 @@ const (
 type conn struct {
 	client *ssh.Client
 	gone   chan struct{}
+	// boot is the target's boot id once it was asked for: no connection outlives
+	// a boot.
+	boot atomic.Pointer[string]
 }
 
 // connection returns the shared connection, made anew when it is gone.

@@ -141,16 +141,33 @@ func (h *Host) Forget(ctx context.Context, id string) error {
 	return err
 }
 
-// BootID implements [backout.Host].
+// BootID implements [backout.Host]. Each connection asks once. The answer is that
+// of the boot the connection reached: that a target is gone is known when
+// something is sent to it, or after twice 15 seconds.
 func (h *Host) BootID(ctx context.Context) (string, error) {
+	fail := func(err error) (string, error) { return "", fmt.Errorf("read boot id of %s: %w", h.address, err) }
+	c, err := h.connection(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	if known := c.boot.Load(); known != nil {
+		return *known, nil
+	}
 	r, err := h.Run(ctx, backout.Exec{Argv: []string{"cat", "/proc/sys/kernel/random/boot_id"}})
 	if err == nil && r.ExitCode != 0 {
 		err = errors.New(attempt.Trim(r.Stderr))
 	}
 	if err != nil {
-		return "", fmt.Errorf("read boot id of %s: %w", h.address, err)
+		return fail(err)
 	}
-	return string(bytes.TrimSpace(r.Stdout)), nil
+	boot := string(bytes.TrimSpace(r.Stdout))
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	// Another connection may have taken its place and given the answer.
+	if h.conn == c {
+		c.boot.Store(&boot)
+	}
+	return boot, nil
 }
 
 // exchange is one session: a command line, its input and where its output goes.

@@ -14,7 +14,8 @@
 // @cert-authority only is refused, and the error says how to pin its key.
 //
 // A target that ends user sessions' processes (KillUserProcesses=yes in
-// logind.conf) ends detached attempts too: switch lingering on for the user.
+// logind.conf) ends detached attempts too, unless they are root's: use sudo, or
+// name the user in KillExcludeUsers=. See package attempt.
 package ssh
 
 import (
