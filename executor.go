@@ -78,7 +78,8 @@ type AttemptState string
 
 // The values of [AttemptState].
 const (
-	// AttemptNotStarted means that the target has never seen it: starting is safe.
+	// AttemptNotStarted means that the target has never seen it, or knows that it
+	// never began: starting is safe.
 	AttemptNotStarted AttemptState = "not_started"
 	// AttemptRunning means that its process is alive.
 	AttemptRunning AttemptState = "running"

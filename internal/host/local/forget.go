@@ -35,8 +35,7 @@ func (h *Host) Forget(ctx context.Context, id string) error {
 	case backout.AttemptRunning, backout.AttemptUnknown:
 		return fmt.Errorf("forget attempt: it is %s", r.State)
 	case backout.AttemptFinished:
-		gone := fmt.Sprintf("%s%d.%s", attempt.GonePrefix, os.Getpid(), id)
-		if err := os.Rename(h.path(id), filepath.Join(h.dir, gone)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := h.setAside(id); err != nil {
 			return fmt.Errorf("forget attempt: %w", err)
 		}
 		h.mu.Lock()
@@ -47,6 +46,32 @@ func (h *Host) Forget(ctx context.Context, id string) error {
 		return fmt.Errorf("forget attempt: %w", err)
 	}
 	return nil
+}
+
+// setAside takes an attempt's directory away from its name.
+func (h *Host) setAside(id string) error {
+	gone := fmt.Sprintf("%s%d.%s", attempt.GonePrefix, os.Getpid(), id)
+	if err := os.Rename(h.path(id), filepath.Join(h.dir, gone)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// spendUnused tells whether the attempt was claimed and is known never to have
+// begun, and if so, takes that mark: of any number of calls, in any process, one
+// gets it, and may start the attempt or end it.
+func (h *Host) spendUnused(id string) (bool, error) {
+	dir := h.path(id)
+	if h.owned(id) != nil || h.facts(dir).Report().Detail != attempt.DetailNeverStarted {
+		return false, nil
+	}
+	switch err := os.Rename(filepath.Join(dir, "unused"), filepath.Join(dir, "spent")); {
+	case errors.Is(err, os.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("take what never began: %w", err)
+	}
+	return true, nil
 }
 
 // sweep removes directories of supervisors that were never used and are gone, and

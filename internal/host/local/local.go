@@ -129,7 +129,12 @@ func (h *Host) Start(ctx context.Context, id string, e backout.Exec) error {
 		return context.Cause(ctx)
 	}
 	if _, err := os.Lstat(h.path(id)); err == nil {
-		return nil
+		if spent, err := h.spendUnused(id); err != nil || !spent {
+			return err
+		}
+		if err := h.setAside(id); err != nil {
+			return fmt.Errorf("start attempt: %w", err)
+		}
 	}
 	for try := 0; ; try++ {
 		a, err := h.take(ctx)

@@ -344,7 +344,10 @@ func TestUnknownAfterAReboot(t *testing.T) {
 	}
 }
 
-func TestStartThatWasCutAfterItsClaimIsUnknown(t *testing.T) {
+// cut leaves an attempt whose process was killed between its claim and its
+// command, and returns the host of the process after it.
+func cut(t *testing.T, id string) (next *local.Host, dir string) {
+	t.Helper()
 	h, dir := newHost(t)
 	if err := h.Arm(t.Context()); err != nil {
 		t.Fatal(err)
@@ -354,28 +357,67 @@ func TestStartThatWasCutAfterItsClaimIsUnknown(t *testing.T) {
 		t.Fatal(idle, err)
 	}
 	// What Start does first; then its process is gone.
-	if err := os.Rename(idle[0], filepath.Join(dir, "a1")); err != nil {
+	if err := os.Rename(idle[0], filepath.Join(dir, id)); err != nil {
 		t.Fatal(err)
 	}
-	if r := state(t, h, "a1"); r.State != backout.AttemptRunning {
+	if r := state(t, h, id); r.State != backout.AttemptRunning {
 		t.Errorf("while it may begin: %+v", r)
 	}
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
+	return another(t, dir), dir
+}
+
+// another is the host as a further process sees it.
+func another(t *testing.T, dir string) *local.Host {
+	t.Helper()
 	next, err := local.New(local.Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer next.Close()
-	if err := next.Start(t.Context(), "a1", shell("echo x >"+dir+"/../effect")); err != nil {
-		t.Error(err)
-	}
-	if r, _ := attach(t, next, "a1"); r.State != backout.AttemptUnknown || r.Detail != "claimed, but its command was never started" {
+	t.Cleanup(func() { _ = next.Close() })
+	return next
+}
+
+// TestStartThatWasCutAfterItsClaimBeginsOnce: it is known that nothing was done, so
+// nobody is asked; and of many that start it then, in two processes, one does.
+func TestStartThatWasCutAfterItsClaimBeginsOnce(t *testing.T) {
+	next, dir := cut(t, "a1")
+	if r := state(t, next, "a1"); r.State != backout.AttemptNotStarted {
 		t.Errorf("%+v", r)
 	}
-	if _, err := os.Stat(dir + "/../effect"); err == nil {
-		t.Error("it was started by the second")
+	effects := filepath.Join(t.TempDir(), "effects")
+	other := another(t, dir)
+	var all sync.WaitGroup
+	for range 8 {
+		for _, h := range []*local.Host{next, other} {
+			all.Go(func() {
+				if err := h.Start(t.Context(), "a1", shell("echo x >>"+effects)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	all.Wait()
+	if r, _ := attach(t, next, "a1"); r.State != backout.AttemptFinished || r.ExitCode != 0 {
+		t.Errorf("%+v", r)
+	}
+	if data, err := os.ReadFile(effects); string(data) != "x\n" {
+		t.Errorf("effects %q, %v", data, err)
+	}
+}
+
+func TestStopOfWhatWasCutAfterItsClaim(t *testing.T) {
+	next, _ := cut(t, "a1")
+	if err := next.Stop(t.Context(), "a1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := next.Start(t.Context(), "a1", shell("exit 0")); err != nil {
+		t.Error(err)
+	}
+	if r := state(t, next, "a1"); r.State != backout.AttemptFinished || r.ExitCode != 143 {
+		t.Errorf("%+v", r)
 	}
 }
 

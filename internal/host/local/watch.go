@@ -36,7 +36,12 @@ func (h *Host) report(id string) (backout.AttemptReport, error) {
 	if _, err := os.Lstat(h.path(id)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return backout.AttemptReport{}, fmt.Errorf("probe: %w", err)
 	}
-	return h.facts(h.path(id)).Report(), nil
+	r := h.facts(h.path(id)).Report()
+	if r.Detail == attempt.DetailNeverStarted {
+		// This process, or one before it, died between the claim and the command.
+		r.State, r.Detail = backout.AttemptNotStarted, ""
+	}
+	return r, nil
 }
 
 func (h *Host) owned(id string) *armed {
