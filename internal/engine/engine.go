@@ -14,6 +14,7 @@ import (
 	"github.com/backout-io/backout/executors"
 	"github.com/backout-io/backout/internal/change"
 	"github.com/backout-io/backout/internal/checks"
+	"github.com/backout-io/backout/internal/lock"
 	"github.com/backout-io/backout/internal/rollback"
 	"github.com/backout-io/backout/internal/runner"
 	"github.com/backout-io/backout/internal/store"
@@ -102,8 +103,8 @@ type Engine struct {
 
 	// opening lets one window open at a time, starting one rollback whose plan
 	// has limits: each must be counted before the next.
-	opening  sync.Mutex
-	starting sync.Mutex
+	opening  lock.Lock
+	starting lock.Lock
 
 	// ctx ends with Close; every goroutine is counted in tasks.
 	ctx    context.Context //nolint:containedctx // the life of the engine's own goroutines
@@ -121,7 +122,7 @@ func New(o Options, cfg *Config) *Engine {
 	e := &Engine{
 		store: o.Store, server: o.Server, sole: o.Sole, sender: o.Sender, log: o.Log, pulse: o.Pulse, remember: o.Remember,
 		deadlines: newDeadlines(), outputs: newOutputs(), watchers: newWatchers(), metrics: NewMetrics(),
-		ctx: ctx, cancel: cancel,
+		opening: lock.New(), starting: lock.New(), ctx: ctx, cancel: cancel,
 	}
 	if e.pulse == 0 {
 		e.pulse = 5 * time.Second

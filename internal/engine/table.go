@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/lock"
 	"github.com/backout-io/backout/internal/store"
 )
 
@@ -41,7 +42,7 @@ type table[S any] struct {
 }
 
 type aggregate[S any] struct {
-	mu sync.Mutex // held while appending or folding
+	mu lock.Lock // held while appending or folding
 	// now is what readers see: they never wait for an append.
 	now     atomic.Pointer[version[S]]
 	queueMu sync.Mutex
@@ -56,7 +57,7 @@ type version[S any] struct {
 }
 
 func newAggregate[S any]() *aggregate[S] {
-	a := &aggregate[S]{}
+	a := &aggregate[S]{mu: lock.New()}
 	a.now.Store(&version[S]{})
 	return a
 }
