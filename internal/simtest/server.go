@@ -2,6 +2,8 @@ package simtest
 
 import (
 	"errors"
+	"slices"
+	"time"
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/executors"
@@ -38,17 +40,18 @@ func (s *Server) Store() *store.Store { return s.store }
 // start opens everything, as the server's command does.
 func (w *World) start(name string) *Server {
 	w.t.Helper()
-	s := &Server{w: w, name: name, js: &faulty{JetStream: w.bus.JetStream()}}
+	s := &Server{w: w, name: name, js: &faulty{JetStream: w.bus.JetStream(), server: name, sky: w.sky}}
+	s.js.ended = s.ended
 	log := w.log.With("server", name)
 	var err error
 	if s.store, err = store.Open(w.t.Context(), store.Options{JS: s.js, Server: name, Logger: log}); err != nil {
 		w.t.Fatal(err)
 	}
 	s.outbox = outbox.New(outbox.Options{Store: s.store.Outbox, Log: log})
-	if err := s.outbox.Update(w.t.Context(), w.outboxConfig()); err != nil {
+	if err := s.outbox.Update(w.t.Context(), s.outboxConfig()); err != nil {
 		w.t.Fatal(err)
 	}
-	s.engine = engine.New(engine.Options{Store: s.store, Server: name, Sender: s.outbox, Log: log}, w.engineConfig())
+	s.engine = engine.New(engine.Options{Store: s.store, Server: name, Sole: w.setup.Sole, Sender: s.outbox, Log: log}, s.engineConfig())
 	if err := s.engine.Start(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
@@ -59,7 +62,30 @@ func (w *World) start(name string) *Server {
 	s.handler = handlers.New(handlers.Options{
 		Intake: s.engine, Changes: s.engine, Rollbacks: s.engine, Auth: auth, Log: log, Metrics: handlers.NewMetrics(),
 	})
+	s.js.armed.Store(true)
 	return s
+}
+
+// ended notes that a server ends now: a notice that was being delivered may be
+// delivered again.
+func (s *Server) ended() {
+	s.w.endsMu.Lock()
+	defer s.w.endsMu.Unlock()
+	s.w.ends = append(s.w.ends, time.Now())
+}
+
+// breaks are the times at which a server ended.
+func (w *World) breaks() []time.Time {
+	w.endsMu.Lock()
+	defer w.endsMu.Unlock()
+	return slices.Clone(w.ends)
+}
+
+// Kill ends the server as kill -9 does: from now on nothing of it reaches the
+// store, a target or a person.
+func (s *Server) Kill() {
+	s.js.dead.Store(true)
+	s.Close()
 }
 
 // Close ends the server in order.
@@ -68,6 +94,7 @@ func (s *Server) Close() {
 		return
 	}
 	s.closed = true
+	s.ended()
 	s.engine.Close()
 	s.outbox.Close()
 	if err := s.store.Close(); err != nil {
@@ -75,7 +102,8 @@ func (s *Server) Close() {
 	}
 }
 
-func (w *World) engineConfig() *engine.Config {
+func (s *Server) engineConfig() *engine.Config {
+	w := s.w
 	w.t.Helper()
 	ex, err := executors.NewRegistry(command.Kind())
 	kinds, err2 := plugin.NewRegistry(w.healthCheck())
@@ -88,7 +116,7 @@ func (w *World) engineConfig() *engine.Config {
 	}
 	cfg := &engine.Config{
 		Plans: map[string]backout.Plan{}, Inventory: map[string]backout.Target{}, Rules: set, Executors: ex, Checks: kinds,
-		Runner: runner.New(runner.Options{Executors: ex, Hosts: w, Log: w.log}), Groups: w.setup.Groups, Hosts: w,
+		Runner: runner.New(runner.Options{Executors: ex, Hosts: s, Log: w.log}), Groups: w.setup.Groups, Hosts: s,
 		Alerts: w.setup.Alerts, ExternalURL: "https://backout.test",
 	}
 	for _, p := range w.setup.Plans {
@@ -100,10 +128,10 @@ func (w *World) engineConfig() *engine.Config {
 	return cfg
 }
 
-func (w *World) outboxConfig() outbox.Config {
+func (s *Server) outboxConfig() outbox.Config {
 	cfg := outbox.Config{Channels: map[string]outbox.Channel{}, Audiences: map[string][]string{}, Templates: notifier.Default()}
-	for name, inbox := range w.inboxes {
-		cfg.Channels[name] = outbox.Channel{Notifier: inbox}
+	for name, inbox := range s.w.inboxes {
+		cfg.Channels[name] = outbox.Channel{Notifier: way{inbox, name, s}}
 		cfg.Audiences[name] = []string{name}
 	}
 	return cfg

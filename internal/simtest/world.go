@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,6 +29,8 @@ type Setup struct {
 	Groups map[string][]string
 	// Alerts answers for Alertmanager's API; nil asks nobody.
 	Alerts engine.FiringAlerts
+	// Sole says that the one server there is uses the store alone.
+	Sole bool
 	// Lawless leaves out the check of the laws, for stories that forge a log.
 	Lawless bool
 }
@@ -43,6 +46,14 @@ type World struct {
 	hosts   map[string]*Host
 	inboxes map[string]*Inbox
 	since   map[string]time.Time
+	// posted are the bodies of alerts that a server said it has.
+	posted [][]byte
+	// ends are when servers ended.
+	endsMu sync.Mutex
+	ends   []time.Time
+	// The rest is there in simulations only.
+	sky   *sky
+	story *story
 }
 
 // Story runs tell in virtual time in a world of its own, with one server, and
@@ -109,6 +120,9 @@ func (w *World) close() {
 	for _, h := range w.hosts {
 		h.close()
 	}
+	if w.bus == nil {
+		return
+	}
 	if err := w.bus.Close(); err != nil {
 		w.t.Errorf("close bus: %v", err)
 	}
@@ -169,7 +183,7 @@ func (w *World) Start() {
 func (w *World) Reconfigure(change func(*Setup)) {
 	change(&w.setup)
 	for _, s := range w.servers {
-		s.engine.Reconfigure(w.engineConfig())
+		s.engine.Reconfigure(s.engineConfig())
 	}
 	synctest.Wait()
 }
@@ -182,14 +196,6 @@ func (w *World) Advance(d time.Duration) {
 
 // Host is a target's far end.
 func (w *World) Host(name string) *Host { return w.hosts[name] }
-
-// For implements the engine's Hosts.
-func (w *World) For(t backout.Target) (backout.Host, error) {
-	if h := w.hosts[t.Name]; h != nil {
-		return h, nil
-	}
-	return nil, backout.ErrNotFound
-}
 
 // Inbox is what an audience has read.
 func (w *World) Inbox(audience string) *Inbox { return w.inboxes[audience] }
