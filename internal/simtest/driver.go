@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/handlers"
 	"github.com/backout-io/backout/internal/bus/bustest"
+	"github.com/backout-io/backout/notifier"
 )
 
 // The faults that are actions of the driver.
@@ -103,7 +105,8 @@ func newDriver(t *testing.T, p plot, dir string) *driver {
 	told := newStory()
 	w := &World{
 		t: t, setup: p.setup, dir: dir, hosts: map[string]*Host{}, inboxes: map[string]*Inbox{}, since: map[string]time.Time{},
-		story: told, sky: newSky(p.seed, p.odds, told), log: slog.New(slog.NewTextHandler(io.Writer(told), &slog.HandlerOptions{Level: slog.LevelWarn})),
+		templates: sync.OnceValue(notifier.Default),
+		story:     told, sky: newSky(p.seed, p.odds, told), log: slog.New(slog.NewTextHandler(io.Writer(told), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	d.World = w
 	d.monitor = newMonitor(w, p.direct)

@@ -39,6 +39,8 @@ type Script struct {
 type Effect struct {
 	Target, Level, Attempt string
 	At                     time.Time
+	// Asked is when the server asked for it; on a slow way it begins later.
+	Asked time.Time
 }
 
 // Host is one simulated target. Its methods may be called from several goroutines.
@@ -270,12 +272,12 @@ func (h *Host) unreachable() error { return fmt.Errorf("dial %s: %w", h.name, ho
 
 // Start implements [backout.Host].
 func (h *Host) Start(ctx context.Context, attempt string, e backout.Exec) error {
-	return h.start(ctx, nil, attempt, e)
+	return h.start(ctx, nil, time.Now(), attempt, e)
 }
 
 // start is Start by one life of a server. An attempt that another life has begun
 // is asked about first, never simply started again.
-func (h *Host) start(ctx context.Context, by *Server, attempt string, e backout.Exec) error {
+func (h *Host) start(ctx context.Context, by *Server, asked time.Time, attempt string, e backout.Exec) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -287,7 +289,7 @@ func (h *Host) start(ctx context.Context, by *Server, attempt string, e backout.
 	a := h.attempts[attempt]
 	switch {
 	case a == nil:
-		h.begin(attempt, e.Env["BACKOUT_LEVEL"]).by = by
+		h.begin(attempt, e.Env["BACKOUT_LEVEL"], asked).by = by
 	case by != nil && a.by != nil && a.by != by && !a.asked[by]:
 		h.broken = append(h.broken, fmt.Sprintf("law 2: %s starts %s again and has not asked what became of it", by.name, attempt))
 	}
@@ -295,7 +297,7 @@ func (h *Host) start(ctx context.Context, by *Server, attempt string, e backout.
 }
 
 // begin is the effect. The caller holds h.mu.
-func (h *Host) begin(attempt, level string) *simAttempt {
+func (h *Host) begin(attempt, level string, asked time.Time) *simAttempt {
 	s := h.scripts[level]
 	a := &simAttempt{script: s, started: time.Now(), boot: h.boots, drops: s.Drops, ended: make(chan struct{})}
 	for id, other := range h.attempts {
@@ -304,7 +306,7 @@ func (h *Host) begin(attempt, level string) *simAttempt {
 		}
 	}
 	h.attempts[attempt] = a
-	h.effects = append(h.effects, Effect{Target: h.name, Level: level, Attempt: attempt, At: a.started})
+	h.effects = append(h.effects, Effect{Target: h.name, Level: level, Attempt: attempt, At: a.started, Asked: asked})
 	h.story.note("EFFECT", "%s on %s: %+v", attempt, h.name, s)
 	switch {
 	case s.Hangs:

@@ -35,7 +35,7 @@ func (r reach) call(ctx context.Context, class []Fault, what string, do func(con
 		fault, size = r.s.w.sky.draw(class, r.s.name, what+" on "+r.h.name)
 	}
 	switch fault {
-	case notConnected:
+	case notConnected, lookFails:
 		return r.h.unreachable()
 	case lostBefore:
 		return r.lost()
@@ -54,7 +54,7 @@ func (r reach) call(ctx context.Context, class []Fault, what string, do func(con
 		return errors.New("permission denied")
 	case saysUnknown:
 		return errUnknown
-	case callSlow:
+	case callSlow, lookSlow:
 		if !nap(ctx, between(100*time.Millisecond, 20*time.Second, size)) {
 			return ctx.Err()
 		}
@@ -90,7 +90,7 @@ func (r reach) report(ctx context.Context, what string, do func(context.Context)
 
 // Run implements [backout.Host].
 func (r reach) Run(ctx context.Context, e backout.Exec) (res backout.ExecResult, err error) {
-	err = r.call(ctx, callFaults, "run", func(ctx context.Context) (err error) {
+	err = r.call(ctx, lookFaults, "run", func(ctx context.Context) (err error) {
 		res, err = r.h.Run(ctx, e)
 		return err
 	})
@@ -99,7 +99,8 @@ func (r reach) Run(ctx context.Context, e backout.Exec) (res backout.ExecResult,
 
 // Start implements [backout.Host].
 func (r reach) Start(ctx context.Context, attempt string, e backout.Exec) error {
-	return r.call(ctx, callFaults, "start "+attempt, func(ctx context.Context) error { return r.h.start(ctx, r.s, attempt, e) })
+	asked := time.Now()
+	return r.call(ctx, callFaults, "start "+attempt, func(ctx context.Context) error { return r.h.start(ctx, r.s, asked, attempt, e) })
 }
 
 // Attach implements [backout.Host].
@@ -129,7 +130,7 @@ func (r reach) Forget(ctx context.Context, attempt string) error {
 
 // BootID implements [backout.Host].
 func (r reach) BootID(ctx context.Context) (id string, err error) {
-	err = r.call(ctx, callFaults, "boot id", func(ctx context.Context) (err error) {
+	err = r.call(ctx, lookFaults, "boot id", func(ctx context.Context) (err error) {
 		id, err = r.h.BootID(ctx)
 		return err
 	})

@@ -2,8 +2,10 @@ package simtest
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -38,15 +40,19 @@ func total[K comparable](count map[K]int) int {
 	return n
 }
 
-// digest is the same for two stories in which the same happened at the same time.
+// digest is the same for two stories in which the same happened to the second,
+// whichever of the servers did it.
 func (s *story) digest() string {
-	h := sha256.New()
+	var lines []string
 	for _, l := range s.sorted() {
-		if l.kind != "log" {
-			fmt.Fprintln(h, l.at.Sub(s.begin), l.kind, l.text)
+		if l.kind == "event" || l.kind == "EFFECT" {
+			text := regexp.MustCompile(`\b(by|from) server-\d|\(server-\d\)`).ReplaceAllString(l.text, "")
+			lines = append(lines, fmt.Sprint(l.at.Sub(s.begin).Round(time.Second), l.kind, text))
 		}
 	}
-	return fmt.Sprintf("%x", h.Sum(nil)[:8])
+	slices.Sort(lines)
+	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
+	return hex.EncodeToString(sum[:8])
 }
 
 // summary is all results in one line.

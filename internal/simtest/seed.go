@@ -63,12 +63,13 @@ func drawOdds(r *rand.Rand) map[Fault]int {
 			odds[f] = pick(r, 0, 1, 2, 4) * most / 4
 		}
 	}
-	rain(30, writeRefused, answerLost, writeLate)
+	rain(50, writeRefused, answerLost, writeLate)
 	rain(60, writeSlow)
 	rain(8, crashBefore, crashAfter)
 	rain(15, readRefused, readSlow)
-	rain(120, notConnected, lostBefore, lostAfter, callSlow)
-	rain(40, callHangs, callRefused, saysUnknown)
+	rain(200, notConnected, lostBefore, lostAfter, callSlow)
+	rain(20, lookFails, lookSlow)
+	rain(60, callHangs, callRefused, saysUnknown)
 	rain(100, noticeRefused, noticeSlow)
 	rain(40, noticeUnsure)
 	rain(200, alertsFail, alertsStale)
@@ -147,7 +148,7 @@ func drawLevel(r *rand.Rand, name string, last bool, data backout.DataMigration)
 func drawScript(r *rand.Rand) Script {
 	s := Script{
 		Takes: time.Duration(pick(r, 0, 5, 30, 90, 300)) * time.Second, Exit: pick(r, 0, 0, 0, 0, 1), Hangs: r.IntN(20) == 0,
-		Deaf: r.IntN(10) == 0, Heals: r.IntN(3) > 0, Unknown: r.IntN(15) == 0, Drops: pick(r, 0, 0, 1, 3),
+		Deaf: r.IntN(10) == 0, Heals: r.IntN(2) == 0, Unknown: r.IntN(15) == 0, Drops: pick(r, 0, 0, 1, 3),
 	}
 	if rebootingSteps && r.IntN(8) == 0 {
 		s.Reboots, s.BootTakes = true, time.Duration(30+r.IntN(200))*time.Second

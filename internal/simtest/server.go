@@ -15,7 +15,6 @@ import (
 	"github.com/backout-io/backout/internal/plugin"
 	"github.com/backout-io/backout/internal/runner"
 	"github.com/backout-io/backout/internal/store"
-	"github.com/backout-io/backout/notifier"
 	"github.com/backout-io/backout/rules"
 )
 
@@ -129,7 +128,7 @@ func (s *Server) engineConfig() *engine.Config {
 }
 
 func (s *Server) outboxConfig() outbox.Config {
-	cfg := outbox.Config{Channels: map[string]outbox.Channel{}, Audiences: map[string][]string{}, Templates: notifier.Default()}
+	cfg := outbox.Config{Channels: map[string]outbox.Channel{}, Audiences: map[string][]string{}, Templates: s.w.templates()}
 	for name, inbox := range s.w.inboxes {
 		cfg.Channels[name] = outbox.Channel{Notifier: way{inbox, name, s}}
 		cfg.Audiences[name] = []string{name}

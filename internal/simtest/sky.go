@@ -37,6 +37,8 @@ const (
 	callSlow     Fault = "target slow"
 	callHangs    Fault = "target hangs"
 	callRefused  Fault = "target refuses"
+	lookFails    Fault = "look at a target fails"
+	lookSlow     Fault = "look at a target slow"
 	// saysUnknown is a target that has lost its record of an attempt.
 	saysUnknown Fault = "target lies: unknown"
 
@@ -54,6 +56,7 @@ var (
 	writeFaults  = []Fault{writeRefused, answerLost, writeSlow, writeLate, crashBefore, crashAfter}
 	readFaults   = []Fault{readRefused, readSlow}
 	callFaults   = []Fault{notConnected, lostBefore, lostAfter, callSlow, callHangs, callRefused}
+	lookFaults   = []Fault{lookFails, lookSlow}
 	reportFaults = []Fault{notConnected, lostBefore, lostAfter, callSlow, callHangs, callRefused, saysUnknown}
 	noticeFaults = []Fault{noticeRefused, noticeUnsure, noticeSlow}
 	alertFaults  = []Fault{alertsFail, alertsStale}
@@ -81,9 +84,10 @@ func newSky(seed uint64, odds map[Fault]int, s *story) *sky {
 }
 
 // draw returns the fault that befalls this try of the operation, and a number from
-// 0 up to 1 that says how bad it is. what names the operation for good.
+// 0 up to 1 that says how bad it is. what names the operation for good. Each takes
+// a drawn moment: of two that begin at once it is drawn, too, which comes first.
 func (s *sky) draw(class []Fault, who, what string) (Fault, float64) {
-	if s == nil || s.clear.Load() {
+	if s == nil {
 		return noFault, 0
 	}
 	key := who + " " + what
@@ -92,6 +96,11 @@ func (s *sky) draw(class []Fault, who, what string) (Fault, float64) {
 	s.tries[key]++
 	s.mu.Unlock()
 	n, size := roll(s.seed, fmt.Sprint(class[0], key, try))
+	moment, _ := roll(s.seed, fmt.Sprint("moment", class[0], key, try))
+	time.Sleep(between(10*time.Microsecond, time.Millisecond, moment))
+	if s.clear.Load() {
+		return noFault, 0
+	}
 	at := int(n * 1000)
 	for _, f := range class {
 		if at -= s.odds[f]; at < 0 {
@@ -159,7 +168,7 @@ func nap(ctx context.Context, d time.Duration) bool {
 
 // between is a duration as far from low to high as size says.
 func between(low, high time.Duration, size float64) time.Duration {
-	return low + time.Duration(size*float64(high-low)).Round(time.Millisecond)
+	return low + time.Duration(size*float64(high-low)).Round(time.Microsecond)
 }
 
 // listed writes counts of faults, the most frequent first.

@@ -246,7 +246,7 @@ func (d *driver) running() int {
 
 func (d *driver) killServer() {
 	if i := d.running(); i >= 0 {
-		away := time.Duration(pick(d.r, 0, 1, 20, 120, 600)) * time.Second
+		away := time.Duration(pick(d.r, 0, 1, 20, 120, 400)) * time.Second
 		d.sky.befell(serverKilled, fmt.Sprintf("%s for %s", d.servers[i].name, away))
 		d.stopServer(i, true, away)
 	}
@@ -264,7 +264,7 @@ func (d *driver) loseStore() {
 	if d.bus == nil {
 		return
 	}
-	away := time.Duration(pick(d.r, 0, 5, 60, 900)) * time.Second
+	away := time.Duration(pick(d.r, 0, 5, 60, 300)) * time.Second
 	d.sky.befell(storeCrashed, "for "+away.String())
 	d.crashStore(away)
 }

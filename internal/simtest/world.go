@@ -15,6 +15,7 @@ import (
 	"github.com/backout-io/backout/internal/bus/bustest"
 	"github.com/backout-io/backout/internal/checks"
 	"github.com/backout-io/backout/internal/engine"
+	"github.com/backout-io/backout/notifier"
 )
 
 // Setup is what a story begins with. Zero fields get what most stories need.
@@ -51,6 +52,8 @@ type World struct {
 	// ends are when servers ended.
 	endsMu sync.Mutex
 	ends   []time.Time
+	// templates are the built-in ones, made once.
+	templates func() *notifier.Templates
 	// The rest is there in simulations only.
 	sky   *sky
 	story *story
@@ -87,6 +90,7 @@ func newWorld(t *testing.T, s Setup) *World {
 	}
 	w := &World{
 		t: t, setup: s, dir: t.TempDir(), hosts: map[string]*Host{}, inboxes: map[string]*Inbox{}, since: map[string]time.Time{},
+		templates: sync.OnceValue(notifier.Default),
 	}
 	w.log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	for _, name := range s.Inventory {
