@@ -67,6 +67,9 @@ func (f *faulty) PublishMsg(ctx context.Context, m *nats.Msg, o ...jetstream.Pub
 // underTheSky writes with the fault that befalls the write.
 func (f *faulty) underTheSky(ctx context.Context, m *nats.Msg, store func(context.Context) (*jetstream.PubAck, error)) (*jetstream.PubAck, error) {
 	fault, size := f.sky.draw(writeFaults, f.server, nameOf(m))
+	if f.dead.Load() {
+		return nil, errDead
+	}
 	switch fault {
 	case writeRefused:
 		if size < 0.5 {

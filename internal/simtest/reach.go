@@ -27,12 +27,12 @@ type reach struct {
 
 // call makes one call with the fault that befalls it.
 func (r reach) call(ctx context.Context, class []Fault, what string, do func(context.Context) error) error {
-	if r.s.js.dead.Load() {
-		return errDead
-	}
 	fault, size := noFault, 0.0
 	if r.s.js.armed.Load() {
 		fault, size = r.s.w.sky.draw(class, r.s.name, what+" on "+r.h.name)
+	}
+	if r.s.js.dead.Load() {
+		return errDead
 	}
 	switch fault {
 	case notConnected, lookFails:
@@ -146,12 +146,13 @@ type way struct {
 
 // Notify implements [backout.Notifier].
 func (v way) Notify(ctx context.Context, m backout.Message) (backout.Receipt, error) {
+	n := m.Notice
+	what := fmt.Sprintf("tell %s %s %s %s %s", v.name, n.ChangeID, n.RollbackID, n.Moment, n.Level)
+	fault, size := v.s.w.sky.draw(noticeFaults, v.s.name, what)
 	if v.s.js.dead.Load() {
 		return backout.Receipt{}, errDead
 	}
-	n := m.Notice
-	what := fmt.Sprintf("tell %s %s %s %s %s", v.name, n.ChangeID, n.RollbackID, n.Moment, n.Level)
-	switch fault, size := v.s.w.sky.draw(noticeFaults, v.s.name, what); fault {
+	switch fault {
 	case noticeRefused:
 		return backout.Receipt{}, errors.New("the channel refuses")
 	case noticeUnsure:
