@@ -7,13 +7,14 @@ export CGO_ENABLED ?= 0
 FUZZTIME ?= 30s
 BENCH    ?= .
 COUNT    ?= 5
+SEEDS    ?= 1-100
 TIMEOUT  ?= 15m
 TRIALS   ?= 200
 SEED     ?=
 CHAOS    ?= TestChaos
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint fuzz e2e chaos bench protections check parts generate fmt \
+.PHONY: help demo test build lint fuzz e2e sim chaos bench protections check parts generate fmt \
 	phase-build phase-lint phase-generated phase-tidy phase-static phase-fuzz phase-bench phase-protections phase-test
 
 help: ## list the targets
@@ -37,6 +38,9 @@ fuzz: ## run every fuzz target for FUZZTIME each
 
 e2e: ## run every test with its real parts; a missing part fails
 	BACKOUT_E2E=require $(GO) test -count=1 -timeout=$(TIMEOUT) ./...
+
+sim: ## simulate the worlds of SEEDS, such as 7 or 1-1000 or 7,20-40; one that breaks tells its story
+	$(GO) test ./internal/simtest -run='^TestSimulation$$' -count=1 -timeout=60m -v -seeds='$(SEEDS)'
 
 chaos: ## kill -9, power cuts and cut links in TRIALS rollbacks; SEED replays, CHAOS names a test
 	@rm -f bin/chaos.txt

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/lock"
 	"github.com/backout-io/backout/internal/store"
 )
 
@@ -38,7 +39,7 @@ type table[S any] struct {
 	// folded is the sequence up to which the whole log has been folded here; whole
 	// lets one decision on all of it be made at a time.
 	folded atomic.Uint64
-	whole  sync.Mutex
+	whole  lock.Lock
 	// refused says since when the store takes no writes; nil when it does.
 	refused atomic.Pointer[string]
 
@@ -47,7 +48,7 @@ type table[S any] struct {
 }
 
 type aggregate[S any] struct {
-	mu sync.Mutex // held while appending or folding
+	mu lock.Lock // held while appending or folding
 	// now is what readers see: they never wait for an append.
 	now     atomic.Pointer[version[S]]
 	queueMu sync.Mutex
@@ -62,7 +63,7 @@ type version[S any] struct {
 }
 
 func newAggregate[S any]() *aggregate[S] {
-	a := &aggregate[S]{}
+	a := &aggregate[S]{mu: lock.New()}
 	a.now.Store(&version[S]{})
 	return a
 }
@@ -75,7 +76,7 @@ type request[S any] struct {
 }
 
 func newTable[S any](log appender, server string, fold func(S, uint64, backout.Record) S) *table[S] {
-	return &table[S]{log: log, server: server, fold: fold, entries: map[string]*aggregate[S]{}}
+	return &table[S]{log: log, server: server, fold: fold, whole: lock.New(), entries: map[string]*aggregate[S]{}}
 }
 
 func (t *table[S]) entry(id string) *aggregate[S] {

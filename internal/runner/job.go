@@ -10,6 +10,7 @@ import (
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/host"
+	"github.com/backout-io/backout/internal/lock"
 	"github.com/backout-io/backout/internal/retry"
 )
 
@@ -41,7 +42,7 @@ type job struct {
 
 	// starting is held while a start is under way, so that a stop either comes
 	// before it, and prevents it, or finds what it started.
-	starting sync.Mutex
+	starting lock.Lock
 	// sent is set once a start may have reached the target, taken once the target
 	// has said so, under the boot id in bootAtStart.
 	sent, taken bool

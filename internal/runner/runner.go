@@ -29,6 +29,7 @@ import (
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/executors"
 	"github.com/backout-io/backout/internal/checks"
+	"github.com/backout-io/backout/internal/lock"
 )
 
 // Hosts finds a target's far end.
@@ -173,7 +174,7 @@ func (r *Runner) Wait() { r.work.Wait() }
 
 func (r *Runner) carry(ctx context.Context, given Job, resumed bool) Result {
 	j := &job{
-		Job: given, resumed: resumed, asked: make(chan struct{}),
+		Job: given, resumed: resumed, asked: make(chan struct{}), starting: lock.New(),
 		log: r.o.Log.With("change_id", given.Task.ChangeID, "rollback_id", given.Task.RollbackID, "level", given.Task.Level,
 			"target", given.Task.Target.Name, "attempt", given.Task.AttemptID),
 	}

@@ -219,6 +219,9 @@ func (s *Server) send(path string, body any) int {
 	answer := httptest.NewRecorder()
 	s.handler.ServeHTTP(answer, r)
 	synctest.Wait()
+	if answer.Code == http.StatusOK {
+		s.w.posted = append(s.w.posted, data)
+	}
 	return answer.Code
 }
 

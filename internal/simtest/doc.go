@@ -16,6 +16,19 @@
 // Half an hour passes in milliseconds, and always in the same way. When the story
 // is over, [CheckLaws] is run on everything it left in the logs.
 //
+// # Simulation
+//
+// [Simulate] tells the story of a seed. The seed draws a world (servers, targets,
+// plans, rules), what happens in it turn by turn, and which operations go wrong;
+// after every turn everything is held against the laws ([watcher]). In the end
+// the world is healed, and every rollback must come to its end. "make sim" plays
+// many seeds, "make sim SEEDS=1234" that one, and prints its story.
+//
+// Whether an operation goes wrong is a hash of the seed and of what the operation
+// is, never of when it comes, so that a seed tells the same story again: the same
+// rollbacks end in the same way nearly always. Which of two servers is first, and
+// what the outbox does when, differs now and then.
+//
 // # What a host promises here
 //
 // A [Host] keeps [backout.Host]'s contract: an attempt starts at most once. What it

@@ -29,12 +29,18 @@ type Script struct {
 	Unknown bool
 	// Drops is how often the connection is lost while the step is followed.
 	Drops int
+	// Reboots cuts the step by a reboot of its target, once Takes is over. The
+	// target is away for BootTakes then.
+	Reboots   bool
+	BootTakes time.Duration
 }
 
 // Effect is one start of a step that really happened on a target.
 type Effect struct {
 	Target, Level, Attempt string
 	At                     time.Time
+	// Asked is when the server asked for it; on a slow way it begins later.
+	Asked time.Time
 }
 
 // Host is one simulated target. Its methods may be called from several goroutines.
@@ -45,22 +51,37 @@ type Host struct {
 	scripts  map[string]Script
 	attempts map[string]*simAttempt
 	effects  []Effect
-	again    int
 	healthy  bool
 	offline  bool
 	missing  bool
 	boots    int
+	// booting is set while the target is away because it boots.
+	booting *time.Timer
+	// broken are the promises to a target that the servers broke.
+	broken []string
+	// overlaps are attempts that began while another ran.
+	overlaps []overlap
+	// turns are when the target became unhealthy, healthy again, and so on; it
+	// begins healthy.
+	turns []time.Time
+	story *story
 }
+
+type overlap struct{ began, ran string }
 
 type simAttempt struct {
 	script  Script
 	started time.Time
+	boot    int
 	exit    int
 	drops   int
 	ended   chan struct{}
 	timer   *time.Timer
 	over    time.Time
 	lost    bool
+	// by is the life of a server that began it, asked are those that have probed.
+	by    *Server
+	asked map[*Server]bool
 }
 
 func newHost(name string) *Host {
@@ -78,7 +99,16 @@ func (h *Host) On(level string, s Script) {
 func (h *Host) SetHealthy(healthy bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.healthy = healthy
+	h.turn(healthy)
+}
+
+// turn makes the target healthy or not. The caller holds h.mu.
+func (h *Host) turn(healthy bool) {
+	if h.healthy != healthy {
+		h.healthy = healthy
+		h.turns = append(h.turns, time.Now())
+		h.story.note("target", "%s healthy: %t", h.name, healthy)
+	}
 }
 
 // Healthy tells what the check "health" sees.
@@ -102,11 +132,33 @@ func (h *Host) SetMissing(missing bool) {
 	h.missing = missing
 }
 
-// Reboot makes the target forget how its running attempts end.
+// Reboot makes the target forget how its running attempts end. It is back at once.
 func (h *Host) Reboot() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.reboot(0)
+}
+
+// RebootFor is a reboot that takes a while, during which the target is away.
+func (h *Host) RebootFor(takes time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.reboot(takes)
+}
+
+func (h *Host) reboot(takes time.Duration) {
 	h.boots++
+	if h.booting != nil {
+		h.booting.Stop()
+		h.booting = nil
+	}
+	if takes > 0 {
+		h.booting = time.AfterFunc(takes, func() {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.booting = nil
+		})
+	}
 	for _, a := range h.attempts {
 		if a.running() {
 			a.lost = true
@@ -133,6 +185,30 @@ func (h *Host) Effects() []Effect {
 	return slices.Clone(h.effects)
 }
 
+// promises are those to this target that were broken, and what ran at once.
+func (h *Host) promises() (broken []string, overlaps []overlap) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.broken), slices.Clone(h.overlaps)
+}
+
+// healthyIn tells whether the target was healthy at any moment between the two.
+func (h *Host) healthyIn(from, to time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	healthy := true
+	for _, turn := range h.turns {
+		if turn.After(from) {
+			if healthy || turn.After(to) {
+				return healthy
+			}
+			return true
+		}
+		healthy = !healthy
+	}
+	return healthy
+}
+
 // Running counts the steps that run.
 func (h *Host) Running() int {
 	h.mu.Lock()
@@ -148,6 +224,21 @@ func (h *Host) Running() int {
 
 func (a *simAttempt) running() bool { return a.over.IsZero() }
 
+// away tells that the target cannot be reached. The caller holds h.mu.
+func (h *Host) away() bool { return h.offline || h.booting != nil }
+
+// probedBy notes which life of a server has asked about an attempt.
+func (h *Host) probedBy(s *Server, attempt string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if a := h.attempts[attempt]; a != nil && !h.away() {
+		if a.asked == nil {
+			a.asked = map[*Server]bool{}
+		}
+		a.asked[s] = true
+	}
+}
+
 func (a *simAttempt) end(code int) {
 	if a.timer != nil {
 		a.timer.Stop()
@@ -160,7 +251,7 @@ func (h *Host) finish(a *simAttempt, code int) {
 	a.end(code)
 	a.lost = a.script.Unknown
 	if code == 0 && a.script.Heals {
-		h.healthy = true
+		h.turn(true)
 	}
 }
 
@@ -169,7 +260,7 @@ func (h *Host) Run(context.Context, backout.Exec) (backout.ExecResult, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
-	case h.offline:
+	case h.away():
 		return backout.ExecResult{}, h.unreachable()
 	case h.missing:
 		return backout.ExecResult{ExitCode: 1}, nil
@@ -181,44 +272,68 @@ func (h *Host) unreachable() error { return fmt.Errorf("dial %s: %w", h.name, ho
 
 // Start implements [backout.Host].
 func (h *Host) Start(ctx context.Context, attempt string, e backout.Exec) error {
+	return h.start(ctx, nil, time.Now(), attempt, e)
+}
+
+// start is Start by one life of a server. An attempt that another life has begun
+// is asked about first, never simply started again.
+func (h *Host) start(ctx context.Context, by *Server, asked time.Time, attempt string, e backout.Exec) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.offline {
+	if h.away() {
 		return h.unreachable()
 	}
-	if h.attempts[attempt] != nil {
-		h.again++
-		return nil
+	a := h.attempts[attempt]
+	switch {
+	case a == nil:
+		h.begin(attempt, e.Env["BACKOUT_LEVEL"], asked).by = by
+	case by != nil && a.by != nil && a.by != by && !a.asked[by]:
+		h.broken = append(h.broken, fmt.Sprintf("law 2: %s starts %s again and has not asked what became of it", by.name, attempt))
 	}
-	level := e.Env["BACKOUT_LEVEL"]
+	return nil
+}
+
+// begin is the effect. The caller holds h.mu.
+func (h *Host) begin(attempt, level string, asked time.Time) *simAttempt {
 	s := h.scripts[level]
-	a := &simAttempt{script: s, started: time.Now(), drops: s.Drops, ended: make(chan struct{})}
+	a := &simAttempt{script: s, started: time.Now(), boot: h.boots, drops: s.Drops, ended: make(chan struct{})}
+	for id, other := range h.attempts {
+		if other.running() {
+			h.overlaps = append(h.overlaps, overlap{attempt, id})
+		}
+	}
 	h.attempts[attempt] = a
-	h.effects = append(h.effects, Effect{Target: h.name, Level: level, Attempt: attempt, At: a.started})
+	h.effects = append(h.effects, Effect{Target: h.name, Level: level, Attempt: attempt, At: a.started, Asked: asked})
+	h.story.note("EFFECT", "%s on %s: %+v", attempt, h.name, s)
 	switch {
 	case s.Hangs:
-	case s.Takes == 0:
+	case s.Takes == 0 && !s.Reboots:
 		h.finish(a, s.Exit)
 	default:
 		a.timer = time.AfterFunc(s.Takes, func() {
 			h.mu.Lock()
 			defer h.mu.Unlock()
-			if a.running() {
+			switch {
+			case !a.running():
+			case s.Reboots:
+				h.turn(h.healthy || s.Heals)
+				h.reboot(s.BootTakes)
+			default:
 				h.finish(a, s.Exit)
 			}
 		})
 	}
-	return nil
+	return a
 }
 
 // Attach implements [backout.Host].
 func (h *Host) Attach(ctx context.Context, attempt string, offset int64, out io.Writer) (backout.AttemptReport, error) {
 	h.mu.Lock()
 	a := h.attempts[attempt]
-	if h.offline {
+	if h.away() {
 		defer h.mu.Unlock()
 		return backout.AttemptReport{}, h.unreachable()
 	}
@@ -252,24 +367,32 @@ func (h *Host) Probe(_ context.Context, attempt string) (backout.AttemptReport, 
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	a := h.attempts[attempt]
-	switch {
-	case h.offline:
+	report := backout.AttemptReport{State: backout.AttemptNotStarted, Boot: h.bootID(h.boots)}
+	if h.away() {
 		return backout.AttemptReport{}, h.unreachable()
-	case a == nil:
-		return backout.AttemptReport{State: backout.AttemptNotStarted}, nil
-	case a.running():
-		return backout.AttemptReport{State: backout.AttemptRunning}, nil
-	case a.lost:
-		return backout.AttemptReport{State: backout.AttemptUnknown, Detail: "rebooted"}, nil
 	}
-	return backout.AttemptReport{State: backout.AttemptFinished, ExitCode: a.exit, FinishedAt: a.over}, nil
+	if a == nil {
+		return report, nil
+	}
+	report.ClaimBoot = h.bootID(a.boot)
+	switch {
+	case a.running():
+		report.State = backout.AttemptRunning
+	case a.lost:
+		report.State, report.Detail = backout.AttemptUnknown, "rebooted"
+	default:
+		report.State, report.ExitCode, report.FinishedAt = backout.AttemptFinished, a.exit, a.over
+	}
+	return report, nil
 }
+
+func (h *Host) bootID(boots int) string { return fmt.Sprintf("%s-%d", h.name, boots) }
 
 // Stop implements [backout.Host].
 func (h *Host) Stop(_ context.Context, attempt string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.offline {
+	if h.away() {
 		return h.unreachable()
 	}
 	switch a := h.attempts[attempt]; {
@@ -298,19 +421,29 @@ func (h *Host) Forget(_ context.Context, attempt string) error {
 func (h *Host) BootID(context.Context) (string, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.offline {
+	if h.away() {
 		return "", h.unreachable()
 	}
-	return fmt.Sprintf("%s-%d", h.name, h.boots), nil
+	return h.bootID(h.boots), nil
 }
 
 // close ends what still runs, so that no timer outlives the story.
 func (h *Host) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.booting != nil {
+		h.booting.Stop()
+	}
 	for _, a := range h.attempts {
 		if a.running() {
 			a.end(-1)
 		}
 	}
+}
+
+// Keeps counts the attempts that the target still knows of.
+func (h *Host) Keeps() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.attempts)
 }

@@ -18,6 +18,18 @@ type Inbox struct {
 	read  []backout.Notice
 	times []time.Time
 	tries int
+	// unsure are notices whose delivery may be repeated: its answer was lost.
+	unsure map[string]bool
+}
+
+// excuse allows one notice to come again.
+func (b *Inbox) excuse(noticeID string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.unsure == nil {
+		b.unsure = map[string]bool{}
+	}
+	b.unsure[noticeID] = true
 }
 
 // Notify implements [backout.Notifier].
@@ -66,4 +78,25 @@ func (b *Inbox) Count(m backout.Moment) int {
 		}
 	}
 	return n
+}
+
+// twice are the notices that were read again without an excuse: their channel's
+// answer was lost, or a server ended between the two.
+func (b *Inbox) twice(ends []time.Time) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	first := map[string]time.Time{}
+	var out []string
+	for i, n := range b.read {
+		at, again := first[n.ID]
+		if !again {
+			first[n.ID] = b.times[i]
+			continue
+		}
+		excused := slices.ContainsFunc(ends, func(end time.Time) bool { return !end.Before(at) && !end.After(b.times[i]) })
+		if !excused && !b.unsure[n.ID] {
+			out = append(out, n.ID)
+		}
+	}
+	return out
 }

@@ -56,20 +56,21 @@ func (w *World) read(log *store.Log) []store.Entry {
 func (w *World) CheckLaws() {
 	w.t.Helper()
 	logs := w.Logs()
-	for _, broken := range Laws(logs) {
+	c := lawsOf(logs)
+	c.effects(w.Effects())
+	for _, broken := range c.broken {
 		w.t.Error(broken)
 	}
-	w.checkReplay(logs)
-	w.checkEffects(logs)
-	w.checkTold(logs)
+	for _, broken := range slices.Concat(w.replays(c), w.untold(c), w.lost()) {
+		w.t.Error(broken)
+	}
 }
 
 // Laws returns what of the laws the logs break; nothing when all hold.
-func Laws(l Logs) []string {
-	c := &lawCheck{
-		rollbacks: map[string]backout.Rollback{}, changes: map[string]backout.Change{}, started: map[string]bool{}, ended: map[string]bool{},
-		entered: map[string][]int{}, votes: map[string]int{}, holder: map[string]string{},
-	}
+func Laws(l Logs) []string { return lawsOf(l).broken }
+
+func lawsOf(l Logs) *lawCheck {
+	c := newLawCheck()
 	for _, e := range l.Changes {
 		c.change(e)
 	}
@@ -77,33 +78,65 @@ func Laws(l Logs) []string {
 		c.rollback(e)
 	}
 	c.agree()
-	return c.broken
+	return c
 }
 
+// lawCheck holds records against the laws, one after the other as they come.
 type lawCheck struct {
 	rollbacks map[string]backout.Rollback
 	changes   map[string]backout.Change
-	started   map[string]bool
+	requested map[string]backout.Opened // rollbacks, as their changes asked for them
+	started   map[string]time.Time      // attempts, by when they were claimed
 	ended     map[string]bool
+	doubted   map[string]bool
+	again     map[string]int // steps that a person let run again
 	entered   map[string][]int
-	votes     map[string]int    // approvals so far, by question
-	holder    map[string]string // active rollback by target
+	votes     map[string]int             // approvals so far, by question
+	holder    map[string]string          // active rollback by target
+	events    map[string][]backout.Event // of each rollback
+	owed      []owed
+	seen      map[string]bool // what is in broken
 	broken    []string
 }
 
-func (c *lawCheck) fail(format string, args ...any) {
-	c.broken = append(c.broken, fmt.Sprintf(format, args...))
+// owed is a notice that must have been read in the end.
+type owed struct{ audience, id, about string }
+
+func newLawCheck() *lawCheck {
+	return &lawCheck{
+		rollbacks: map[string]backout.Rollback{}, changes: map[string]backout.Change{}, requested: map[string]backout.Opened{},
+		started: map[string]time.Time{}, ended: map[string]bool{}, doubted: map[string]bool{}, again: map[string]int{}, entered: map[string][]int{},
+		votes: map[string]int{}, holder: map[string]string{}, events: map[string][]backout.Event{}, seen: map[string]bool{},
+	}
 }
 
-// change checks law 4: of all changes, one active rollback a target.
+// fail notes what is broken, once.
+func (c *lawCheck) fail(format string, args ...any) {
+	what := fmt.Sprintf(format, args...)
+	if !c.seen[what] {
+		c.seen[what] = true
+		c.broken = append(c.broken, what)
+	}
+}
+
+// change checks laws 1 and 4: a rollback comes to be under an open or watched
+// change, with the plan that its gate passed; of all changes, one active rollback
+// a target.
 func (c *lawCheck) change(entry store.Entry) {
 	state := c.changes[entry.ID]
-	for _, ev := range entry.Record.Events {
+	for i, ev := range entry.Record.Events {
+		for _, n := range change.Tells(state, entry.Record.At, ev) {
+			c.owed = append(c.owed, owed{n.Audience, fmt.Sprintf("%s.%d.%d", entry.ID, entry.Seq, i), string(n.Moment)})
+		}
 		if state.State.Final() {
 			c.fail("law 5: %s of %s after its end", ev.Kind(), entry.ID)
 		}
 		switch ev := ev.(type) {
 		case backout.RollbackRequested:
+			c.requested[ev.Opened.RollbackID] = ev.Opened
+			if !state.State.Live() || state.Frozen == nil || state.Frozen.Hash != ev.Opened.Frozen.Hash {
+				c.fail("law 1: %s is asked for while %s is %s", ev.Opened.RollbackID, entry.ID, state.State)
+			}
 			for _, target := range ev.Opened.Targets {
 				if by := c.holder[target]; by != "" {
 					c.fail("law 4: %s takes %s, which is in %s", ev.Opened.RollbackID, target, by)
@@ -124,26 +157,42 @@ func (c *lawCheck) change(entry store.Entry) {
 
 func (c *lawCheck) rollback(entry store.Entry) {
 	r := c.rollbacks[entry.ID]
+	for _, command := range rollback.Commands(r, entry.Seq, entry.Record) {
+		if tell, ok := command.(backout.Tell); ok {
+			c.owed = append(c.owed, owed{tell.Notice.Audience, tell.Notice.ID, string(tell.Notice.Moment)})
+		}
+	}
 	for _, ev := range entry.Record.Events {
 		if r.ID != "" && r.Status.Final() {
 			c.fail("law 5: %s of %s after its end", ev.Kind(), r.ID)
 		}
-		c.event(r, ev)
+		c.event(r, entry.Record.At, ev)
 		r = rollback.Apply(r, entry.Record.At, ev)
 	}
 	r.Revision = entry.Seq
+	c.events[entry.ID] = append(c.events[entry.ID], entry.Record.Events...)
 	c.rollbacks[entry.ID] = r
 }
 
-func (c *lawCheck) event(r backout.Rollback, ev backout.Event) {
+func (c *lawCheck) event(r backout.Rollback, at time.Time, ev backout.Event) {
 	switch ev := ev.(type) {
+	case backout.Opened:
+		if asked := c.requested[ev.RollbackID]; asked.Frozen.Hash != ev.Frozen.Hash || !slices.Equal(asked.Targets, ev.Targets) {
+			c.fail("law 1: %s is opened for %v, its change asked for %v", ev.RollbackID, ev.Targets, asked.Targets)
+		}
 	case backout.StepStarted:
-		if c.started[ev.AttemptID] {
+		if !c.started[ev.AttemptID].IsZero() {
 			c.fail("law 2: attempt %s is claimed twice", ev.AttemptID)
 		}
-		c.started[ev.AttemptID] = true
+		c.started[ev.AttemptID] = at
 		if r.Status != backout.RollbackRunning || !r.PausedAt.IsZero() {
 			c.fail("law 10: %s is claimed while %s is %s, paused: %v", ev.AttemptID, r.ID, r.Status, !r.PausedAt.IsZero())
+		}
+	case backout.StepInDoubt:
+		c.doubted[ev.AttemptID] = true
+	case backout.DoubtResolved:
+		if ev.Verdict == rollback.DoubtDidNot {
+			c.again[step(ev.AttemptID)]++
 		}
 	case backout.StepDone:
 		c.outcome(r, ev.Target, ev.AttemptID)
@@ -217,63 +266,41 @@ func (c *lawCheck) agree() {
 	}
 }
 
-// checkReplay is law 8, for every server.
-func (w *World) checkReplay(l Logs) {
-	w.t.Helper()
-	rollbacks, changes := map[string]backout.Rollback{}, map[string]backout.Change{}
-	for _, e := range l.Rollbacks {
-		rollbacks[e.ID] = rollback.Fold(rollbacks[e.ID], e.Seq, e.Record)
-	}
-	for _, e := range l.Changes {
-		changes[e.ID] = change.Fold(changes[e.ID], change.Entry{Seq: e.Seq, Record: e.Record})
-	}
-	for _, s := range w.servers {
-		if s.closed {
-			continue
-		}
-		for id, want := range rollbacks {
+// replays is law 8, for every server that runs: it thinks what the logs say.
+func (w *World) replays(c *lawCheck) []error {
+	var broken []error
+	for _, s := range w.up() {
+		for id, want := range c.rollbacks {
 			got, err := s.engine.Rollback(w.t.Context(), id)
 			if diff := cmp.Diff(want, got, sameInstant); err != nil || diff != "" {
-				w.t.Errorf("law 8: %s on %s differs from its replay (%v):\n%s", id, s.name, err, diff)
+				broken = append(broken, fmt.Errorf("law 8: %s on %s differs from its replay (%v):\n%s", id, s.name, err, diff))
 			}
 		}
-		for id, want := range changes {
+		for id, want := range c.changes {
 			got, err := s.engine.Change(w.t.Context(), id)
 			if diff := cmp.Diff(want, got, sameInstant); err != nil || diff != "" {
-				w.t.Errorf("law 8: %s on %s differs from its replay (%v):\n%s", id, s.name, err, diff)
+				broken = append(broken, fmt.Errorf("law 8: %s on %s differs from its replay (%v):\n%s", id, s.name, err, diff))
 			}
 		}
 	}
+	return broken
 }
 
 var sameInstant = cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) })
 
-// checkEffects: nothing happened on a host that no runner had claimed, and no step
+// effects: nothing happened on a host that no runner had claimed, and no step
 // happened twice, unless a person said that it had not.
-func (w *World) checkEffects(l Logs) {
-	w.t.Helper()
-	claimed, did, again := map[string]bool{}, map[string]int{}, map[string]int{}
-	for _, e := range l.Rollbacks {
-		for _, ev := range e.Record.Events {
-			switch ev := ev.(type) {
-			case backout.StepStarted:
-				claimed[ev.AttemptID] = true
-			case backout.DoubtResolved:
-				if ev.Verdict == rollback.DoubtDidNot {
-					again[step(ev.AttemptID)]++
-				}
-			}
-		}
-	}
-	for _, e := range w.Effects() {
+func (c *lawCheck) effects(all []Effect) {
+	did := map[string]int{}
+	for _, e := range all {
 		did[step(e.Attempt)]++
-		if !claimed[e.Attempt] {
-			w.t.Errorf("law 2: %s happened on %s and nobody had claimed it", e.Attempt, e.Target)
+		if claimed := c.started[e.Attempt]; claimed.IsZero() || e.At.Before(claimed) {
+			c.fail("law 2: %s happened on %s and nobody had claimed it", e.Attempt, e.Target)
 		}
 	}
 	for s, n := range did {
-		if n > 1+again[s] {
-			w.t.Errorf("law 2: step %s happened %d times", s, n)
+		if n > 1+c.again[s] {
+			c.fail("law 2: step %s happened %d times", s, n)
 		}
 	}
 }
@@ -288,36 +315,46 @@ func step(attempt string) string {
 	return attempt
 }
 
-// checkTold is law 7: every level's start has reached every audience of it, once.
-func (w *World) checkTold(l Logs) {
-	w.t.Helper()
-	state := map[string]backout.Rollback{}
-	for _, e := range l.Rollbacks {
-		r := state[e.ID]
-		for i, ev := range e.Record.Events {
-			r = rollback.Apply(r, e.Record.At, ev)
-			if entered, ok := ev.(backout.LevelEntered); ok {
-				for _, audience := range r.Frozen.Plan.Levels[entered.Level].Audience {
-					w.mustRead(audience, fmt.Sprintf("%s.%d.%d", e.ID, e.Seq, i))
-				}
-			}
-		}
-		state[e.ID] = r
+// untold is law 7, and more: every notice that follows from the logs has reached
+// its audience, once.
+func (w *World) untold(c *lawCheck) []error {
+	var broken []error
+	for _, o := range w.unread(c) {
+		broken = append(broken, fmt.Errorf("law 7: %s was not told: %s, notice %s", o.audience, o.about, o.id))
 	}
 	for name, inbox := range w.inboxes {
-		seen := map[string]bool{}
-		for _, n := range inbox.Notices() {
-			if seen[n.ID] {
-				w.t.Errorf("%s has read notice %s twice", name, n.ID)
-			}
-			seen[n.ID] = true
+		for _, id := range inbox.twice(w.breaks()) {
+			broken = append(broken, fmt.Errorf("%s has read notice %s twice", name, id))
 		}
 	}
+	return broken
 }
 
-func (w *World) mustRead(audience, id string) {
-	w.t.Helper()
-	if inbox := w.inboxes[audience]; inbox == nil || !slices.ContainsFunc(inbox.Notices(), func(n backout.Notice) bool { return n.ID == id }) {
-		w.t.Errorf("law 7: %s was not told: notice %s", audience, id)
+// unread are the notices that nobody has read yet.
+func (w *World) unread(c *lawCheck) []owed {
+	read := map[owed]bool{}
+	for name, inbox := range w.inboxes {
+		for _, n := range inbox.Notices() {
+			read[owed{audience: name, id: n.ID}] = true
+		}
 	}
+	return slices.DeleteFunc(slices.Clone(c.owed), func(o owed) bool { return read[owed{audience: o.audience, id: o.id}] })
+}
+
+// lost: what a server said it has of alerts is in the store.
+func (w *World) lost() []error {
+	ctx, cancel := context.WithCancel(w.t.Context())
+	defer cancel()
+	stored := map[string]bool{}
+	take := func(_ store.Position, _ bool, p store.Post) error { stored[string(p.Body)] = true; return nil }
+	if err := w.Server().store.Alerts.Follow(ctx, time.Time{}, take, cancel); err != nil && !errors.Is(err, context.Canceled) {
+		return []error{fmt.Errorf("read alerts: %w", err)}
+	}
+	var broken []error
+	for _, body := range w.posted {
+		if !stored[string(body)] {
+			broken = append(broken, fmt.Errorf("alerts that a server took are not in the store: %s", body))
+		}
+	}
+	return broken
 }

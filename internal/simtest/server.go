@@ -2,6 +2,7 @@ package simtest
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,7 +16,6 @@ import (
 	"github.com/backout-io/backout/internal/plugin"
 	"github.com/backout-io/backout/internal/runner"
 	"github.com/backout-io/backout/internal/store"
-	"github.com/backout-io/backout/notifier"
 	"github.com/backout-io/backout/rules"
 )
 
@@ -45,17 +45,20 @@ func (s *Server) Store() *store.Store { return s.store }
 // start opens everything, as the server's command does.
 func (w *World) start(name string) *Server {
 	w.t.Helper()
-	s := &Server{w: w, name: name, js: &faulty{JetStream: w.bus.JetStream()}, cut: map[string]bool{}}
+	s := &Server{w: w, name: name, js: &faulty{JetStream: w.bus.JetStream(), server: name, sky: w.sky}, cut: map[string]bool{}}
+	s.js.ended = s.ended
 	log := w.log.With("server", name)
 	var err error
 	if s.store, err = store.Open(w.t.Context(), store.Options{JS: s.js, Server: name, Logger: log}); err != nil {
 		w.t.Fatal(err)
 	}
 	s.outbox = outbox.New(outbox.Options{Store: s.store.Outbox, Log: log})
-	if err := s.outbox.Update(w.t.Context(), w.outboxConfig()); err != nil {
+	if err := s.outbox.Update(w.t.Context(), s.outboxConfig()); err != nil {
 		w.t.Fatal(err)
 	}
-	s.engine = engine.New(engine.Options{Store: s.store, Server: name, Sender: s.outbox, Log: log, Peers: peers{w, name}}, w.engineConfig(s))
+	s.engine = engine.New(engine.Options{
+		Store: s.store, Server: name, Sole: w.setup.Sole, Sender: s.outbox, Log: log, Peers: peers{w, name},
+	}, s.engineConfig())
 	if err := s.engine.Start(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
@@ -66,7 +69,30 @@ func (w *World) start(name string) *Server {
 	s.handler = handlers.New(handlers.Options{
 		Intake: s.engine, Changes: s.engine, Rollbacks: s.engine, Auth: auth, Log: log, Metrics: handlers.NewMetrics(),
 	})
+	s.js.armed.Store(true)
 	return s
+}
+
+// ended notes that a server ends now: a notice that was being delivered may be
+// delivered again.
+func (s *Server) ended() {
+	s.w.endsMu.Lock()
+	defer s.w.endsMu.Unlock()
+	s.w.ends = append(s.w.ends, time.Now())
+}
+
+// breaks are the times at which a server ended.
+func (w *World) breaks() []time.Time {
+	w.endsMu.Lock()
+	defer w.endsMu.Unlock()
+	return slices.Clone(w.ends)
+}
+
+// Kill ends the server as kill -9 does: from now on nothing of it reaches the
+// store, a target or a person.
+func (s *Server) Kill() {
+	s.js.dead.Store(true)
+	s.Close()
 }
 
 // Close ends the server in order.
@@ -78,6 +104,7 @@ func (s *Server) Close() {
 	}
 	s.closed, s.gone = true, time.Now()
 	s.mu.Unlock()
+	s.ended()
 	s.engine.Close()
 	s.outbox.Close()
 	if err := s.store.Close(); err != nil {
@@ -85,7 +112,8 @@ func (s *Server) Close() {
 	}
 }
 
-func (w *World) engineConfig(s *Server) *engine.Config {
+func (s *Server) engineConfig() *engine.Config {
+	w := s.w
 	w.t.Helper()
 	ex, err := executors.NewRegistry(command.Kind())
 	kinds, err2 := plugin.NewRegistry(w.healthCheck())
@@ -110,10 +138,10 @@ func (w *World) engineConfig(s *Server) *engine.Config {
 	return cfg
 }
 
-func (w *World) outboxConfig() outbox.Config {
-	cfg := outbox.Config{Channels: map[string]outbox.Channel{}, Audiences: map[string][]string{}, Templates: notifier.Default()}
-	for name, inbox := range w.inboxes {
-		cfg.Channels[name] = outbox.Channel{Notifier: inbox}
+func (s *Server) outboxConfig() outbox.Config {
+	cfg := outbox.Config{Channels: map[string]outbox.Channel{}, Audiences: map[string][]string{}, Templates: s.w.templates()}
+	for name, inbox := range s.w.inboxes {
+		cfg.Channels[name] = outbox.Channel{Notifier: way{inbox, name, s}}
 		cfg.Audiences[name] = []string{name}
 	}
 	return cfg

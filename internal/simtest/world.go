@@ -15,6 +15,7 @@ import (
 	"github.com/backout-io/backout/internal/bus/bustest"
 	"github.com/backout-io/backout/internal/checks"
 	"github.com/backout-io/backout/internal/engine"
+	"github.com/backout-io/backout/notifier"
 )
 
 // Setup is what a story begins with. Zero fields get what most stories need.
@@ -29,6 +30,8 @@ type Setup struct {
 	Groups map[string][]string
 	// Alerts answers for Alertmanager's API; nil asks nobody.
 	Alerts engine.FiringAlerts
+	// Sole says that the one server there is uses the store alone.
+	Sole bool
 	// Lawless leaves out the check of the laws, for stories that forge a log.
 	Lawless bool
 }
@@ -45,6 +48,16 @@ type World struct {
 	hosts   map[string]*Host
 	inboxes map[string]*Inbox
 	since   map[string]time.Time
+	// posted are the bodies of alerts that a server said it has.
+	posted [][]byte
+	// ends are when servers ended.
+	endsMu sync.Mutex
+	ends   []time.Time
+	// templates are the built-in ones, made once.
+	templates func() *notifier.Templates
+	// The rest is there in simulations only.
+	sky   *sky
+	story *story
 }
 
 // Story runs tell in virtual time in a world of its own, with one server, and
@@ -78,6 +91,7 @@ func newWorld(t *testing.T, s Setup) *World {
 	}
 	w := &World{
 		t: t, setup: s, dir: t.TempDir(), hosts: map[string]*Host{}, inboxes: map[string]*Inbox{}, since: map[string]time.Time{},
+		templates: sync.OnceValue(notifier.Default),
 	}
 	w.log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	for _, name := range s.Inventory {
@@ -110,6 +124,9 @@ func (w *World) close() {
 	}
 	for _, h := range w.hosts {
 		h.close()
+	}
+	if w.bus == nil {
+		return
 	}
 	if err := w.bus.Close(); err != nil {
 		w.t.Errorf("close bus: %v", err)
@@ -183,7 +200,7 @@ func (w *World) Start() {
 func (w *World) Reconfigure(change func(*Setup)) {
 	change(&w.setup)
 	for _, s := range w.servers {
-		s.engine.Reconfigure(w.engineConfig(s))
+		s.engine.Reconfigure(s.engineConfig())
 	}
 	synctest.Wait()
 }
