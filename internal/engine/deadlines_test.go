@@ -19,7 +19,11 @@ func running(t *testing.T) (d *deadlines, fired *[]string, stop func()) {
 	began, done := time.Now(), make(chan struct{})
 	go func() {
 		defer close(done)
-		d.run(ctx, func(key string) { *fired = append(*fired, fmt.Sprintf("%s@%s", key, time.Since(began))) })
+		d.run(ctx, func(keys []string) {
+			for _, key := range keys {
+				*fired = append(*fired, fmt.Sprintf("%s@%s", key, time.Since(began)))
+			}
+		})
 	}()
 	return d, fired, func() { cancel(); <-done }
 }

@@ -163,15 +163,21 @@ func (e *Engine) limit(c backout.Change, targets []string) string {
 	active, lastHour := 0, 0
 	since := time.Now().Add(-time.Hour)
 	ofChange := len(targets)
-	e.rollbacks.all(func(_ string, r backout.Rollback) {
+	if now, ok := e.changes.get(c.ID); ok {
+		c = now
+	}
+	for _, ref := range c.Rollbacks {
+		if r, ok := e.rollbacks.get(ref.ID); ref.Status != backout.RollbackCancelled && !(ok && r.Status == backout.RollbackCancelled) {
+			ofChange += len(ref.Targets)
+		}
+	}
+	// What is at rest ended before that hour.
+	e.rollbacks.awake(func(_ string, r backout.Rollback) {
 		if !r.Status.Final() {
 			active++
 		}
 		if r.OpenedAt.After(since) {
 			lastHour += len(r.Targets)
-		}
-		if r.ChangeID == c.ID && r.Status != backout.RollbackCancelled {
-			ofChange += len(r.Targets)
 		}
 	})
 	switch {

@@ -48,7 +48,9 @@ func (w *World) start(name string) *Server {
 	if err := s.outbox.Update(w.t.Context(), w.outboxConfig()); err != nil {
 		w.t.Fatal(err)
 	}
-	s.engine = engine.New(engine.Options{Store: s.store, Server: name, Sender: s.outbox, Log: log}, w.engineConfig())
+	s.engine = engine.New(engine.Options{
+		Store: s.store, Server: name, Sender: s.outbox, Log: log, SnapshotEvery: w.setup.SnapshotEvery,
+	}, w.engineConfig())
 	if err := s.engine.Start(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}

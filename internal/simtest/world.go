@@ -28,6 +28,9 @@ type Setup struct {
 	Groups map[string][]string
 	// Alerts answers for Alertmanager's API; nil asks nobody.
 	Alerts engine.FiringAlerts
+	// SnapshotEvery is after how many records a server stores its fold; 0 means
+	// as many as no story has.
+	SnapshotEvery int
 	// Lawless leaves out the check of the laws, for stories that forge a log.
 	Lawless bool
 }
