@@ -68,9 +68,11 @@ type snapshots struct {
 	e     *Engine
 	every uint64
 
-	mu      sync.Mutex
-	busy    bool
-	covered uint64 // records that need no snapshot any more
+	mu   sync.Mutex
+	busy bool
+	// covered is how many records the snapshot that stands covers, as far as is
+	// known; tried, how many the last one was to cover.
+	covered, tried uint64
 }
 
 func newSnapshots(e *Engine, every int) *snapshots {
@@ -82,10 +84,10 @@ func newSnapshots(e *Engine, every int) *snapshots {
 func (s *snapshots) look(f *folded) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.e.live.Load() || s.busy || f.records() < s.covered+s.every {
+	if !s.e.live.Load() || s.busy || f.records() < max(s.covered, s.tried)+s.every {
 		return
 	}
-	s.busy = true
+	s.busy, s.tried = true, f.records()
 	taken := s.outline(f)
 	s.e.spawn(func(ctx context.Context) {
 		covered := s.write(ctx, taken, s.every)

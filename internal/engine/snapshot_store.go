@@ -61,20 +61,21 @@ func (s *snapshots) current(ctx context.Context) (doc snapshotDoc, revision uint
 	return doc, have.Revision, err
 }
 
-// write stores a snapshot, unless another server's covers all but less than after
-// of its records. It returns how many need no snapshot any more, or are not worth
-// another try yet.
+// write stores a snapshot, unless one stands that covers all but less than after
+// of its records. It returns how many records the one that stands then covers.
 func (s *snapshots) write(ctx context.Context, f folded, after uint64) (covered uint64) {
 	old, revision, err := s.current(ctx)
-	usable := err == nil
 	switch {
-	case err != nil && !errors.Is(err, errDoubt):
+	case errors.Is(err, errDoubt):
+	case err != nil:
 		s.e.log.Warn("snapshot not written", "error", err)
-		return f.records()
-	case usable && f.records() < old.records()+after:
-		return min(f.records(), old.records())
-	case usable && (f.changesAt.Seq < old.Changes.Seq || f.rollbacksAt.Seq < old.Rollbacks.Seq):
-		return f.records() // it only moves forward
+		return 0
+	case f.records() < old.records()+after:
+		return old.records()
+	case f.changesAt.Seq < old.Changes.Seq || f.rollbacksAt.Seq < old.Rollbacks.Seq:
+		return old.records() // it only moves forward
+	default:
+		covered = old.records()
 	}
 	doc, err := s.put(ctx, f, s.e.store.Artifacts.Put)
 	if err == nil {
@@ -86,15 +87,17 @@ func (s *snapshots) write(ctx context.Context, f folded, after uint64) (covered 
 	switch {
 	case err == nil:
 		s.remove(ctx, old.artifacts(), doc.artifacts())
+		return f.records()
 	case errors.Is(err, backout.ErrConflict):
 		// Another server's stands by now.
 		if now, _, err := s.current(ctx); err == nil {
 			s.remove(ctx, doc.artifacts(), slices.Concat(now.artifacts(), old.artifacts()))
+			covered = now.records()
 		}
 	case ctx.Err() == nil:
 		s.e.log.Warn("snapshot not written", "error", err)
 	}
-	return f.records()
+	return covered
 }
 
 // remove deletes artifacts that nothing names any more. What stays takes room

@@ -424,3 +424,25 @@ func TestSnapshotWaitsForTheOutbox(t *testing.T) {
 		}
 	})
 }
+
+// TestSnapshotThatFailedIsTriedAgainAtTheEnd, and not before as many records came
+// again.
+func TestSnapshotThatFailedIsTriedAgainAtTheEnd(t *testing.T) {
+	withStore(t, func(t *testing.T, w *restartable) {
+		full := &failing{JetStream: w.js, subject: "$KV.BACKOUT_CONTROL." + snapshotKey}
+		_ = w.store.Close()
+		w.open(full)
+		e := w.mustServe(2)
+		for i := range 3 {
+			w.plan(fmt.Sprintf("C%d", i+1))
+		}
+		if n := strings.Count(w.logs.String(), "snapshot not written"); n != 1 {
+			t.Errorf("tried %d times, want once:\n%s", n, w.logs.String())
+		}
+		full.subject = ""
+		e.Close()
+		if doc, _ := w.doc(); doc.Changes.Seq != 3 {
+			t.Errorf("document %+v, want one that covers all", doc)
+		}
+	})
+}
