@@ -252,7 +252,7 @@ func (e *Engine) replay(ctx context.Context) error {
 	}
 	from := e.snapshots.resume(ctx)
 	changes, rollbacks := stored(from.changesAt, from.changes), stored(from.rollbacksAt, from.rollbacks)
-	relay.begin(from)
+	relay.folded = from // its notices are handed over, by whichever server
 	e.spawn(relay.run)
 	follow("changes", func(ctx context.Context, caughtUp func()) error {
 		return e.store.Changes.FollowAfter(ctx, changes, func(entry store.Entry) error {

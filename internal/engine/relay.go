@@ -167,13 +167,6 @@ func (r *relay) rollback(ctx context.Context, entry store.Entry) error {
 	return nil
 }
 
-// begin goes on from what a snapshot covers: its notices are handed over.
-func (r *relay) begin(f folded) {
-	r.folded = f
-	r.position.Changes = max(r.position.Changes, f.changesAt.Seq)
-	r.position.Rollbacks = max(r.position.Rollbacks, f.rollbacksAt.Seq)
-}
-
 func (r *relay) done() relayPosition {
 	r.mu.Lock()
 	defer r.mu.Unlock()
