@@ -152,11 +152,16 @@ func (w *benchWorld) plan() backout.FrozenPlan {
 	})
 }
 
-// seed writes the changes' logs, without the sync of every record that a server
-// makes: what is measured comes after it.
+// seed writes the changes' logs.
 func (w *benchWorld) seed(b *testing.B) {
 	b.Helper()
-	data := filepath.Join(w.dir, "data")
+	seedStore(b, filepath.Join(w.dir, "data"), func(s *store.Store) { w.write(b, s) })
+}
+
+// seedStore makes the store of a data directory and lets write fill it, without
+// the sync of every record that a server makes: what is measured comes after it.
+func seedStore(b *testing.B, data string, write func(*store.Store)) {
+	b.Helper()
 	first, err := bus.Open(b.Context(), bus.Options{DataDir: data, Name: "bench"})
 	if err != nil {
 		b.Fatal(err)
@@ -193,7 +198,7 @@ func (w *benchWorld) seed(b *testing.B) {
 	if s, err = store.Open(b.Context(), store.Options{JS: js, Server: "bench", AlertsMaxBytes: 1 << 30}); err != nil {
 		b.Fatal(err)
 	}
-	w.write(b, s)
+	write(s)
 	if err := s.Close(); err != nil {
 		b.Fatal(err)
 	}
@@ -220,7 +225,7 @@ func (w *benchWorld) write(b *testing.B, s *store.Store) {
 	all.Wait()
 	// Their notices went out long ago.
 	told := fmt.Appendf(nil, `{"changes":%d,"rollbacks":0}`, w.changes)
-	if _, err := s.Control.Create(b.Context(), "relay.bench", told); err != nil {
+	if _, err := s.Control.Create(b.Context(), "relay", told); err != nil {
 		b.Fatal(err)
 	}
 }

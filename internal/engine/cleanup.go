@@ -2,16 +2,25 @@ package engine
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/backout-io/backout"
 )
 
 const (
-	// cleanEvery is how often targets are asked again to forget the attempts of
-	// rollbacks that have ended, cleanFor how long after the end.
+	// cleanAfter is how long after its end a rollback's targets are asked to forget
+	// its attempts: until then a start that is stuck on its way must find that its
+	// attempt was there. TCP gives up on what nobody acknowledges in about as long
+	// (tcp(7), tcp_retries2).
+	cleanAfter = 20 * time.Minute
+	// cleanEvery is how often a target that was away is asked again, cleanFor how
+	// long after the end.
 	cleanEvery = 10 * time.Minute
 	cleanFor   = 24 * time.Hour
+	// cleanLook is how often it is looked for something to do.
+	cleanLook = time.Minute
 	// cleanTimeout bounds what one target may take.
 	cleanTimeout = 30 * time.Second
 )
@@ -21,60 +30,82 @@ const (
 // good. What is left behind all the same costs a little disk, never correctness.
 type cleaner struct {
 	e *Engine
-	// done are the rollbacks whose targets have forgotten everything.
-	done map[string]bool
-	// ended brings rollbacks that have just ended.
-	ended chan backout.Rollback
+
+	mu sync.Mutex
+	// next is when the targets of a rollback are to be asked.
+	next map[string]time.Time
 }
 
 func newCleaner(e *Engine) *cleaner {
-	return &cleaner{e: e, done: map[string]bool{}, ended: make(chan backout.Rollback, 256)}
+	return &cleaner{e: e, next: map[string]time.Time{}}
 }
 
-// rollbackEnded asks for a cleaning soon; when there is much to do already, the
-// next round finds it.
+// rollbackEnded notes that there will be something to clean. Every server is told:
+// the one that owns the rollback does it, and another where that one is gone.
 func (c *cleaner) rollbackEnded(r backout.Rollback) {
-	select {
-	case c.ended <- r:
-	default:
-	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.next[r.ID] = r.EndedAt.Add(cleanAfter)
 }
 
 func (c *cleaner) run(ctx context.Context) {
-	ticker := time.NewTicker(cleanEvery)
+	ticker := time.NewTicker(cleanLook)
 	defer ticker.Stop()
-	c.round(ctx)
-	for {
+	for first := true; ; first = false {
 		select {
 		case <-ctx.Done():
 			return
-		case r := <-c.ended:
-			c.clean(ctx, r)
 		case <-ticker.C:
-			c.round(ctx)
+		}
+		if first {
+			// Of what ended before the start nobody knows whether it was cleaned.
+			c.e.rollbacks.all(func(_ string, r backout.Rollback) {
+				if r.Status.Final() && time.Since(r.EndedAt) < cleanFor {
+					c.rollbackEnded(r)
+				}
+			})
+		}
+		c.round(ctx)
+	}
+}
+
+// due are the rollbacks whose targets are to be asked now.
+func (c *cleaner) due(now time.Time) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var ids []string
+	for id, at := range c.next {
+		if !at.After(now) {
+			ids = append(ids, id)
 		}
 	}
+	slices.Sort(ids)
+	return ids
 }
 
 func (c *cleaner) round(ctx context.Context) {
-	since := time.Now().Add(-cleanFor)
-	c.e.rollbacks.all(func(id string, r backout.Rollback) {
-		switch {
-		case !r.Status.Final() || ctx.Err() != nil:
-		case r.EndedAt.Before(since):
-			delete(c.done, id)
-		case c.e.owns(id):
-			c.clean(ctx, r)
+	for _, id := range c.due(time.Now()) {
+		if ctx.Err() != nil {
+			return
 		}
-	})
+		r, _ := c.e.rollbacks.get(id)
+		over := time.Since(r.EndedAt) >= cleanFor
+		if c.e.owns(id) && !over {
+			over = c.clean(ctx, r)
+		}
+		c.mu.Lock()
+		if over {
+			delete(c.next, id)
+		} else {
+			c.next[id] = time.Now().Add(cleanEvery)
+		}
+		c.mu.Unlock()
+	}
 }
 
-// clean asks every target of the rollback. An attempt in doubt is kept: people may
-// want to look at it.
-func (c *cleaner) clean(ctx context.Context, r backout.Rollback) {
-	if c.done[r.ID] {
-		return
-	}
+// clean asks every target of the rollback, and tells whether all have forgotten.
+// An attempt in doubt is kept: people may want to look at it.
+func (c *cleaner) clean(ctx context.Context, r backout.Rollback) bool {
 	whole := true
 	for i, t := range r.Targets {
 		target, known := c.e.cfg().Inventory[t.Name]
@@ -89,9 +120,7 @@ func (c *cleaner) clean(ctx context.Context, r backout.Rollback) {
 			c.e.log.Debug("attempts not forgotten, trying again", "rollback_id", r.ID, "target", t.Name, "error", err)
 		}
 	}
-	if whole {
-		c.done[r.ID] = true
-	}
+	return whole
 }
 
 // attemptsOf are the ids that attempts on the rollback's i-th target can have had.

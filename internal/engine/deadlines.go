@@ -55,17 +55,15 @@ func (d *deadlines) set(key string, at time.Time, ok bool) {
 	}
 }
 
-// run calls fire with each key whose deadline has passed, one after another,
+// run calls fire with the keys whose deadlines have passed, the earliest first,
 // until ctx ends. A fired deadline is disarmed; fire's effects arm it again.
-func (d *deadlines) run(ctx context.Context, fire func(key string)) {
+func (d *deadlines) run(ctx context.Context, fire func(keys []string)) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
 		keys, wait := d.due(time.Now())
-		for _, key := range keys {
-			fire(key)
-		}
 		if len(keys) > 0 {
+			fire(keys)
 			continue
 		}
 		timer.Reset(wait)
@@ -121,4 +119,47 @@ func (q *deadlineQueue) Pop() any {
 	last := old[len(old)-1]
 	*q = old[:len(old)-1]
 	return last
+}
+
+// lane works keys off, several at a time and the newest first: when very many are
+// due at once, one that comes due meanwhile does not wait for all of them.
+type lane struct {
+	// most is how many are worked on at once.
+	most int
+	// spawn starts a worker; a worker ends when there is nothing to do.
+	spawn func(fn func(ctx context.Context))
+	do    func(ctx context.Context, key string)
+
+	mu      sync.Mutex
+	waiting []string
+	working int
+}
+
+// add takes keys, the most urgent last.
+func (l *lane) add(keys ...string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting = append(l.waiting, keys...)
+	for range min(len(l.waiting), l.most-l.working) {
+		l.working++
+		l.spawn(l.work)
+	}
+}
+
+func (l *lane) work(ctx context.Context) {
+	for {
+		l.mu.Lock()
+		last := len(l.waiting) - 1
+		if last < 0 || ctx.Err() != nil {
+			l.working--
+			l.mu.Unlock()
+			return
+		}
+		key := l.waiting[last]
+		if l.waiting = l.waiting[:last]; last == 0 {
+			l.waiting = nil // there may have been very many
+		}
+		l.mu.Unlock()
+		l.do(ctx, key)
+	}
 }

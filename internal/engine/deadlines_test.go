@@ -4,6 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +23,11 @@ func running(t *testing.T) (d *deadlines, fired *[]string, stop func()) {
 	began, done := time.Now(), make(chan struct{})
 	go func() {
 		defer close(done)
-		d.run(ctx, func(key string) { *fired = append(*fired, fmt.Sprintf("%s@%s", key, time.Since(began))) })
+		d.run(ctx, func(keys []string) {
+			for _, key := range keys {
+				*fired = append(*fired, fmt.Sprintf("%s@%s", key, time.Since(began)))
+			}
+		})
 	}()
 	return d, fired, func() { cancel(); <-done }
 }
@@ -83,5 +91,133 @@ func TestManyDeadlinesFireAtTheirTimes(t *testing.T) {
 				t.Errorf("%s did not fire at %s", key, after)
 			}
 		}
+	})
+}
+
+// TestVeryManyDueAtOnce: few are handled at once, and one that comes due while
+// the others wait is next.
+func TestVeryManyDueAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const many, most, takes = 100_000, 32, 10 * time.Millisecond
+		var mu sync.Mutex
+		var workers sync.WaitGroup
+		working, peak, handled := 0, 0, 0
+		late := map[string]time.Duration{}
+		began := time.Now()
+		l := &lane{
+			most:  most,
+			spawn: func(fn func(context.Context)) { workers.Go(func() { fn(t.Context()) }) },
+			do: func(_ context.Context, key string) {
+				mu.Lock()
+				working++
+				peak = max(peak, working)
+				mu.Unlock()
+				time.Sleep(takes)
+				mu.Lock()
+				defer mu.Unlock()
+				working--
+				handled++
+				if key == "first" || strings.HasPrefix(key, "fresh") {
+					late[key] = time.Since(began)
+				}
+			},
+		}
+		d := newDeadlines()
+		for i := range many {
+			d.set(fmt.Sprint("overdue ", i), began.Add(time.Duration(i)*time.Microsecond), true)
+		}
+		d.set("first", began.Add(-time.Second), true)
+		d.set("fresh 5s", began.Add(5*time.Second), true)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			d.run(ctx, func(keys []string) {
+				slices.Reverse(keys)
+				l.add(keys...)
+			})
+		}()
+		time.Sleep(10 * time.Second)
+		d.set("fresh 10s", time.Now(), true)
+		time.Sleep(time.Minute)
+		cancel()
+		<-ended
+		workers.Wait()
+		if handled != many+3 || peak != most || l.working != 0 {
+			t.Errorf("%d handled, %d at once at most, %d workers are left; want %d, %d and none", handled, peak, l.working, many+3, most)
+		}
+		for key, due := range map[string]time.Duration{"first": 0, "fresh 5s": 5 * time.Second, "fresh 10s": 10 * time.Second} {
+			if after := late[key] - due; after < takes || after > time.Second {
+				t.Errorf("%s was handled %s after it was due", key, after)
+			}
+		}
+	})
+}
+
+// BenchmarkDeadlines arms 100,000 deadlines, which come due within 2 s, and
+// measures what each costs in memory and how late it is, in real time.
+func BenchmarkDeadlines(b *testing.B) {
+	const many = 100_000
+	keys := make([]string, many)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("rollback/CHG%07d-r1", i)
+	}
+	for b.Loop() {
+		before := heapInUse()
+		d := newDeadlines()
+		first := time.Now().Add(time.Second)
+		at := func(i int) time.Time { return first.Add(time.Duration(i%2000) * time.Millisecond) }
+		for i, key := range keys {
+			d.set(strings.Clone(key), at(i), true)
+		}
+		grown := heapInUse() - before
+		due := make(map[string]time.Time, many)
+		for i, key := range keys {
+			due[key] = at(i)
+		}
+		var latest, sum time.Duration
+		fired := 0
+		ctx, cancel := context.WithCancel(b.Context())
+		d.run(ctx, func(keys []string) {
+			now := time.Now()
+			for _, key := range keys {
+				latest = max(latest, now.Sub(due[key]))
+				sum += now.Sub(due[key])
+			}
+			if fired += len(keys); fired == many {
+				cancel()
+			}
+		})
+		b.ReportMetric(float64(grown)/(1<<20), "MiB")
+		b.ReportMetric(float64(latest)/1e6, "latest-ms")
+		b.ReportMetric(float64(sum)/many/1e6, "mean-ms")
+	}
+}
+
+func heapInUse() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+func TestEscalationsDoNotWaitForGates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := foldEngine()
+		var order []string
+		e.urgent.do = func(_ context.Context, key string) { order = append(order, key) }
+		e.urgent.most = 1
+		e.others.do = func(ctx context.Context, _ string) { <-ctx.Done() } // a gate that asks slow hosts
+		var keys []string
+		for i := range 2 * dueParallel {
+			keys = append(keys, fmt.Sprint("change/C", i))
+		}
+		e.due(append(keys, "rollback/C1-r1", "rollback/C1-r2"))
+		synctest.Wait()
+		if diff := cmp.Diff([]string{"rollback/C1-r1", "rollback/C1-r2"}, order); diff != "" {
+			t.Errorf("handled (-want +got):\n%s", diff)
+		}
+		e.Close()
 	})
 }

@@ -16,6 +16,20 @@
 //   - a notice is derived from the log by the relay, which remembers how far it
 //     has come; a notice derived twice has the same identity and goes out once.
 //
+// # A start that stays short
+//
+// The tables hold the fold of both logs. What ended more than an hour ago is at
+// rest there: packed, and opened when somebody asks for it. Now and then the relay
+// has the fold stored as it stands at the last record whose notices are handed
+// over: a snapshot. The next start of any server reads it and then what came
+// since. It is a cache: in any doubt the logs are read from their beginning. A
+// change of what a fold makes of a log must raise foldSchema, and a test says so.
+//
+// Very many deadlines may be due at once, after a night without a server. They are
+// handled a few at a time, those of rollbacks apart from those of changes, and what
+// came due last before the rest, so that an escalation is not held up by a gate
+// nor by the heap.
+//
 // # Who owns which goroutine
 //
 // [Engine.Start] starts one follower for each log, the relay, the deadline loop,

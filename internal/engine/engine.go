@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,6 +63,9 @@ type Options struct {
 	// Peers are the servers on the same store; nil when this one is the only one, or
 	// none takes over from another.
 	Peers Peers
+	// SnapshotEvery is after how many records the fold is stored again; 0 means
+	// 20,000.
+	SnapshotEvery int
 	// Remember is how far back alerts are read at the start; 0 means 24 h.
 	Remember time.Duration
 }
@@ -82,6 +85,8 @@ type Engine struct {
 	rollbacks *table[backout.Rollback]
 	world     *world
 	deadlines *deadlines
+	urgent    *lane // what is due of rollbacks
+	others    *lane // what is due of changes
 	verifiers *verifiers
 	outputs   *outputs
 	peers     Peers
@@ -91,6 +96,8 @@ type Engine struct {
 	owedRed   sync.Map // "rollback/target" to the red look that is not recorded yet
 	plans     sync.Map // hash of a frozen plan to the one copy of it
 	watchers  *watchers
+	relay     *relay
+	snapshots *snapshots
 	metrics   *Metrics
 	notReady  atomic.Pointer[string]
 
@@ -120,12 +127,16 @@ func New(o Options, cfg *Config) *Engine {
 	}
 	e.config.Store(cfg)
 	e.world = newWorld(e.cfg)
+	e.relay = newRelay(e)
+	e.snapshots = newSnapshots(e, o.SnapshotEvery)
+	e.urgent = &lane{most: dueParallel, spawn: e.spawn, do: e.handleDue}
+	e.others = &lane{most: dueParallel, spawn: e.spawn, do: e.handleDue}
 	e.verifiers = newVerifiers(e)
 	e.cleaner = newCleaner(e)
 	e.changes = newTable(o.Store.Changes, o.Server, e.foldChange)
-	e.changes.moved = e.changeMoved
-	e.rollbacks = newTable(o.Store.Rollbacks, o.Server, rollback.Fold)
-	e.rollbacks.moved = e.rollbackMoved
+	e.changes.moved, e.changes.rest = e.changeMoved, e.changePacker()
+	e.rollbacks = newTable(o.Store.Rollbacks, o.Server, e.foldRollback)
+	e.rollbacks.moved, e.rollbacks.rest = e.rollbackMoved, e.rollbackPacker()
 	starting := "replaying the logs"
 	e.notReady.Store(&starting)
 	return e
@@ -139,17 +150,14 @@ func (e *Engine) foldChange(c backout.Change, seq uint64, rec backout.Record) ba
 	return c
 }
 
-// shared returns the one copy of a frozen plan that all changes opened under it
-// share: there are many changes and few plans. Nobody changes a frozen plan.
-func (e *Engine) shared(p *backout.FrozenPlan) *backout.FrozenPlan {
-	if p == nil {
-		return nil
+func (e *Engine) foldRollback(r backout.Rollback, seq uint64, rec backout.Record) backout.Rollback {
+	opens := r.ID == ""
+	r = rollback.Fold(r, seq, rec)
+	if opens && r.ID != "" {
+		frozen := r.Frozen
+		r.Frozen = *e.shared(&frozen)
 	}
-	first, loaded := e.plans.LoadOrStore(p.Hash, p)
-	if same, ok := first.(*backout.FrozenPlan); loaded && ok && (same == p || reflect.DeepEqual(same, p)) {
-		return same
-	}
-	return p
+	return r
 }
 
 // mine tells whether an attempt that the runner claimed is this server's.
@@ -189,16 +197,19 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.spawn(e.sweepLoop)
 	e.spawn(e.cleaner.run)
 	e.notReady.Store(nil)
+	e.relay.wake() // much may have been read that no snapshot covers
 	return nil
 }
 
 // Close ends every goroutine of the engine and waits for them. Steps that run on
-// targets go on there.
+// targets go on there. What came since the last snapshot may make one more, which
+// takes 10 s at most.
 func (e *Engine) Close() {
 	e.spawning.Lock()
 	e.cancel()
 	e.spawning.Unlock()
 	e.tasks.Wait()
+	e.snapshots.end(&e.relay.folded)
 }
 
 // spawn runs fn in a goroutine that Close waits for; after Close it does nothing.
@@ -216,7 +227,7 @@ func (e *Engine) replay(ctx context.Context) error {
 	// One place each for the end and for the failure of every follower.
 	caught := make(chan struct{}, 8)
 	failed := make(chan error, 8)
-	relay := newRelay(e)
+	relay := e.relay
 	follow := func(name string, run func(ctx context.Context, caughtUp func()) error) {
 		e.spawn(func(ctx context.Context) {
 			err := run(ctx, func() { caught <- struct{}{} })
@@ -231,9 +242,12 @@ func (e *Engine) replay(ctx context.Context) error {
 	if err := relay.load(ctx); err != nil {
 		return err
 	}
+	from := e.snapshots.resume(ctx)
+	changes, rollbacks := stored(from.changesAt, from.changes), stored(from.rollbacksAt, from.rollbacks)
+	relay.folded = from // its notices are handed over, by whichever server
 	e.spawn(relay.run)
 	follow("changes", func(ctx context.Context, caughtUp func()) error {
-		return e.store.Changes.Follow(ctx, 0, func(entry store.Entry) error {
+		return e.store.Changes.FollowAfter(ctx, changes, func(entry store.Entry) error {
 			e.world.noteVerdicts(entry.Record)
 			e.changes.replayed(ctx, entry, e.live.Load())
 			relay.take(relayed{entry: entry, change: true})
@@ -241,7 +255,7 @@ func (e *Engine) replay(ctx context.Context) error {
 		}, caughtUp)
 	})
 	follow("rollbacks", func(ctx context.Context, caughtUp func()) error {
-		return e.store.Rollbacks.Follow(ctx, 0, func(entry store.Entry) error {
+		return e.store.Rollbacks.FollowAfter(ctx, rollbacks, func(entry store.Entry) error {
 			e.rollbacks.replayed(ctx, entry, e.live.Load())
 			e.watchers.tell(entry)
 			relay.take(relayed{entry: entry})
@@ -254,7 +268,7 @@ func (e *Engine) replay(ctx context.Context) error {
 		}
 	}
 	// Alerts come last: whether one counts depends on the changes.
-	e.changes.all(func(_ string, c backout.Change) { e.world.changed(c) })
+	e.changes.awake(func(_ string, c backout.Change) { e.world.changed(c) })
 	since := time.Now().Add(-e.remember)
 	follow("alerts", func(ctx context.Context, caughtUp func()) error {
 		return e.store.Alerts.FollowOthers(ctx, since, e.replayedPost, caughtUp)
@@ -275,12 +289,12 @@ func await(ctx context.Context, caught <-chan struct{}, failed <-chan error) err
 
 // recover takes up what the logs say is undone.
 func (e *Engine) recover() {
-	e.changes.all(func(id string, c backout.Change) {
+	e.changes.awake(func(id string, c backout.Change) {
 		e.world.changed(c)
 		e.armChange(c)
 		e.reconcile(id)
 	})
-	e.rollbacks.all(func(id string, r backout.Rollback) {
+	e.rollbacks.awake(func(id string, r backout.Rollback) {
 		e.armRollback(r)
 		if r.Status.Final() {
 			return
@@ -304,11 +318,14 @@ func (e *Engine) recover() {
 
 // reconcileRef brings a change and one of its rollbacks to the same knowledge.
 func (e *Engine) reconcileRef(changeID string, ref backout.RollbackRef) {
+	if ref.Status.Final() {
+		return
+	}
 	r, ok := e.rollbacks.get(ref.ID)
 	switch {
-	case !ok && !ref.Status.Final():
+	case !ok:
 		e.spawn(func(ctx context.Context) { e.openFromLog(ctx, changeID, ref.ID) })
-	case ok && r.Status.Final() && !ref.Status.Final():
+	case r.Status.Final():
 		e.spawn(func(ctx context.Context) { e.rollbackEnded(ctx, r) })
 	}
 }
@@ -321,27 +338,43 @@ func (e *Engine) reconcile(changeID string) {
 	}
 }
 
-// due is called by the deadline loop.
-func (e *Engine) due(key string) {
-	e.spawn(func(ctx context.Context) {
-		var err error
-		if id, ok := cutKey(key, rollbackKey); ok {
-			var r backout.Rollback
-			if r, err = e.input(ctx, id, rollback.Tick{}); err == nil {
-				e.armRollback(r) // the clock may have been set back
-			}
-		} else if id, ok := cutKey(key, changeKey); ok {
-			err = e.changeDue(ctx, id)
-		} else if id, ok := cutKey(key, reconcileKey); ok {
-			e.reconcile(id)
+// due is called by the deadline loop. An escalation never waits for a gate.
+func (e *Engine) due(keys []string) {
+	var urgent, others []string
+	for _, key := range slices.Backward(keys) {
+		if _, ok := cutKey(key, rollbackKey); ok {
+			urgent = append(urgent, key)
+		} else {
+			others = append(others, key)
 		}
-		if err == nil || errors.Is(err, backout.ErrFinal) {
-			return
-		}
-		e.log.Error("deadline not handled, trying again", "key", key, "error", err)
-		e.deadlines.set(key, time.Now().Add(5*time.Second), true)
-	})
+	}
+	e.urgent.add(urgent...)
+	e.others.add(others...)
 }
+
+// handleDue does what a key is armed for.
+func (e *Engine) handleDue(ctx context.Context, key string) {
+	var err error
+	if id, ok := cutKey(key, rollbackKey); ok {
+		var r backout.Rollback
+		if r, err = e.input(ctx, id, rollback.Tick{}); err == nil {
+			e.armRollback(r) // the clock may have been set back
+		}
+	} else if id, ok := cutKey(key, changeKey); ok {
+		err = e.changeDue(ctx, id)
+	} else if id, ok := cutKey(key, reconcileKey); ok {
+		e.reconcile(id)
+	}
+	if err == nil || errors.Is(err, backout.ErrFinal) {
+		return
+	}
+	e.log.Error("deadline not handled, trying again", "key", key, "error", err)
+	e.deadlines.set(key, time.Now().Add(5*time.Second), true)
+}
+
+// dueParallel is how many deadlines of a kind are handled at once. More would not
+// be stored faster, and people's inputs would wait behind them.
+const dueParallel = 32
 
 const (
 	rollbackKey  = "rollback/"

@@ -73,7 +73,7 @@ func (e *Engine) PauseState(ctx context.Context) (handlers.PauseState, error) {
 
 func (e *Engine) eachActive(ctx context.Context, choose func(backout.Rollback) rollback.Input) error {
 	var failed []error
-	e.rollbacks.all(func(id string, r backout.Rollback) {
+	e.rollbacks.awake(func(id string, r backout.Rollback) {
 		if r.Status.Final() {
 			return
 		}

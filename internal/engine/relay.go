@@ -25,11 +25,12 @@ type relay struct {
 	queue   []relayed
 	more    chan struct{}
 
-	mu        sync.Mutex
-	position  relayPosition
-	revision  uint64
-	changes   map[string]backout.Change
-	rollbacks map[string]backout.Rollback
+	// folded is both logs as far as they are handed over; only run touches it.
+	folded folded
+
+	mu       sync.Mutex
+	position relayPosition
+	revision uint64
 }
 
 // relayPosition is the last sequence of each log whose notices are handed over.
@@ -39,7 +40,7 @@ type relayPosition struct {
 }
 
 func newRelay(e *Engine) *relay {
-	return &relay{e: e, more: make(chan struct{}, 1), changes: map[string]backout.Change{}, rollbacks: map[string]backout.Rollback{}}
+	return &relay{e: e, more: make(chan struct{}, 1), folded: newFolded()}
 }
 
 // relayed is one record on its way through the relay.
@@ -54,6 +55,11 @@ func (r *relay) take(next relayed) {
 	r.queueMu.Lock()
 	r.queue = append(r.queue, next)
 	r.queueMu.Unlock()
+	r.wake()
+}
+
+// wake makes run look whether there is something to do.
+func (r *relay) wake() {
 	select {
 	case r.more <- struct{}{}:
 	default:
@@ -75,10 +81,12 @@ func (r *relay) run(ctx context.Context) {
 			if handle(ctx, next.entry) != nil {
 				return // only the end of ctx does that
 			}
+			r.e.snapshots.look(&r.folded)
 		}
 		if len(batch) > 0 {
 			continue
 		}
+		r.e.snapshots.look(&r.folded)
 		select {
 		case <-ctx.Done():
 			return
@@ -113,17 +121,20 @@ func (r *relay) key() string {
 
 // change takes the next record of CHANGES.
 func (r *relay) change(ctx context.Context, entry store.Entry) error {
-	before := r.changes[entry.ID]
-	after := r.e.foldChange(before, entry.Seq, entry.Record)
-	r.changes[entry.ID] = after
-	if after.State.Final() {
-		delete(r.changes, entry.ID)
+	before := r.folded.changes[entry.ID]
+	if entry.Seq > r.done().Changes {
+		notices := r.tells(r.e.changes.openAny(before), entry)
+		if err := r.handOver(ctx, notices, "changes/"+entry.ID, func(p *relayPosition) { p.Changes = entry.Seq }); err != nil {
+			return err
+		}
 	}
-	if entry.Seq <= r.done().Changes {
-		return nil
-	}
+	r.folded.change(entry, r.e.changes.after(before, entry))
+	return nil
+}
+
+// tells derives the notices of a record of a change's log.
+func (r *relay) tells(c backout.Change, entry store.Entry) []backout.Notice {
 	var notices []backout.Notice
-	c := before
 	for i, ev := range entry.Record.Events {
 		var further []string
 		if plan, ok := r.e.cfg().Plans[c.Plan]; ok && c.Frozen == nil {
@@ -135,27 +146,25 @@ func (r *relay) change(ctx context.Context, entry store.Entry) error {
 		}
 		c = change.Apply(c, entry.Seq, entry.Record.At, ev)
 	}
-	return r.handOver(ctx, notices, "changes/"+entry.ID, func(p *relayPosition) { p.Changes = entry.Seq })
+	return notices
 }
 
 // rollback takes the next record of ROLLBACKS.
 func (r *relay) rollback(ctx context.Context, entry store.Entry) error {
-	before := r.rollbacks[entry.ID]
-	after := rollback.Fold(before, entry.Seq, entry.Record)
-	r.rollbacks[entry.ID] = after
-	if after.Status.Final() {
-		delete(r.rollbacks, entry.ID)
-	}
-	if entry.Seq <= r.done().Rollbacks {
-		return nil
-	}
-	var notices []backout.Notice
-	for _, c := range rollback.Commands(before, entry.Seq, entry.Record) {
-		if tell, ok := c.(backout.Tell); ok {
-			notices = append(notices, tell.Notice)
+	before := r.folded.rollbacks[entry.ID]
+	if entry.Seq > r.done().Rollbacks {
+		var notices []backout.Notice
+		for _, c := range rollback.Commands(r.e.rollbacks.openAny(before), entry.Seq, entry.Record) {
+			if tell, ok := c.(backout.Tell); ok {
+				notices = append(notices, tell.Notice)
+			}
+		}
+		if err := r.handOver(ctx, notices, "rollbacks/"+entry.ID, func(p *relayPosition) { p.Rollbacks = entry.Seq }); err != nil {
+			return err
 		}
 	}
-	return r.handOver(ctx, notices, "rollbacks/"+entry.ID, func(p *relayPosition) { p.Rollbacks = entry.Seq })
+	r.folded.rollback(entry, r.e.rollbacks.after(before, entry))
+	return nil
 }
 
 func (r *relay) done() relayPosition {

@@ -38,6 +38,9 @@ func (e *Engine) rollbackMoved(_ context.Context, _ string, before, after backou
 	e.armRollback(after)
 	e.verifiers.want(after)
 	e.metrics.rollback(before, after, rec)
+	if after.Status.Final() && !before.Status.Final() {
+		e.cleaner.rollbackEnded(after)
+	}
 	commands := rollback.Commands(before, after.Revision, rec)
 	if !own {
 		e.dropTaken(rec)
@@ -84,7 +87,6 @@ func (e *Engine) rollbackEnded(ctx context.Context, r backout.Rollback) {
 		e.reconcileSoon(r.ChangeID)
 		return
 	}
-	e.cleaner.rollbackEnded(r)
 }
 
 // openRollback makes a rollback exist: first in the change's log, which lets one
@@ -173,7 +175,8 @@ func (e *Engine) limit(c backout.Change, targets []string) string {
 	active, lastHour := 0, 0
 	since := time.Now().Add(-time.Hour)
 	ofChange := len(targets)
-	e.changes.all(func(id string, other backout.Change) {
+	// What is at rest ended before that hour.
+	e.changes.awake(func(id string, other backout.Change) {
 		for _, ref := range other.Rollbacks {
 			if !ref.Status.Final() {
 				active++

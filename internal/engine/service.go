@@ -16,11 +16,24 @@ import (
 // ListRollbacks implements [handlers.Rollbacks]: the newest first.
 func (e *Engine) ListRollbacks(_ context.Context, f handlers.RollbackFilter) ([]backout.Rollback, error) {
 	var out []backout.Rollback
-	e.rollbacks.all(func(_ string, r backout.Rollback) {
+	take := func(_ string, r backout.Rollback) {
 		if (f.ChangeID == "" || f.ChangeID == r.ChangeID) && !(f.ActiveOnly && r.Status.Final()) {
 			out = append(out, e.withRefusal(r))
 		}
-	})
+	}
+	switch {
+	case f.ActiveOnly:
+		e.rollbacks.awake(take)
+	case f.ChangeID != "":
+		c, _ := e.changes.get(f.ChangeID)
+		for _, ref := range c.Rollbacks {
+			if r, ok := e.rollbacks.get(ref.ID); ok {
+				take(ref.ID, r)
+			}
+		}
+	default:
+		e.rollbacks.all(take)
+	}
 	slices.SortFunc(out, func(a, b backout.Rollback) int {
 		return cmp.Or(b.OpenedAt.Compare(a.OpenedAt), cmp.Compare(a.ID, b.ID))
 	})

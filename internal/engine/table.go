@@ -32,6 +32,8 @@ type table[S any] struct {
 	log    appender
 	server string
 	fold   func(state S, seq uint64, rec backout.Record) S
+	// rest packs what is final; nil packs nothing.
+	rest packer[S]
 	// moved is called after a record of this server became part of the log, and
 	// for records of others; own tells which. It must not block.
 	moved func(ctx context.Context, id string, before, after S, own bool, rec backout.Record)
@@ -56,15 +58,21 @@ type aggregate[S any] struct {
 	busy    bool
 }
 
-// version is a state with the sequence of its last record, 0 for none.
+// version is a state with the sequence of its last record, 0 for none. It is
+// never changed.
 type version[S any] struct {
-	state S
-	seq   uint64
+	state *S
+	// packed is what there is instead of the state once it is at rest.
+	packed []byte
+	seq    uint64
 }
 
+func versionOf[S any](state S, seq uint64) *version[S] { return &version[S]{state: &state, seq: seq} }
+
 func newAggregate[S any]() *aggregate[S] {
+	var none S
 	a := &aggregate[S]{mu: lock.New()}
-	a.now.Store(&version[S]{})
+	a.now.Store(versionOf(none, 0))
 	return a
 }
 
@@ -105,11 +113,25 @@ func (t *table[S]) get(id string) (S, bool) {
 		return none, false
 	}
 	v := a.now.Load()
-	return v.state, v.seq > 0
+	return t.open(v), v.seq > 0
 }
 
 // all calls fn with every state there is, in no order.
 func (t *table[S]) all(fn func(id string, state S)) {
+	t.each(func(id string, v *version[S]) { fn(id, t.open(v)) })
+}
+
+// awake calls fn with every state that is not at rest: those that can still move,
+// and those that ended within [restAfter].
+func (t *table[S]) awake(fn func(id string, state S)) {
+	t.each(func(id string, v *version[S]) {
+		if v.packed == nil {
+			fn(id, t.open(v))
+		}
+	})
+}
+
+func (t *table[S]) each(fn func(id string, v *version[S])) {
 	t.mu.RLock()
 	ids := make([]string, 0, len(t.entries))
 	for id := range t.entries {
@@ -117,8 +139,8 @@ func (t *table[S]) all(fn func(id string, state S)) {
 	}
 	t.mu.RUnlock()
 	for _, id := range ids {
-		if s, ok := t.get(id); ok {
-			fn(id, s)
+		if v := t.entry(id).now.Load(); v.seq > 0 {
+			fn(id, v)
 		}
 	}
 }
@@ -152,10 +174,14 @@ func (t *table[S]) take(ctx context.Context, a *aggregate[S], e store.Entry, liv
 	if e.Seq <= before.seq {
 		return false
 	}
-	after := &version[S]{state: t.fold(before.state, e.Seq, e.Record), seq: e.Seq}
+	was := t.open(before)
+	after := versionOf(t.fold(was, e.Seq, e.Record), e.Seq)
+	if !live {
+		after = t.atRest(after, time.Now()) // there may be many
+	}
 	a.now.Store(after)
 	if live {
-		t.moved(ctx, e.ID, before.state, after.state, e.Record.By == t.server, e.Record)
+		t.moved(ctx, e.ID, was, *after.state, e.Record.By == t.server, e.Record)
 	}
 	return true
 }
@@ -214,7 +240,8 @@ func (t *table[S]) round(ctx context.Context, id string, a *aggregate[S], batch 
 	defer a.mu.Unlock()
 	for {
 		before := a.now.Load()
-		rec := t.decideAll(id, before, batch)
+		was := t.open(before)
+		rec := t.decideAll(id, was, before.seq, batch)
 		if len(rec.Events) == 0 {
 			return
 		}
@@ -223,10 +250,10 @@ func (t *table[S]) round(ctx context.Context, id string, a *aggregate[S], batch 
 		cancel()
 		switch {
 		case err == nil:
-			after := t.appended(ctx, id, a, before, seq, rec)
+			after := t.appended(ctx, id, a, was, seq, rec)
 			for _, r := range batch {
 				if r.err == nil {
-					r.state = after.state
+					r.state = after
 				}
 			}
 			return
@@ -248,13 +275,13 @@ func (t *table[S]) round(ctx context.Context, id string, a *aggregate[S], batch 
 	}
 }
 
-// appended folds a record of this server that has become part of the log. The
-// caller holds a.mu.
-func (t *table[S]) appended(ctx context.Context, id string, a *aggregate[S], before *version[S], seq uint64, rec backout.Record) *version[S] {
-	after := &version[S]{state: t.fold(before.state, seq, rec), seq: seq}
-	a.now.Store(after)
+// appended folds a record of this server that has become part of the log, and
+// returns the state after it. The caller holds a.mu.
+func (t *table[S]) appended(ctx context.Context, id string, a *aggregate[S], was S, seq uint64, rec backout.Record) S {
+	after := t.fold(was, seq, rec)
+	a.now.Store(versionOf(after, seq))
 	t.refused.Store(nil)
-	t.moved(ctx, id, before.state, after.state, true, rec)
+	t.moved(ctx, id, was, after, true, rec)
 	return after
 }
 
@@ -267,20 +294,19 @@ func (t *table[S]) noteRefusal(err error, at time.Time) {
 }
 
 // decideAll runs the batch in order, each on what the ones before made true.
-func (t *table[S]) decideAll(id string, before *version[S], batch []*request[S]) backout.Record {
+func (t *table[S]) decideAll(id string, state S, seq uint64, batch []*request[S]) backout.Record {
 	at := time.Now().UTC()
 	rec := backout.Record{By: t.server, At: at}
-	state := before.state
 	for _, r := range batch {
 		events, err := r.decide(state, at)
 		r.state, r.err = state, err
 		if err != nil || len(events) == 0 {
 			continue
 		}
-		state = t.fold(state, before.seq, backout.Record{At: at, Events: events})
+		state = t.fold(state, seq, backout.Record{At: at, Events: events})
 		rec.Events = append(rec.Events, events...)
 	}
-	rec.Op = fmt.Sprintf("%s.%s.%d.%d", t.server, id, before.seq, at.UnixNano())
+	rec.Op = fmt.Sprintf("%s.%s.%d.%d", t.server, id, seq, at.UnixNano())
 	return rec
 }
 

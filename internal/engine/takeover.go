@@ -74,7 +74,7 @@ func (e *Engine) sweepLoop(ctx context.Context) {
 // since when each requested attempt is known to wait.
 func (e *Engine) sweep(waiting map[string]time.Time, now time.Time) map[string]time.Time {
 	still := map[string]time.Time{}
-	e.rollbacks.all(func(id string, r backout.Rollback) {
+	e.rollbacks.awake(func(id string, r backout.Rollback) {
 		if r.Status.Final() {
 			return
 		}

@@ -14,14 +14,21 @@ import (
 // verifiers owns one goroutine for each rollback whose targets are being judged:
 // it runs the checks every so often and appends only what changed.
 type verifiers struct {
-	e       *Engine
+	e *Engine
+	// slots are taken while looking: after a start all want to look at once, and
+	// each look needs a deep stack for every target.
+	slots   chan struct{}
 	mu      sync.Mutex
 	running map[string]chan struct{}
 }
 
 func newVerifiers(e *Engine) *verifiers {
-	return &verifiers{e: e, running: map[string]chan struct{}{}}
+	return &verifiers{e: e, slots: make(chan struct{}, lookParallel), running: map[string]chan struct{}{}}
 }
+
+// lookParallel is how many rollbacks are looked at at once: so many that those
+// whose hosts do not answer hardly hold up the others.
+const lookParallel = 1024
 
 // want starts the rollback's verifier, or makes a running one look at once.
 func (v *verifiers) want(r backout.Rollback) {
@@ -70,10 +77,15 @@ func (v *verifiers) start(id string) {
 // mine tells whether the rollback is to be looked at now, and by this server.
 func (v *verifiers) mine(r backout.Rollback) bool { return judgedNow(r) && v.e.owns(r.ID) }
 
+// run waits most of the time, and there may be very many: no state of a rollback
+// stands on its stack meanwhile, so that the stack can shrink.
 func (v *verifiers) run(ctx context.Context, id string, nudge <-chan struct{}) {
-	for ctx.Err() == nil {
-		r, ok := v.e.rollbacks.get(id)
-		if !ok || !v.mine(r) {
+	for {
+		every, next, judged := v.turn(ctx, id)
+		if ctx.Err() != nil {
+			return
+		}
+		if !judged {
 			// A want that came meanwhile has left a nudge; one that comes later
 			// finds no verifier and starts one.
 			v.mu.Lock()
@@ -86,12 +98,10 @@ func (v *verifiers) run(ctx context.Context, id string, nudge <-chan struct{}) {
 			v.mu.Unlock()
 			continue
 		}
-		v.e.verify(ctx, r)
-		every := max(time.Duration(r.Frozen.Plan.Verify.Every), 100*time.Millisecond)
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(v.next(id, every)):
+		case <-time.After(next):
 		case <-nudge:
 			// Looking costs the targets something: twice in a row at most.
 			select {
@@ -101,6 +111,29 @@ func (v *verifiers) run(ctx context.Context, id string, nudge <-chan struct{}) {
 			}
 		}
 	}
+}
+
+// turn looks once there is a slot, or ctx has ended.
+func (v *verifiers) turn(ctx context.Context, id string) (every, next time.Duration, judged bool) {
+	select {
+	case <-ctx.Done():
+		return 0, 0, false
+	case v.slots <- struct{}{}:
+	}
+	defer func() { <-v.slots }()
+	return v.look(ctx, id)
+}
+
+// look verifies the rollback as it stands. It says how often it is to be looked
+// at and when next, and whether it is judged at all.
+func (v *verifiers) look(ctx context.Context, id string) (every, next time.Duration, judged bool) {
+	r, ok := v.e.rollbacks.get(id)
+	if !ok || !v.mine(r) {
+		return 0, 0, false
+	}
+	v.e.verify(ctx, r)
+	every = max(time.Duration(r.Frozen.Plan.Verify.Every), 100*time.Millisecond)
+	return every, v.next(id, every), true
 }
 
 // next is how long until the next look: every so often, and right when a green

@@ -52,8 +52,9 @@ func (t *table[S]) appendWhole(ctx context.Context, id string, seen uint64, deci
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	before := a.now.Load()
+	was := t.open(before)
 	r := &request[S]{decide: decide}
-	rec := t.decideAll(id, before, []*request[S]{r})
+	rec := t.decideAll(id, was, before.seq, []*request[S]{r})
 	if len(rec.Events) == 0 {
 		return r.state, r.err
 	}
@@ -63,14 +64,14 @@ func (t *table[S]) appendWhole(ctx context.Context, id string, seen uint64, deci
 	seq, err := t.log.AppendGuarded(appending, id, before.seq, seen, rec)
 	switch {
 	case errors.Is(err, backout.ErrConflict):
-		return before.state, errMoved
+		return was, errMoved
 	case err != nil:
 		t.noteRefusal(err, rec.At)
-		return before.state, fmt.Errorf("append to %s: %w", id, err)
+		return was, fmt.Errorf("append to %s: %w", id, err)
 	}
-	t.appended(ctx, id, a, before, seq, rec)
+	after := t.appended(ctx, id, a, was, seq, rec)
 	t.advance(seq) // nothing was between it and what had been seen
-	return a.now.Load().state, nil
+	return after, nil
 }
 
 // awaitBeyond waits until more than the sequence has been folded here.

@@ -27,13 +27,13 @@ type world struct {
 	control    controlGroup
 	countedFor *Config
 	// recorded says when a shadow verdict was last given to a live change.
-	recorded map[string]map[verdictKey]time.Time
+	recorded verdicts
 }
 
 func newWorld(cfg func() *Config) *world {
 	w := &world{
 		cfg: cfg, live: map[string][]*backout.Change{}, where: map[string][]string{},
-		recorded: map[string]map[verdictKey]time.Time{},
+		recorded: verdicts{},
 	}
 	w.evidence = evidence.New(evidence.Options{Moved: w.count, Keep: w.keep})
 	return w
@@ -154,6 +154,31 @@ type verdictKey struct{ rule, target, fingerprint string }
 
 func keyOf(v backout.Verdict) verdictKey { return verdictKey{v.Rule, v.Target, v.Fingerprint} }
 
+// verdicts says of each change when a verdict was last given.
+type verdicts map[string]map[verdictKey]time.Time
+
+func (vs verdicts) note(v backout.Verdict, at time.Time) { vs.noteKey(v.ChangeID, keyOf(v), at) }
+
+func (vs verdicts) noteKey(changeID string, key verdictKey, at time.Time) {
+	known := vs[changeID]
+	if known == nil {
+		known = map[verdictKey]time.Time{}
+		vs[changeID] = known
+	}
+	if at.After(known[key]) {
+		known[key] = at
+	}
+}
+
+// noteAll notes the verdicts that a record gives.
+func (vs verdicts) noteAll(rec backout.Record) {
+	for _, ev := range rec.Events {
+		if given, ok := ev.(backout.VerdictGiven); ok {
+			vs.note(given.Verdict, rec.At)
+		}
+	}
+}
+
 // once tells whether the verdict on this firing of the alert is new, and counts it
 // as recorded from now on.
 func (w *world) once(v backout.Verdict, a *backout.Alert) bool {
@@ -162,19 +187,8 @@ func (w *world) once(v backout.Verdict, a *backout.Alert) bool {
 	if at, ok := w.recorded[v.ChangeID][keyOf(v)]; ok && !at.Before(a.StartsAt) {
 		return false
 	}
-	w.record(v, v.At)
+	w.recorded.note(v, v.At)
 	return true
-}
-
-func (w *world) record(v backout.Verdict, at time.Time) {
-	known := w.recorded[v.ChangeID]
-	if known == nil {
-		known = map[verdictKey]time.Time{}
-		w.recorded[v.ChangeID] = known
-	}
-	if key := keyOf(v); at.After(known[key]) {
-		known[key] = at
-	}
 }
 
 // notRecorded takes back what once counted.
@@ -186,13 +200,9 @@ func (w *world) notRecorded(v backout.Verdict) {
 
 // noteVerdicts remembers the verdicts of a record of a change's log.
 func (w *world) noteVerdicts(rec backout.Record) {
-	for _, ev := range rec.Events {
-		if given, ok := ev.(backout.VerdictGiven); ok {
-			w.mu.Lock()
-			w.record(given.Verdict, rec.At)
-			w.mu.Unlock()
-		}
-	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.recorded.noteAll(rec)
 }
 
 // ChangesOn implements rules.World.

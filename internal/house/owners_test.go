@@ -13,7 +13,7 @@ import (
 var owners = map[string][]string{
 	"github.com/nats-io/nats-server/v2":     {"internal/bus"},
 	"github.com/nats-io/nats.go":            {"internal/bus", "internal/store"},
-	"github.com/klauspost/compress/s2":      {"internal/store"},
+	"github.com/klauspost/compress/s2":      {"internal/store", "internal/engine"},
 	"github.com/expr-lang/expr":             {"rules"},
 	"github.com/goccy/go-yaml":              {"internal/strictyaml"},
 	"github.com/agnivade/levenshtein":       {"internal/strictyaml", "internal/config", "rules", "internal/cli"},

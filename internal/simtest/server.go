@@ -58,6 +58,7 @@ func (w *World) start(name string) *Server {
 	}
 	s.engine = engine.New(engine.Options{
 		Store: s.store, Server: name, Sole: w.setup.Sole, Sender: s.outbox, Log: log, Peers: peers{w, name},
+		SnapshotEvery: w.setup.SnapshotEvery,
 	}, s.engineConfig())
 	if err := s.engine.Start(w.t.Context()); err != nil {
 		w.t.Fatal(err)

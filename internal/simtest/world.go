@@ -32,6 +32,9 @@ type Setup struct {
 	Alerts engine.FiringAlerts
 	// Sole says that the one server there is uses the store alone.
 	Sole bool
+	// SnapshotEvery is after how many records a server stores its fold; 0 means
+	// as many as no story has.
+	SnapshotEvery int
 	// Lawless leaves out the check of the laws, for stories that forge a log.
 	Lawless bool
 }

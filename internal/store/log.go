@@ -163,14 +163,18 @@ func (l *Log) Last(ctx context.Context) (uint64, error) {
 // handed over, at once if there was none; it may be nil. Both are called from
 // the calling goroutine. A lost connection is waited out.
 func (l *Log) Follow(ctx context.Context, from uint64, fn func(Entry) error, caughtUp func()) error {
-	last := make(map[string]uint64)
-	start := startAt{seq: max(from, 1)}
-	err := l.follow.run(ctx, start, func(m delivered) error {
+	return l.followFrom(ctx, max(from, 1), map[string]uint64{}, from <= 1, fn, caughtUp)
+}
+
+// followFrom follows from the sequence on. last is what stands before it: of
+// every id, when whole is set, else of those it names.
+func (l *Log) followFrom(ctx context.Context, from uint64, last map[string]uint64, whole bool, fn func(Entry) error, caughtUp func()) error {
+	err := l.follow.run(ctx, startAt{seq: from}, func(m delivered) error {
 		id, err := unescape(strings.TrimPrefix(m.msg.Subject(), l.prefix))
 		if err != nil {
 			return fmt.Errorf("read %s at %d: %w", l.name, m.seq, err)
 		}
-		if known, ok := last[id]; ok || start.seq == 1 {
+		if known, ok := last[id]; ok || whole {
 			if err := l.continues(id, m.msg.Headers(), m.seq, known); err != nil {
 				return err
 			}
