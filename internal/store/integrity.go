@@ -177,7 +177,7 @@ func decodeMarks(data []byte) (map[string]uint64, error) {
 	return marks, nil
 }
 
-// unfinished is the state of a restore, in a document of the store.
+// restoreState is the state of a restore, in a document of the store.
 type restoreState struct {
 	Finished bool `json:"finished"`
 	// Backup is when the backup was taken.
