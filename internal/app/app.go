@@ -109,26 +109,16 @@ func (a *App) undo() error {
 }
 
 func (a *App) openStore(ctx context.Context, cfg *config.Config) error {
-	o := bus.Options{Name: cfg.ServerName, Logger: a.o.Log}
-	if cfg.NATS.URL != "" {
-		o.URL, o.Credentials, o.CAFile = cfg.NATS.URL, cfg.NATS.Credentials, cfg.NATS.TLSCA
-	} else {
-		o.DataDir = cfg.DataDir
-	}
 	var err error
-	if a.bus, err = bus.Open(ctx, o); err != nil {
+	if a.bus, err = bus.Open(ctx, busOptions(cfg, a.o.Log, false)); err != nil {
 		return err
 	}
 	a.later(a.bus.Close)
-	a.store, err = store.Open(ctx, store.Options{
-		JS: a.bus.JetStream(), Server: cfg.ServerName, Replicas: cfg.NATS.Replicas, AlertsMaxBytes: int64(cfg.Retention.AlertsMaxBytes),
-		AlertsMaxAge: time.Duration(cfg.Retention.Alerts), Logger: a.o.Log,
-	})
-	if err != nil {
+	if a.store, err = store.Open(ctx, storeOptions(cfg, a.bus, a.o.Log)); err != nil {
 		return err
 	}
 	a.later(a.store.Close)
-	if a.mark, err = storeMark(ctx, a.store.Control); err != nil {
+	if a.mark, err = storeMark(ctx, a.store, abandoned(cfg)); err != nil {
 		return err
 	}
 	watching, stop := context.WithCancel(context.Background())

@@ -193,6 +193,9 @@ func (w *benchWorld) seed(b *testing.B) {
 	if s, err = store.Open(b.Context(), store.Options{JS: js, Server: "bench", AlertsMaxBytes: 1 << 30}); err != nil {
 		b.Fatal(err)
 	}
+	if _, err := s.Control.Create(b.Context(), "attempts-mark", []byte(w.run)); err != nil { // as a server begins
+		b.Fatal(err)
+	}
 	w.write(b, s)
 	if err := s.Close(); err != nil {
 		b.Fatal(err)

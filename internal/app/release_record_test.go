@@ -154,7 +154,9 @@ func (h history) play() {
 	for _, do := range []func(context.Context, string) (backout.Change, error){
 		c.PatchStarted,
 		func(ctx context.Context, id string) (backout.Change, error) { return c.PatchEnded(ctx, id, 0) },
-		func(ctx context.Context, id string) (backout.Change, error) { return c.CloseChange(ctx, id, "all is well") },
+		func(ctx context.Context, id string) (backout.Change, error) {
+			return c.CloseChange(ctx, id, "all is well")
+		},
 	} {
 		_, err := do(ctx, closed)
 		h.ok(err)

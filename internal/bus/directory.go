@@ -134,6 +134,14 @@ func clustered(path string) bool {
 	return err == nil
 }
 
+// HoldsStore tells whether a directory is the data directory of an embedded server
+// that has made streams in it.
+func HoldsStore(path string) bool {
+	var m marker
+	data, err := os.ReadFile(filepath.Join(path, markerFile))
+	return err == nil && json.Unmarshal(data, &m) == nil && len(m.Streams) > 0
+}
+
 // tryWrite finds out early whether the directory takes writes.
 func (d *directory) tryWrite() error {
 	f, err := os.CreateTemp(d.path, ".backout-try-*")

@@ -97,13 +97,15 @@ func (s *Store) saveMarks(ctx context.Context) error {
 	if s.keep == nil {
 		return nil
 	}
-	now := make(map[string]uint64, len(s.streams))
+	now := map[string]uint64{} // of a store that holds nothing there is nothing to save
 	for name, stream := range s.streams {
 		info, err := stream.Info(ctx)
 		if err != nil {
 			return fmt.Errorf("look at stream %s: %w", name, err)
 		}
-		now[name] = max(info.State.LastSeq, s.marks[name])
+		if last := max(info.State.LastSeq, s.marks[name]); last > 0 {
+			now[name] = last
+		}
 	}
 	if maps.Equal(now, s.marks) {
 		return nil
@@ -158,7 +160,7 @@ func (m ControlMarks) Save(ctx context.Context, marks map[string]uint64) error {
 		}
 		before := maps.Clone(next)
 		for name, seq := range marks {
-			if name != controlStream {
+			if name != controlStream { // saving moves it
 				next[name] = max(next[name], seq)
 			}
 		}
