@@ -85,6 +85,7 @@ type line struct {
 
 // Writer writes one backup.
 type Writer struct {
+	below    *bufio.Writer // gzip writes a few hundred bytes at a time
 	zip      *gzip.Writer
 	out      *bufio.Writer
 	sum      hash.Hash
@@ -94,11 +95,12 @@ type Writer struct {
 // NewWriter begins a backup; only [Writer.Close] makes it whole.
 func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	h.Version = Version
-	zip, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
+	below := bufio.NewWriterSize(w, 64<<10)
+	zip, err := gzip.NewWriterLevel(below, gzip.BestSpeed)
 	if err != nil {
 		return nil, fmt.Errorf("write backup: %w", err)
 	}
-	b := &Writer{zip: zip, out: bufio.NewWriterSize(zip, 64<<10), sum: sha256.New(), contents: Contents{Header: h}}
+	b := &Writer{below: below, zip: zip, out: bufio.NewWriterSize(zip, 64<<10), sum: sha256.New(), contents: Contents{Header: h}}
 	return b, b.line(line{Backup: &h})
 }
 
@@ -141,7 +143,7 @@ func (s *Stream) count(m Message) {
 func (b *Writer) Close() (Contents, error) {
 	b.contents.Sum = hex.EncodeToString(b.sum.Sum(nil))
 	err := b.line(line{End: &end{b.contents.Streams, b.contents.Sum}})
-	if err = errors.Join(err, b.out.Flush(), b.zip.Close()); err != nil {
+	if err = errors.Join(err, b.out.Flush(), b.zip.Close(), b.below.Flush()); err != nil {
 		return Contents{}, fmt.Errorf("write backup: %w", err)
 	}
 	return b.contents, nil

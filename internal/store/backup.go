@@ -7,8 +7,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/backup"
 )
@@ -109,30 +107,10 @@ func (b *backupRun) copy(ctx context.Context, name string, until uint64) error {
 	if err := b.out.Begin(name); err != nil {
 		return err
 	}
-	return readStream(ctx, b.s.streams[name], name, until, func(m backup.Message) error {
+	return b.s.read(ctx, name, until, func(m backup.Message) error {
 		if err := b.inspect.take(name, m); err != nil {
-			return fmt.Errorf("the store is damaged, %w: %s", err, advice)
+			return fmt.Errorf("%w, %w: %s", errDamaged, err, advice)
 		}
 		return b.out.Add(m)
 	})
-}
-
-// readStream hands over the messages of a stream as its leader has them. Of those
-// that are replaced meanwhile it hands over the old one, the new one or both, in
-// this order; reading ends when nothing follows.
-func readStream(ctx context.Context, stream jetstream.Stream, name string, until uint64, fn func(backup.Message) error) error {
-	for seq := uint64(0); seq < until; {
-		m, err := next(ctx, stream, ">", seq+1)
-		if err != nil {
-			return fmt.Errorf("read %s after %d: %w", name, seq, err)
-		}
-		if m == nil || m.Sequence > until {
-			break
-		}
-		seq = m.Sequence
-		if err := fn(backup.Message{Seq: seq, Subject: m.Subject, Time: storedAt(m.Header, m.Time), Header: m.Header, Data: m.Data}); err != nil {
-			return err
-		}
-	}
-	return nil
 }

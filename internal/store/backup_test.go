@@ -3,8 +3,11 @@ package store_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -89,7 +92,7 @@ func content(t testing.TB, data []byte) map[string][]backup.Message {
 			m.Seq = 0
 			delete(m.Header, "Nats-Expected-Last-Subject-Sequence")
 		}
-		if !slices.Contains([]string{"$KV.BACKOUT_CONTROL.pause", "$KV.BACKOUT_CONTROL.restore"}, m.Subject) {
+		if !slices.Contains([]string{"$KV.BACKOUT_CONTROL.pause", "$KV.BACKOUT_CONTROL.restore", "$KV.BACKOUT_CONTROL.marks"}, m.Subject) {
 			out[stream] = append(out[stream], m)
 		}
 		return nil
@@ -394,18 +397,30 @@ func TestCutIsOneMoment(t *testing.T) {
 func TestHotBackupIsOneMoment(t *testing.T) {
 	s := start(t)
 	last := uint64(0)
-	for i := range 250 { // so that copying takes a while
-		last = mustAppend(t, s.Changes, "CHG", last, fmt.Sprint(i))
+	for range 8 { // pieces of the copy, with a rollback between any two
+		noise := make([]byte, 64<<10)
+		_, _ = rand.Read(noise)
+		rec := record(rand.Text())
+		rec.Events = []backout.Event{backout.Resumed{By: base64.StdEncoding.EncodeToString(noise)}}
+		var err error
+		if last, err = s.Changes.Append(t.Context(), "CHG", last, rec); err != nil {
+			t.Fatal(err)
+		}
 	}
 	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{}, 1)
 	var writers sync.WaitGroup
 	for w := range 4 {
-		writers.Go(func() { writeLikeAServer(ctx, t, s, w) })
+		writers.Go(func() { writeLikeAServer(ctx, t, s, w, ended) })
 	}
 	defer writers.Wait()
 	defer stop()
-	for range 6 {
-		consistent(t, content(t, takeBackup(t, s)))
+	for range 4 {
+		var out bytes.Buffer
+		if _, err := s.Backup(t.Context(), &awaiting{&out, ended}, "1.0"); err != nil {
+			t.Fatal(err)
+		}
+		consistent(t, content(t, out.Bytes()))
 	}
 	stop()
 	writers.Wait()
@@ -414,10 +429,23 @@ func TestHotBackupIsOneMoment(t *testing.T) {
 	restoreHere(t, data)
 }
 
+// awaiting lets a rollback come to its end before every write.
+type awaiting struct {
+	w     io.Writer
+	ended chan struct{}
+}
+
+func (a *awaiting) Write(p []byte) (int, error) {
+	for range cap(a.ended) + 1 { // the first may be an old one
+		<-a.ended
+	}
+	return a.w.Write(p)
+}
+
 // writeLikeAServer asks for a rollback, begins it, ends it, and tells the change;
 // after each record its notice is queued, then the position noted, then the
 // notice delivered.
-func writeLikeAServer(ctx context.Context, t *testing.T, s *store.Store, w int) {
+func writeLikeAServer(ctx context.Context, t *testing.T, s *store.Store, w int, ended chan<- struct{}) {
 	position := uint64(0)
 	for i := 0; ctx.Err() == nil; i++ {
 		id := fmt.Sprintf("CHG%d-%d", w, i)
@@ -438,6 +466,10 @@ func writeLikeAServer(ctx context.Context, t *testing.T, s *store.Store, w int) 
 		last = step(s.Rollbacks, 0, "opened")
 		step(s.Rollbacks, last, "ended")
 		step(s.Changes, asked, "told")
+		select {
+		case ended <- struct{}{}:
+		default:
+		}
 	}
 }
 

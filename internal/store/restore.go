@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -189,8 +190,8 @@ func (r *Restored) Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("open restored store: %w", err)
 	}
 	have := tally{}
-	for name, stream := range s.streams {
-		err := readStream(ctx, stream, name, stream.CachedInfo().State.LastSeq, func(m backup.Message) error {
+	for name := range s.streams {
+		err := s.read(ctx, name, math.MaxUint64, func(m backup.Message) error {
 			if !notRestored(name, m.Subject) {
 				have.add(name, m)
 			}
