@@ -415,7 +415,7 @@ func TestHotBackupIsOneMoment(t *testing.T) {
 	}
 	defer writers.Wait()
 	defer stop()
-	for range 4 {
+	for range 8 {
 		var out bytes.Buffer
 		if _, err := s.Backup(t.Context(), &awaiting{&out, ended}, "1.0"); err != nil {
 			t.Fatal(err)
