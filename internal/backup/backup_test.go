@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,7 +139,7 @@ func TestChangedContentIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines := strings.SplitAfter(strings.TrimSuffix(string(text), "\n"), "\n")
+	lines := slices.Collect(strings.Lines(string(text)))
 	again := func(lines ...string) []byte {
 		var out bytes.Buffer
 		zip := gzip.NewWriter(&out)
@@ -147,6 +148,9 @@ func TestChangedContentIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		return out.Bytes()
+	}
+	if _, _, err := read(again(lines...)); err != nil {
+		t.Fatalf("unchanged: %v", err)
 	}
 	without := func(i int) []string { return append(append([]string{}, lines[:i]...), lines[i+1:]...) }
 	changed := append([]string{}, lines...)

@@ -340,6 +340,10 @@ func TestBackupFindsDamage(t *testing.T) {
 			_, err := js.Publish(t.Context(), "backout.changes.CHG9", []byte(`{"v":99,"op":"x","at":"2026-03-01T02:00:00Z","events":[]}`))
 			return err
 		},
+		"a record that follows none": func(_ *store.Store, js jetstream.JetStream) error {
+			_, err := js.Publish(t.Context(), "backout.changes.CHG=2E0", []byte(`{"v":1,"op":"x","at":"2026-03-01T02:00:00Z","events":[]}`))
+			return err
+		},
 		"a lost piece of an artifact": func(_ *store.Store, js jetstream.JetStream) error {
 			stream, err := js.Stream(t.Context(), "OBJ_BACKOUT_ARTIFACTS")
 			if err != nil {
@@ -365,6 +369,37 @@ func TestBackupFindsDamage(t *testing.T) {
 			if _, err := store.CheckBackup(bytes.NewReader(out.Bytes())); !errors.Is(err, backup.ErrDamaged) {
 				t.Errorf("what was written by then: %v, want ErrDamaged", err)
 			}
+		})
+	}
+}
+
+// TestBackupMissesNothingThatCannotBeRead: JetStream leaves out what does not match
+// its checksum; the copy must not.
+func TestBackupMissesNothingThatCannotBeRead(t *testing.T) {
+	whole := t.TempDir()
+	b := bustest.StartIn(t, whole)
+	s := open(t, b.JetStream())
+	populate(t, s)
+	if err := errors.Join(s.Close(), b.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, stream := range []string{
+		"BACKOUT_ALERTS", "BACKOUT_CHANGES", "BACKOUT_ROLLBACKS", "BACKOUT_NOTICES", "KV_BACKOUT_CONTROL", "KV_BACKOUT_RECEIPTS", "OBJ_BACKOUT_ARTIFACTS",
+	} {
+		t.Run(stream, func(t *testing.T) {
+			d := damaged{t: t, dir: filepath.Join(t.TempDir(), "data")}
+			d.check(os.CopyFS(d.dir, os.DirFS(whole)))
+			blocks, err := filepath.Glob(filepath.Join(d.dir, "jetstream", "$G", "streams", stream, "msgs", "*.blk"))
+			d.check(err)
+			d.flip(blocks[len(blocks)-1], func(size int64) int64 {
+				if stream == "OBJ_BACKOUT_ARTIFACTS" {
+					return 60 // the first piece; what was purged stands at the end
+				}
+				return size - 12
+			})
+			s := open(t, bustest.StartIn(t, d.dir).JetStream())
+			_, err = s.Backup(t.Context(), io.Discard, "1.0")
+			wantError(t, "Backup", err, "damaged", stream, "backup")
 		})
 	}
 }
