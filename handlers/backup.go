@@ -14,6 +14,9 @@ const BackupErrorTrailer = "Backout-Error"
 // backup streams a backup of the store. One is made at a time: it reads
 // everything there is.
 func (h *Handler) backup(c *call) error {
+	if c.r.Method == http.MethodHead {
+		return nil
+	}
 	if !h.backingUp.TryLock() {
 		return errOverloaded
 	}
