@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -34,6 +35,7 @@ type fake struct {
 	follow    func(ctx context.Context, from uint64, fn func(LogEntry) error) error
 	output    []byte
 	paused    PauseState
+	backup    func(context.Context, io.Writer) error
 	notReady  error
 }
 
@@ -151,6 +153,13 @@ func (f *fake) Resume(_ context.Context, by Actor, reason string) (PauseState, e
 
 func (f *fake) PauseState(context.Context) (PauseState, error) {
 	return f.paused, f.note("pause state")
+}
+
+func (f *fake) Backup(ctx context.Context, by Actor, w io.Writer) error {
+	if f.backup != nil {
+		return f.backup(ctx, w)
+	}
+	return f.note("backup by %s", by.Name)
 }
 func (f *fake) Reload(context.Context) error { return f.note("reload") }
 func (f *fake) Ready() error                 { return f.notReady }

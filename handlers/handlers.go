@@ -81,8 +81,10 @@ type Handler struct {
 	// decoding holds one slot for every body that is being decoded.
 	decoding chan struct{}
 	streams  admission
-	mux      *http.ServeMux
-	started  time.Time
+	// backingUp is held while a backup is made.
+	backingUp sync.Mutex
+	mux       *http.ServeMux
+	started   time.Time
 
 	ending    chan struct{}
 	endStream sync.Once

@@ -104,6 +104,7 @@ func (h *Handler) controlRoutes() []route {
 		on("GET", "/api/v1/pause", accessAPI, "The pause switch.", h.pauseState),
 		on("POST", "/api/v1/pause", accessAPI, "Stops all new effects.", h.pause),
 		on("POST", "/api/v1/resume", accessAPI, "Ends the pause.", h.resume),
+		on("GET", "/api/v1/backup", accessAPI, "A backup of the store, as a file that ends with its own checksum.", h.backup).streaming(),
 		on("POST", "/-/reload", accessAPI, "Reads the files again; 204, or 422 with their problems.", h.reload),
 	}
 }

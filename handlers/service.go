@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -144,6 +145,8 @@ type Control interface {
 	// Reload builds everything from the files again, then swaps; on problems the
 	// old config stays and they are returned as [backout.Problems].
 	Reload(ctx context.Context) error
+	// Backup writes a backup of the store to w; after an error w holds none.
+	Backup(ctx context.Context, by Actor, w io.Writer) error
 	// Ready returns nil once alerts may come; the error says what is missing.
 	Ready() error
 	Targets(ctx context.Context) ([]backout.Target, error)

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/handlers"
+	"github.com/backout-io/backout/internal/backup"
 )
 
 // fake is a server's services as far as the command line can tell. Ids choose
@@ -297,6 +300,16 @@ func (f *fake) NotifyTest(_ context.Context, _ handlers.Actor, channel string) e
 
 func (f *fake) Notices(context.Context) ([]handlers.NoticeStatus, error) {
 	return []handlers.NoticeStatus{{Channel: "mail", GivenUp: true, Tries: 12, Error: "550 no such user", Notice: backout.Notice{Moment: backout.MomentHeld, RollbackID: "R-HELD", At: epoch}}}, nil
+}
+
+func (f *fake) Backup(_ context.Context, _ handlers.Actor, w io.Writer) error {
+	b, err := backup.NewWriter(w, backup.Header{Release: "1.2.3", Server: "fake", At: epoch})
+	if err != nil {
+		return err
+	}
+	err = errors.Join(b.Begin("KV_BACKOUT_CONTROL"), b.Add(backup.Message{Seq: 1, Subject: "$KV.BACKOUT_CONTROL.key", Time: epoch, Data: []byte("x")}))
+	_, end := b.Close()
+	return errors.Join(err, end)
 }
 
 func (f *fake) Accept(context.Context, handlers.Delivery) error { return nil }

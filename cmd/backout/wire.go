@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,8 +12,11 @@ import (
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/alertwire"
 	"github.com/backout-io/backout/internal/app"
+	"github.com/backout-io/backout/internal/backup"
+	"github.com/backout-io/backout/internal/bus"
 	"github.com/backout-io/backout/internal/cli"
 	"github.com/backout-io/backout/internal/demo"
+	"github.com/backout-io/backout/internal/store"
 	"github.com/backout-io/backout/rules"
 )
 
@@ -25,6 +29,9 @@ func wire(o cli.Options) cli.Options {
 	o.CheckTargets = checkTargets
 	o.RulesFacts = facts
 	o.RulesExplain = explain
+	o.Backup = takeBackup
+	o.CheckBackup = checkBackup
+	o.Restore = restoreBackup
 	o.Kinds = kinds
 	return o
 }
@@ -65,6 +72,24 @@ func checkTargets(ctx context.Context, config string, targets []string, report f
 		}
 		report(out)
 	})
+}
+
+func takeBackup(ctx context.Context, config string, w io.Writer) error {
+	_, err := app.Backup(ctx, app.Options{Config: config, Version: cli.BuildVersion()}, w)
+	if errors.Is(err, bus.ErrInUse) {
+		return fmt.Errorf("%w: %w", cli.ErrStoreInUse, err)
+	}
+	return err
+}
+
+func checkBackup(r io.Reader) (backup.Contents, error) {
+	checked, err := store.CheckBackup(r)
+	return checked.Contents, err
+}
+
+func restoreBackup(ctx context.Context, config, file string) (backup.Contents, error) {
+	checked, err := app.Restore(ctx, app.Options{Config: config}, file)
+	return checked.Contents, err
 }
 
 func facts() []cli.FactRow {

@@ -112,29 +112,17 @@ func (a *App) undo() error {
 }
 
 func (a *App) openStore(ctx context.Context, cfg *config.Config) error {
-	o := bus.Options{Name: cfg.ServerName, Logger: a.o.Log}
-	if cfg.NATS.URL != "" {
-		o.URL, o.Credentials, o.CAFile = cfg.NATS.URL, cfg.NATS.Credentials, cfg.NATS.TLSCA
-	} else {
-		o.DataDir = cfg.DataDir
-	}
-	err := a.patiently(ctx, func() (err error) { a.bus, err = bus.Open(ctx, o); return err })
+	err := a.patiently(ctx, func() (err error) { a.bus, err = bus.Open(ctx, busOptions(cfg, a.o.Log, false)); return err })
 	if err != nil {
 		return err
 	}
 	a.later(a.bus.Close)
-	err = a.patiently(ctx, func() (err error) {
-		a.store, err = store.Open(ctx, store.Options{
-			JS: a.bus.JetStream(), Server: cfg.ServerName, Replicas: cfg.NATS.Replicas, AlertsMaxBytes: int64(cfg.Retention.AlertsMaxBytes),
-			AlertsMaxAge: time.Duration(cfg.Retention.Alerts), Logger: a.o.Log,
-		})
-		return err
-	})
+	err = a.patiently(ctx, func() (err error) { a.store, err = store.Open(ctx, storeOptions(cfg, a.bus, a.o.Log)); return err })
 	if err != nil {
 		return err
 	}
 	a.later(a.store.Close)
-	err = a.patiently(ctx, func() (err error) { a.mark, err = storeMark(ctx, a.store.Control); return err })
+	err = a.patiently(ctx, func() (err error) { a.mark, err = storeMark(ctx, a.store, abandoned(cfg)); return err })
 	if err != nil {
 		return err
 	}

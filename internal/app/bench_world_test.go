@@ -198,6 +198,9 @@ func seedStore(b *testing.B, data string, write func(*store.Store)) {
 	if s, err = store.Open(b.Context(), store.Options{JS: js, Server: "bench", AlertsMaxBytes: 1 << 30}); err != nil {
 		b.Fatal(err)
 	}
+	if _, err := s.Control.Create(b.Context(), "attempts-mark", []byte(rand.Text()[:8])); err != nil { // as a server begins
+		b.Fatal(err)
+	}
 	write(s)
 	if err := s.Close(); err != nil {
 		b.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -29,6 +30,11 @@ type Options struct {
 	// MaxStore bounds the embedded server's disk use, in bytes; 0 means
 	// [DefaultMaxStore].
 	MaxStore int64
+
+	// Bulk makes the embedded server acknowledge before it has synced; [Bus.Close]
+	// syncs everything at once. A directory whose Close never came is refused from
+	// then on: it is for filling an empty one.
+	Bulk bool
 
 	// URL names the user's own NATS: one or more, separated by commas.
 	URL string
@@ -63,6 +69,7 @@ type Bus struct {
 	js     jetstream.JetStream
 	server *server.Server // nil when external
 	dir    *directory     // nil when external
+	bulk   bool
 
 	closing sync.Once
 }
@@ -92,6 +99,10 @@ func Open(ctx context.Context, o Options) (*Bus, error) {
 // remembered: if one is missing at the next [Open], that is an error.
 func (b *Bus) JetStream() jetstream.JetStream { return b.js }
 
+// Marks keeps how far the embedded server's streams reach. ok is false for the
+// user's own NATS, which has no directory here.
+func (b *Bus) Marks() (marks Marks, ok bool) { return Marks{b.dir}, b.dir != nil }
+
 // Health returns nil when writes can be expected to succeed, else an error that
 // wraps [backout.ErrUnavailable] and says why.
 func (b *Bus) Health(ctx context.Context) error {
@@ -118,6 +129,11 @@ func (b *Bus) Close() error {
 		if b.server != nil {
 			b.server.Shutdown()
 			b.server.WaitForShutdown()
+		}
+		if b.bulk {
+			if err = syncAll(filepath.Join(b.dir.path, "jetstream")); err == nil {
+				err = b.dir.fill(false)
+			}
 		}
 		if b.dir != nil {
 			err = errors.Join(err, b.dir.release())

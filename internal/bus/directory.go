@@ -1,10 +1,12 @@
 package bus
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,12 +26,20 @@ const (
 	kindSingle = "single"
 )
 
-// marker says whose directory it is and which streams it must hold.
+// marker says whose directory it is and what it must hold.
 type marker struct {
 	Version int      `json:"version"`
 	Kind    string   `json:"kind"`
 	Streams []string `json:"streams"`
+	// Marks are the last sequences that streams are known to have reached.
+	Marks map[string]uint64 `json:"marks,omitempty"`
+	// Filling is set while writes are not synced one by one: after a power cut
+	// nobody knows what such a directory lacks.
+	Filling bool `json:"filling,omitempty"`
 }
+
+// ErrInUse says that a running server holds the data directory.
+var ErrInUse = errors.New("in use by another backout server")
 
 // directory is a locked data directory.
 type directory struct {
@@ -54,7 +64,7 @@ func claimDirectory(path string) (*directory, error) {
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		_ = lock.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("data directory %s is in use by another backout server: stop that one, or give this one a data_dir of its own", path)
+			return nil, fmt.Errorf("data directory %s is %w: stop that one, or give this one a data_dir of its own", path, ErrInUse)
 		}
 		return nil, fmt.Errorf("lock data directory %s: %w", path, err)
 	}
@@ -93,6 +103,12 @@ func (d *directory) readMarker() error {
 	if m.Version > markerVersion {
 		return fmt.Errorf("data directory %s was written by a newer release (layout %d, this one knows %d): use that release", d.path, m.Version, markerVersion)
 	}
+	if m.Filling {
+		return fmt.Errorf("data directory %s holds a restore that was not finished: move it away, and restore the backup into an empty directory again", d.path)
+	}
+	if clustered(d.path) {
+		return fmt.Errorf("a NATS server of a cluster was started in data directory %s, and such a server removes the streams of a single one: move the directory away, and restore the last backup into an empty one", d.path)
+	}
 	if m.Kind != kindSingle {
 		return fmt.Errorf("data directory %s is marked as a %q store, not as one of a single server: choose another data_dir", d.path, m.Kind)
 	}
@@ -109,6 +125,21 @@ func (d *directory) mark() error {
 	}
 	d.marker = marker{Version: markerVersion, Kind: kindSingle, Streams: []string{}}
 	return d.writeMarker()
+}
+
+// clustered tells whether a member of a cluster has run in the directory: it
+// keeps the cluster's own log there.
+func clustered(path string) bool {
+	_, err := os.Stat(filepath.Join(path, "jetstream", "$SYS", "_js_", "_meta_"))
+	return err == nil
+}
+
+// HoldsStore tells whether a directory is the data directory of an embedded server
+// that has made streams in it.
+func HoldsStore(path string) bool {
+	var m marker
+	data, err := os.ReadFile(filepath.Join(path, markerFile))
+	return err == nil && json.Unmarshal(data, &m) == nil && len(m.Streams) > 0
 }
 
 // tryWrite finds out early whether the directory takes writes.
@@ -141,7 +172,35 @@ func (d *directory) forget(stream string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.marker.Streams = slices.DeleteFunc(d.marker.Streams, func(s string) bool { return s == stream })
+	delete(d.marker.Marks, stream)
 	return d.writeMarker()
+}
+
+func (d *directory) fill(filling bool) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.marker.Filling = filling
+	return d.writeMarker()
+}
+
+// Marks keeps how far each stream reaches beside the streams, in the data
+// directory, where losing a stream's end does not lose it.
+type Marks struct{ dir *directory }
+
+// Load returns the last sequence that each stream is known to have reached.
+func (m Marks) Load(context.Context) (map[string]uint64, error) {
+	m.dir.mu.Lock()
+	defer m.dir.mu.Unlock()
+	return maps.Clone(m.dir.marker.Marks), nil
+}
+
+// Save replaces the marks; when it returns they are on disk. A crash leaves the
+// old ones or the new ones.
+func (m Marks) Save(_ context.Context, marks map[string]uint64) error {
+	m.dir.mu.Lock()
+	defer m.dir.mu.Unlock()
+	m.dir.marker.Marks = maps.Clone(marks)
+	return m.dir.writeMarker()
 }
 
 // writeMarker replaces the marker so that a crash leaves the old or the new one.
@@ -163,6 +222,25 @@ func (d *directory) writeMarker() error {
 		return unusable(d.path, err)
 	}
 	return syncDirectory(d.path)
+}
+
+// syncAll syncs every file below path, then every directory.
+func syncAll(path string) error {
+	var directories []string
+	err := filepath.WalkDir(path, func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir():
+			directories = append(directories, name)
+			return nil
+		}
+		return syncDirectory(name)
+	})
+	for _, name := range directories {
+		err = errors.Join(err, syncDirectory(name))
+	}
+	return err
 }
 
 func syncDirectory(path string) error {

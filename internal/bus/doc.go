@@ -11,6 +11,8 @@
 //     the process ends, refuses a second.
 //   - A store that is damaged, incomplete or made by something else is an error
 //     that names the directory. It never starts empty in silence.
+//   - What is kept in the data directory beside the streams, their names and how
+//     far they reach, is replaced atomically and synced.
 //   - External: a write is refused while the connection is down; nothing is
 //     kept in a buffer and sent later. What an acknowledgement is worth is up to
 //     the cluster's sync_interval; docs/reliability.md says what each setting

@@ -29,6 +29,14 @@ func openEmbedded(ctx context.Context, o Options) (_ *Bus, err error) {
 			err = errors.Join(err, b.abandon())
 		}
 	}()
+	if o.Bulk {
+		if there := dir.streams(); len(there) > 0 {
+			return nil, fmt.Errorf("data directory %s holds a store already (%s): name an empty one, or move this one away", dir.path, strings.Join(there, ", "))
+		}
+		if err = dir.fill(true); err != nil {
+			return nil, err
+		}
+	}
 	if b.server, err = startServer(ctx, o); err != nil {
 		return nil, err
 	}
@@ -47,6 +55,7 @@ func openEmbedded(ctx context.Context, o Options) (_ *Bus, err error) {
 	if err = checkStreams(ctx, inner, dir, o.Logger); err != nil {
 		return nil, err
 	}
+	b.bulk = o.Bulk
 	return b, nil
 }
 
@@ -64,7 +73,7 @@ func startServer(ctx context.Context, o Options) (*server.Server, error) {
 		StoreDir:               o.DataDir,
 		JetStreamMaxStore:      maxStore,
 		JetStreamMaxMemory:     64 << 20,
-		SyncAlways:             true,
+		SyncAlways:             !o.Bulk,
 		DisableJetStreamBanner: true,
 		MaxPayload:             MaxPayload,
 	})

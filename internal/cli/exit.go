@@ -56,6 +56,9 @@ var (
 	errMissing = errors.New("not part of this build")
 )
 
+// ErrStoreInUse says that a running server holds the store.
+var ErrStoreInUse = errors.New("a server holds the store")
+
 // statusError ends a command with a code after everything was said already.
 type statusError struct{ code int }
 

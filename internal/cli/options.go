@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/backup"
 )
 
 // Options are the command line's surroundings. Only Stdout and Stderr are
@@ -40,6 +41,13 @@ type Options struct {
 	RulesFacts func() []FactRow
 	// RulesExplain says what every rule makes of one alert and one change.
 	RulesExplain func(ctx context.Context, o ExplainOptions) ([]RuleExplained, error)
+	// Backup writes a backup of the store the config names to w. [ErrStoreInUse]
+	// says that a server holds it; then nothing was written.
+	Backup func(ctx context.Context, config string, w io.Writer) error
+	// CheckBackup reads a whole backup and says what it holds.
+	CheckBackup func(r io.Reader) (backup.Contents, error)
+	// Restore fills the empty store the config names from the file of a backup.
+	Restore func(ctx context.Context, config, file string) (backup.Contents, error)
 	// Kinds lists the executors, notifiers and checks that are built in.
 	Kinds func() []KindRow
 }

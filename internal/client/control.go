@@ -2,6 +2,10 @@ package client
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/handlers"
@@ -38,6 +42,42 @@ func (c *Client) Pause(ctx context.Context, reason string) (handlers.PauseState,
 // Resume ends the pause.
 func (c *Client) Resume(ctx context.Context, reason string) (handlers.PauseState, error) {
 	return post[handlers.PauseState](ctx, c, api+"resume", reasonBody{reason})
+}
+
+// Backup writes a backup of the server's store to w. Nobody may take what w got
+// for a backup before it was checked: a broken connection looks like an end.
+func (c *Client) Backup(ctx context.Context, w io.Writer) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	req, err := c.request(ctx, "GET", api+"backup", nil, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Accept", "application/gzip")
+	watchdog := time.AfterFunc(silence, func() { cancel(fmt.Errorf("nothing heard for %s", silence)) })
+	defer watchdog.Stop()
+	res, err := c.send(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = res.Body.Close() }()
+	piece := make([]byte, 64<<10)
+	for {
+		n, err := res.Body.Read(piece)
+		watchdog.Reset(silence)
+		if _, err := w.Write(piece[:n]); err != nil {
+			return fmt.Errorf("write backup: %w", err)
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			if why := res.Trailer.Get(handlers.BackupErrorTrailer); why != "" {
+				return fmt.Errorf("the server did not finish the backup: %s", why)
+			}
+			return nil
+		case err != nil:
+			return c.unreachable(ctx, err)
+		}
+	}
 }
 
 // Reload makes the server read its files again; mistakes in them come back as

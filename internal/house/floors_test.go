@@ -14,6 +14,7 @@ var floors = [][]string{
 	{
 		"internal/rollback", "internal/change", "internal/gate", "internal/evidence", // the pure core
 		"internal/plugin", "internal/strictyaml", "internal/secret", "internal/alertwire", "internal/retry", "internal/planhash", "internal/metrics", "internal/lock",
+		"internal/backup",
 		"internal/host/attempt",
 	},
 	{"executors", "notifier", "internal/checks", "rules", "internal/bus", "internal/host/*"},

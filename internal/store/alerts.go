@@ -77,6 +77,9 @@ func (l *AlertLog) FollowOthers(ctx context.Context, since time.Time, fn func(po
 
 func (l *AlertLog) run(ctx context.Context, since time.Time, wantOwn bool, fn func(pos Position, own bool, p Post) error, caughtUp func()) error {
 	err := l.follow.run(ctx, startAt{time: since}, func(m delivered) error {
+		if storedAt(m.msg.Headers(), m.time).Before(since) {
+			return nil // restored later than it was stored
+		}
 		own := func(int) bool { return false }
 		if number, ok := l.batchOfThisRun(m.msg.Headers().Get(headerBatch)); ok {
 			claimed, whole, err := l.committer.claims.wait(ctx, number)

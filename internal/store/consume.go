@@ -107,7 +107,7 @@ func (o *Outbox) deliver(ctx, whole context.Context, m jetstream.Msg, fn Deliver
 	if err != nil {
 		return err
 	}
-	p, err := readNotice(m.Subject(), m.Data(), meta.Timestamp)
+	p, err := readNotice(m.Subject(), m.Data(), storedAt(m.Headers(), meta.Timestamp))
 	if err != nil {
 		// Waiting would hold up the channel for ever.
 		o.log.Error("a notice cannot be read and is dropped", "stream", noticesStream, "seq", meta.Sequence.Stream, "error", err)

@@ -16,8 +16,11 @@
 //     outbox is delivered in the order it was filled.
 //   - A notice is delivered at least once, and as a rule once: a receipt is
 //     stored before the acknowledgement, and a stored receipt ends the matter.
-//   - A record that this release cannot read, and a history with a hole in it,
-//     is an error that names the stream and the sequence; it is never skipped.
+//   - A record that this release cannot read, a history with a hole in it, and a
+//     stream that has lost its end is an error that names the stream and the
+//     sequence; nothing is skipped.
+//   - A backup is the store at one moment, while it is in use; a store filled from
+//     it has the same logs under the same sequences.
 //
 // # What it does not promise
 //

@@ -7,3 +7,8 @@ func Queued(s *Store) int {
 	defer c.mu.Unlock()
 	return len(c.queue)
 }
+
+// Cut finds a moment at which one log stood still around a look at the other.
+func Cut(changes, rollbacks func() (uint64, error)) (c, r uint64, _ error) {
+	return cut(changes, rollbacks)
+}

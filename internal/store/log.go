@@ -34,6 +34,8 @@ type Log struct {
 	stream jetstream.Stream
 	pub    publisher
 	follow follower
+	// end is the last sequence there was when the store was opened.
+	end uint64
 }
 
 // Append adds the record to the history of id, right after the record with the
@@ -130,9 +132,12 @@ func (l *Log) Load(ctx context.Context, id string) ([]Entry, error) {
 	for {
 		m, err := next(ctx, l.stream, subject, last+1)
 		if err != nil {
-			return nil, fmt.Errorf("load %s of %s: %w", id, l.name, err)
+			return nil, fmt.Errorf("load %s of %s after %d: %w", id, l.name, last, err)
 		}
 		if m == nil {
+			if err := l.complete(ctx, subject, len(entries), last); err != nil {
+				return nil, fmt.Errorf("load %s of %s: %w", id, l.name, err)
+			}
 			return entries, nil
 		}
 		if err := l.continues(id, m.Header, m.Sequence, last); err != nil {
@@ -147,14 +152,22 @@ func (l *Log) Load(ctx context.Context, id string) ([]Entry, error) {
 	}
 }
 
-// Last returns the sequence of the last record of the whole log, 0 for none, as
-// the stream's leader has it.
-func (l *Log) Last(ctx context.Context) (uint64, error) {
-	info, err := l.stream.Info(ctx)
+// complete checks that the subject has no more than the n records read: one that
+// cannot be read looks as if it were not there. What was appended since is no
+// matter.
+func (l *Log) complete(ctx context.Context, subject string, n int, last uint64) error {
+	info, err := l.stream.Info(ctx, jetstream.WithSubjectFilter(subject))
 	if err != nil {
-		return 0, fmt.Errorf("find the end of %s: %w", l.name, unavailable(err))
+		return fmt.Errorf("count the records of %s: %w", l.name, unavailable(err))
 	}
-	return info.State.LastSeq, nil
+	if info.State.Subjects[subject] <= uint64(n) { //nolint:gosec // a length
+		return nil
+	}
+	m, err := next(ctx, l.stream, subject, last+1)
+	if err == nil && m == nil {
+		err = fmt.Errorf("a record of %s after %d is lost, its bytes do not match their checksum: %s", l.name, last, advice)
+	}
+	return err
 }
 
 // Follow hands every record of the log from the sequence on to fn, in order, and
@@ -169,7 +182,22 @@ func (l *Log) Follow(ctx context.Context, from uint64, fn func(Entry) error, cau
 // followFrom follows from the sequence on. last is what stands before it: of
 // every id, when whole is set, else of those it names.
 func (l *Log) followFrom(ctx context.Context, from uint64, last map[string]uint64, whole bool, fn func(Entry) error, caughtUp func()) error {
+	due := from
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	caught := func() {
+		switch {
+		case due <= l.end:
+			stop(l.unreadable(due))
+		case caughtUp != nil:
+			caughtUp()
+		}
+	}
 	err := l.follow.run(ctx, startAt{seq: from}, func(m delivered) error {
+		if m.seq != due {
+			return l.unreadable(due)
+		}
+		due++
 		id, err := unescape(strings.TrimPrefix(m.msg.Subject(), l.prefix))
 		if err != nil {
 			return fmt.Errorf("read %s at %d: %w", l.name, m.seq, err)
@@ -185,11 +213,19 @@ func (l *Log) followFrom(ctx context.Context, from uint64, last map[string]uint6
 			return err
 		}
 		return fn(Entry{ID: id, Seq: m.seq, Record: rec})
-	}, caughtUp)
+	}, caught)
+	if cause := context.Cause(ctx); cause != nil && errors.Is(err, context.Canceled) {
+		err = cause
+	}
 	if err != nil {
 		return fmt.Errorf("follow %s: %w", l.name, err)
 	}
 	return nil
+}
+
+// unreadable says that JetStream skips a record that is there.
+func (l *Log) unreadable(seq uint64) error {
+	return fmt.Errorf("read %s at %d: the record is lost, its bytes do not match their checksum: %s", l.name, seq, advice)
 }
 
 func (l *Log) decode(seq uint64, data []byte) (backout.Record, error) {

@@ -130,7 +130,7 @@ func (o *Outbox) waitingIn(ctx context.Context, subject string, into map[uint64]
 			return err
 		}
 		seq = m.Sequence
-		p, err := readNotice(m.Subject, m.Data, m.Time)
+		p, err := readNotice(m.Subject, m.Data, storedAt(m.Header, m.Time))
 		if err != nil {
 			return fmt.Errorf("read %s at %d: %w", noticesStream, seq, err)
 		}

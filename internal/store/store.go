@@ -30,6 +30,9 @@ type Options struct {
 	// shrink: the older posts go then. A log that was made to keep posts for ever
 	// stays so.
 	AlertsMaxAge time.Duration
+	// Marks keep how far the streams reach; nil keeps nothing, and the lost end of
+	// a stream goes unnoticed.
+	Marks Marks
 	// Logger gets what is not the answer to a call; nil discards it.
 	Logger *slog.Logger
 }
@@ -48,6 +51,11 @@ type Store struct {
 	// Artifacts holds what is too large for a record.
 	Artifacts *Artifacts
 
+	log     *slog.Logger
+	streams map[string]jetstream.Stream
+	keep    Marks
+	marks   map[string]uint64 // as saved last; one goroutine at a time has it
+
 	stop    context.CancelFunc
 	running sync.WaitGroup
 	closing sync.Once
@@ -56,14 +64,28 @@ type Store struct {
 // Open makes the streams that are missing, checks those that are there, and
 // starts the store's goroutines; [Store.Close] ends them. A stream on which a
 // promise would not hold, or that would have to shrink, is an error that says
-// what to do; [backout.ErrUnavailable] says that opening again later may do. ctx
+// what to do; so are streams that lost something, and a restore that was not
+// finished. [backout.ErrUnavailable] says that opening again later may do. ctx
 // bounds the opening only.
 func Open(ctx context.Context, o Options) (*Store, error) {
+	s, err := open(ctx, o)
+	if err == nil {
+		err = restored(ctx, s.Control)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	s.start(ctx)
+	return s, nil
+}
+
+// open is Open without what goes on afterwards.
+func open(ctx context.Context, o Options) (*Store, error) {
 	if o.JS == nil || o.Server == "" {
-		return nil, fmt.Errorf("open store: %w: it needs a JetStream and the server's name", backout.ErrInvalid)
+		return nil, fmt.Errorf("%w: it needs a JetStream and the server's name", backout.ErrInvalid)
 	}
 	if o.AlertsMaxAge != 0 && o.AlertsMaxAge < time.Hour {
-		return nil, fmt.Errorf("open store: %w: alerts kept for %v: keep them for an hour at least", backout.ErrInvalid, o.AlertsMaxAge)
+		return nil, fmt.Errorf("%w: alerts kept for %v: keep them for an hour at least", backout.ErrInvalid, o.AlertsMaxAge)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -71,23 +93,35 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	streams := make(map[string]jetstream.Stream)
 	for _, cfg := range streamConfigs(o.Replicas, o.AlertsMaxBytes, o.AlertsMaxAge) {
 		if err := ensureStream(ctx, o.JS, cfg, o, o.Logger); err != nil {
-			return nil, fmt.Errorf("open store: %w", err)
+			return nil, err
 		}
 		stream, err := o.JS.Stream(ctx, cfg.Name)
 		if err != nil {
-			return nil, fmt.Errorf("open store: stream %s: %w", cfg.Name, passing(err))
+			return nil, fmt.Errorf("stream %s: %w", cfg.Name, passing(err))
 		}
 		streams[cfg.Name] = stream
 	}
+	marks, err := intact(ctx, streams, o.Marks)
+	if err != nil {
+		return nil, err
+	}
 	s, err := assemble(ctx, o, streams)
 	if err != nil {
-		return nil, fmt.Errorf("open store: %w", err)
+		return nil, err
 	}
+	s.log, s.streams, s.keep, s.marks = o.Logger, streams, o.Marks, marks
+	return s, nil
+}
+
+// start starts the store's goroutines.
+func (s *Store) start(ctx context.Context) {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	s.running.Go(s.Alerts.committer.loop)
 	s.running.Go(func() { s.Control.watch(running) })
-	return s, nil
+	if s.keep != nil {
+		s.running.Go(func() { s.watchMarks(running) })
+	}
 }
 
 func assemble(ctx context.Context, o Options, streams map[string]jetstream.Stream) (*Store, error) {
@@ -96,7 +130,7 @@ func assemble(ctx context.Context, o Options, streams map[string]jetstream.Strea
 		return follower{js: o.JS, log: o.Logger, stream: stream, ahead: ahead}
 	}
 	newLog := func(name, prefix string) *Log {
-		return &Log{name: name, prefix: prefix, stream: streams[name], pub: pub, follow: following(name, 256)}
+		return &Log{name: name, prefix: prefix, stream: streams[name], pub: pub, follow: following(name, 256), end: streams[name].CachedInfo().State.LastSeq}
 	}
 	objects, err := o.JS.ObjectStore(ctx, artifactsBucket)
 	if err != nil {
@@ -127,13 +161,19 @@ func newRun() string {
 }
 
 // Close lets no more alerts in, stores those that wait, ends the store's
-// goroutines and waits for them. End what follows or consumes first. It does not
-// close the bus.
+// goroutines and waits for them, and stores how far the streams reach. End what
+// follows or consumes first. It does not close the bus.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.Alerts.committer.close()
 		s.stop()
 		s.running.Wait()
+		ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+		defer cancel()
+		if err := s.saveMarks(ctx); err != nil {
+			// The older marks hold: they only tell less.
+			s.log.Warn("how far the streams reach was not stored", "error", err)
+		}
 	})
 	return nil
 }

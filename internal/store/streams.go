@@ -34,6 +34,9 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 		return fmt.Errorf("open stream %s: %w", want.Name, err)
 	}
 	changed := have
+	if want.Name == alertsStream && asked.AlertsMaxBytes == 0 {
+		want.MaxBytes = have.MaxBytes
+	}
 	if have.MaxBytes > 0 && have.MaxBytes < want.MaxBytes {
 		changed.MaxBytes = want.MaxBytes
 	}

@@ -268,7 +268,9 @@ func testHole(t *testing.T, js jetstream.JetStream) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	err = s.Changes.Follow(ctx, 0, func(store.Entry) error { return nil }, nil)
-	wantError(t, "Follow", err, "BACKOUT_CHANGES", "CHG1 are missing")
+	wantError(t, "Follow", err, "BACKOUT_CHANGES at 1", "lost", "backup")
+	_, err = store.Open(t.Context(), store.Options{JS: js, Server: "one"})
+	wantError(t, "Open", err, "BACKOUT_CHANGES has lost 1 of its 2 records", "begins at 2", "backup")
 }
 
 func testPosts(t *testing.T, js jetstream.JetStream) {
