@@ -264,3 +264,21 @@ func TestKeysAsText(t *testing.T) {
 		}
 	}
 }
+
+// TestSlotsAreCounted when an attempt is taken, whatever was offered before; one that
+// was claimed before is taken all the same.
+func TestSlotsAreCounted(t *testing.T) {
+	w := newWorld(t)
+	a := w.agentOver(&desk{}, "fra-1", func(o *AgentOptions) { o.Slots = 1 })
+	for number, want := range []string{"", "no slot left of 1"} {
+		j, _ := job(here, number+1, step("true"))
+		err := a.take(&work{Task: j.Task, Frozen: j.Frozen, Gate: gateOf("CHG1", j.Gate), Holder: "h"})
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("attempt %d: %v, want %q", number, err, want)
+		}
+	}
+	j, _ := job(here, 3, step("true"))
+	if err := a.take(&work{Task: j.Task, Frozen: j.Frozen, Gate: gateOf("CHG1", j.Gate), Holder: "h", Resume: true}); err != nil {
+		t.Error(err)
+	}
+}
