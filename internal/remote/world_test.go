@@ -97,7 +97,7 @@ func agentOptions(c Conn, name, site string, hosts *host.Registry, keys ...Publi
 // world is a NATS with the users and permissions that "backout runner permissions"
 // prints, one key, and one local target.
 type world struct {
-	t     *testing.T
+	t     testing.TB
 	nats  string // host:port
 	key   SigningKey
 	dir   string
@@ -105,7 +105,7 @@ type world struct {
 	log   *slog.Logger
 }
 
-func natsConfig(t *testing.T) string {
+func natsConfig(t testing.TB) string {
 	t.Helper()
 	users := map[string]Permissions{"server": ServerPermissions()}
 	for _, name := range []string{"fra-1", "fra-2", "nyc-1"} {
@@ -125,7 +125,7 @@ func natsConfig(t *testing.T) string {
 	return b.String()
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	key, err := NewSigningKey()
 	if err != nil {
@@ -155,7 +155,7 @@ func (w *world) openHosts(o ssh.Options) *host.Registry {
 }
 
 // logTo shows logs of failed tests. What comes after a test's end is dropped.
-type logTo struct{ t *testing.T }
+type logTo struct{ t testing.TB }
 
 func (l logTo) Write(p []byte) (int, error) {
 	if l.t.Context().Err() == nil {
@@ -299,7 +299,7 @@ func lines(path string) int {
 	return strings.Count(string(data), "\n")
 }
 
-func eventually(t *testing.T, what string, is func() bool) {
+func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -308,7 +308,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-func wantDone(t *testing.T, r runner.Result) {
+func wantDone(t testing.TB, r runner.Result) {
 	t.Helper()
 	if r.Err != nil || r.Unclaimed || r.InDoubt || r.Interrupted {
 		t.Errorf("result %v unclaimed=%v doubt=%v interrupted=%v", r.Err, r.Unclaimed, r.InDoubt, r.Interrupted)
@@ -317,7 +317,7 @@ func wantDone(t *testing.T, r runner.Result) {
 
 // link is a way to NATS that can be cut and healed.
 type link struct {
-	t       *testing.T
+	t       testing.TB
 	l       net.Listener
 	to      string
 	mu      sync.Mutex
@@ -326,7 +326,7 @@ type link struct {
 	workers sync.WaitGroup
 }
 
-func newLink(t *testing.T, to string) *link {
+func newLink(t testing.TB, to string) *link {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

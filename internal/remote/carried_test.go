@@ -1,0 +1,85 @@
+package remote
+
+import (
+	"testing"
+	"time"
+
+	"github.com/backout-io/backout/internal/runner"
+)
+
+func aCarried(holder string) *carried {
+	return newCarried(&work{Holder: holder}, runner.New(runner.Options{}))
+}
+
+// TestWhoMayWatch: who runs an attempt that nobody has claimed may take it from a
+// server that is silent; a claimed one is only for who resumes.
+func TestWhoMayWatch(t *testing.T) {
+	quiet := func(c *carried) { c.heard = time.Now().Add(-2 * silence) }
+	tests := []struct {
+		name   string
+		change func(*carried)
+		by     work
+		may    bool
+	}{
+		{"the same", func(*carried) {}, work{Holder: "first"}, true},
+		{"another, while the first is heard", func(*carried) {}, work{Holder: "second"}, false},
+		{"another, when the first is silent", quiet, work{Holder: "second"}, true},
+		{"another, when it is claimed", func(c *carried) { quiet(c); c.claimed = true }, work{Holder: "second"}, false},
+		{"who resumes", func(c *carried) { c.claimed = true }, work{Holder: "second", Resume: true}, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := aCarried("first")
+			tt.change(c)
+			if err := c.join(&tt.by); (err == nil) != tt.may {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// TestAnAnswerIsForItsQuestion: one that answers an earlier question, or was made up,
+// counts for nothing.
+func TestAnAnswerIsForItsQuestion(t *testing.T) {
+	c := aCarried("h")
+	answered := make(chan error, 1)
+	go func() { answered <- c.begin(t.Context()) }()
+	var asked *ask
+	eventually(t, "it asks", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		asked = c.ask
+		return asked != nil
+	})
+	c.wishes(&watch{Holder: "h", Answer: &answer{Number: "another"}})
+	select {
+	case err := <-answered:
+		t.Fatalf("the wrong answer was taken: %v", err)
+	default:
+	}
+	c.mu.Lock()
+	still := c.ask == asked
+	c.mu.Unlock()
+	if !still {
+		t.Error("the question is gone")
+	}
+	c.wishes(&watch{Holder: "h", Answer: &answer{Number: asked.Number, No: "paused"}})
+	if err := <-answered; err == nil || err.Error() != "paused" {
+		t.Error(err)
+	}
+}
+
+// TestAnEndIsRememberedLongerThanMessagesLive, so that none can have the attempt
+// carried out anew.
+func TestAnEndIsRememberedLongerThanMessagesLive(t *testing.T) {
+	c := aCarried("h")
+	c.finish(runner.Result{})
+	c.release(&release{Holder: "h"})
+	now := time.Now()
+	if c.stale(now.Add(lifetime + skew + time.Second)) {
+		t.Error("it is forgotten while a message about it may be believed")
+	}
+	if !c.stale(now.Add(keptAfter + time.Second)) {
+		t.Error("it is remembered for ever")
+	}
+}
