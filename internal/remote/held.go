@@ -95,6 +95,9 @@ func (h *held) toTheEnd(ctx context.Context) runner.Result {
 		case ctx.Err() != nil:
 			return runner.Result{Err: context.Cause(ctx), Interrupted: h.claimed, Unclaimed: !h.claimed}
 		case !h.claimed:
+			if h.site.untold(err.Error()) {
+				h.log.Warn("no runner takes the attempt, it waits", "reason", err.Error())
+			}
 			return runner.Result{Err: err, Unclaimed: true}
 		case h.overdue():
 			return runner.Result{Err: fmt.Errorf("it was to end, and nobody can look: %w", err), InDoubt: true}

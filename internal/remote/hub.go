@@ -80,7 +80,7 @@ func (h *Hub) Site(name string) *Site {
 	defer h.mu.Unlock()
 	s := h.sites[name]
 	if s == nil {
-		s = &Site{hub: h, name: name, held: map[string]*held{}}
+		s = &Site{hub: h, name: name, held: map[string]*held{}, told: map[string]time.Time{}}
 		h.sites[name] = s
 	}
 	return s

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +24,22 @@ type Site struct {
 
 	mu   sync.Mutex
 	held map[string]*held
+	// told are the reasons of the last minute for which attempts wait.
+	told map[string]time.Time
+}
+
+// untold tells whether nobody has logged the reason within a minute: many attempts
+// may wait for the same.
+func (s *Site) untold(reason string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	maps.DeleteFunc(s.told, func(_ string, at time.Time) bool { return now.Sub(at) > time.Minute })
+	if _, told := s.told[reason]; told {
+		return false
+	}
+	s.told[reason] = now
+	return true
 }
 
 // Run has an attempt that has not begun carried out, to its end. While there is
