@@ -155,9 +155,11 @@ func (a *Agent) hear(m bus.Message) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.stopping {
-		a.talk.Go(func() { a.answer(m, a.obey(o, m.Subject)) })
+	if a.stopping {
+		a.answer(m, reply{Refused: errLeaving.Error()})
+		return
 	}
+	a.talk.Go(func() { a.answer(m, a.obey(o, m.Subject)) })
 }
 
 func (a *Agent) answer(to bus.Message, r reply) {

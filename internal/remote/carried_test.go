@@ -83,3 +83,17 @@ func TestAnEndIsRememberedLongerThanMessagesLive(t *testing.T) {
 		t.Error("it is remembered for ever")
 	}
 }
+
+// TestOutputIsPrintedOnce whatever pieces come: again, overlapping, with a gap.
+func TestOutputIsPrintedOnce(t *testing.T) {
+	c := &claims{}
+	h := &held{job: runner.Job{Live: c}}
+	for _, s := range []state{
+		{Offset: 0, Output: []byte("abc")}, {Offset: 0, Output: []byte("abc")}, {Offset: 3}, {Offset: 1, Output: []byte("bcde")}, {Offset: 7, Output: []byte("h")},
+	} {
+		h.print(&s)
+	}
+	if got, want := c.output(), "abcde\n[2 bytes left out]\nh"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

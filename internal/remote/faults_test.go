@@ -92,13 +92,9 @@ func TestMessagesLostDoubledAndLate(t *testing.T) {
 			for i, name := range []string{"fra-1", "fra-2"} {
 				f := &faulty{Conn: w.dial(name, w.nats), dice: rand.New(rand.NewPCG(seed, uint64(i)))}
 				ways = append(ways, f)
+				t.Cleanup(f.late.Wait) // once the runner has ended
 				w.agentOver(f, name)
 			}
-			t.Cleanup(func() {
-				for _, f := range ways {
-					f.late.Wait()
-				}
-			})
 			site := w.hub().Site("fra")
 			var all sync.WaitGroup
 			for i := range 4 {
@@ -307,6 +303,10 @@ func TestServerDiesBetweenClaimAndStart(t *testing.T) {
 		return time.Time{}, nil
 	}
 	w.hub().Site("fra").Run(ctx, j)
+	j.Claim = func(context.Context, runner.Claimed) (time.Time, error) {
+		t.Error("it was claimed a second time")
+		return time.Time{}, nil
+	}
 	wantDone(t, w.hub().Site("fra").Resume(t.Context(), j))
 	if lines(w.file("effects")) != 1 || c.begins != 1 {
 		t.Errorf("%d effects, %d begins", lines(w.file("effects")), c.begins)
@@ -323,11 +323,18 @@ func TestARunnerThatStopsLetsGo(t *testing.T) {
 	got := make(chan runner.Result, 1)
 	go func() { got <- run(t.Context(), site, j) }()
 	eventually(t, "it has begun", func() bool { return c.output() == "begun\n" })
-	w.agent("fra-2")
+	tape := &recorder{Conn: w.dial("fra-2", w.nats)}
+	w.agentOver(tape, "fra-2")
 	began := time.Now()
 	a.Close()
 	w.goOn()
 	wholeOnce(t, w, <-got, c)
+	for _, m := range tape.all() {
+		var o order
+		if err := json.Unmarshal(m.Data, &o); err != nil || o.Work != nil && (!o.Work.Resume || o.Work.Boot == "") {
+			t.Errorf("the next runner was told to %s without knowing that it was claimed: %v", o.Op, err)
+		}
+	}
 	if took := time.Since(began); took > absence {
 		t.Errorf("the hand-over took %v", took)
 	}
@@ -352,6 +359,12 @@ func (r *recorder) Subscribe(subject, queue string, handle func(bus.Message)) (f
 		r.mu.Unlock()
 		handle(m)
 	})
+}
+
+func (r *recorder) all() []bus.Message {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]bus.Message(nil), r.heard...)
 }
 
 // TestRecordedMessagesDoNothing: all that was ever said, said again, to the same

@@ -147,10 +147,17 @@ func (h *held) tell(ctx context.Context, address string, o order) error {
 		if err == nil || errors.As(err, new(refusal)) {
 			return err
 		}
-		if err := lost.to(err); err != nil || !wait(ctx, again) {
+		if h.lost(ctx, lost, address, err) {
 			return h.gone(address, err)
 		}
 	}
+}
+
+// lost tells whether the runner that did not answer is gone; while it may be there
+// it pauses.
+func (h *held) lost(ctx context.Context, l *lost, address string, err error) bool {
+	left := errors.Is(err, bus.ErrNobody) && h.site.hub.left(address)
+	return left || l.over(err) || !wait(ctx, again)
 }
 
 func (h *held) ask(ctx context.Context, address string, o order) (reply, error) {
@@ -183,7 +190,7 @@ func (h *held) follow(ctx context.Context, address string) (runner.Result, error
 		case errors.Is(err, errNewWish):
 			continue
 		default:
-			if err := lost.to(err); err != nil || !wait(ctx, again) {
+			if h.lost(ctx, lost, address, err) {
 				return runner.Result{}, h.gone(address, err)
 			}
 			continue
@@ -326,18 +333,15 @@ type lost struct{ since, nobody time.Time }
 
 func newLost() *lost { return &lost{since: time.Now()} }
 
-// to takes one more failure, and returns it when it is the last one.
-func (l *lost) to(err error) error {
+// over takes one more failure, and tells whether it is the last one.
+func (l *lost) over(err error) bool {
 	now := time.Now()
 	if !errors.Is(err, bus.ErrNobody) {
 		l.nobody = time.Time{}
 	} else if l.nobody.IsZero() {
 		l.nobody = now
 	}
-	if now.Sub(l.since) > silence || !l.nobody.IsZero() && now.Sub(l.nobody) > absence {
-		return err
-	}
-	return nil
+	return now.Sub(l.since) > silence || !l.nobody.IsZero() && now.Sub(l.nobody) > absence
 }
 
 // wait pauses, and reports whether the context goes on.

@@ -133,6 +133,14 @@ func (h *Hub) greeted(m bus.Message) {
 // seenMost bounds the list, whatever somebody says hello with.
 const seenMost = 10_000
 
+// left tells whether the runner at the address has said good-bye.
+func (h *Hub) left(address string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r, known := h.seen[address]
+	return known && !r.Alive
+}
+
 // alive counts the runners of the site.
 func (h *Hub) alive(site string) int {
 	n := 0
