@@ -1,9 +1,13 @@
 package remote
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/backout-io/backout/internal/bus"
 	"github.com/backout-io/backout/internal/runner"
 )
 
@@ -95,5 +99,57 @@ func TestOutputIsPrintedOnce(t *testing.T) {
 	}
 	if got, want := c.output(), "abcde\n[2 bytes left out]\nh"; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// crowd is runners that answer an offer, in this order.
+type crowd struct {
+	desk
+	replies []reply
+}
+
+// Gather implements Conn.
+func (c *crowd) Gather(_ context.Context, _ bus.Message, take func(bus.Message) bool) error {
+	for _, r := range c.replies {
+		r.Version = version
+		data, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		if !take(bus.Message{Data: data}) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// TestWhoGetsAnAttempt: who has it already, else who has most room; who refuses does
+// not count, unless nobody else is there.
+func TestWhoGetsAnAttempt(t *testing.T) {
+	key, err := NewSigningKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	no := func(name, why string) reply { return reply{Runner: name, Refused: why} }
+	few, many := reply{Address: "few.1", Free: 3}, reply{Address: "many.1", Free: 9}
+	has := reply{Address: "has.1", Carries: true}
+	for want, replies := range map[string][]reply{
+		"many.1": {few, no("x", "no room"), many}, "has.1": {many, has}, "few.1": {no("x", "no room"), few},
+		"runner x refuses: no room; runner y refuses: no key": {no("y", "no key"), no("x", "no room"), no("x", "no room")},
+	} {
+		h, err := NewHub(HubOptions{Conn: &crowd{replies: replies}, Key: key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range replies {
+			h.seen[fmt.Sprint(i)] = Info{Site: "fra", Alive: true, LastSeen: time.Now()}
+		}
+		got, err := h.Site("fra").offer(t.Context(), &work{})
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }

@@ -31,10 +31,9 @@ type faulty struct {
 	none bool
 }
 
-// fate says how often a message goes on, and after which pauses.
+// fate says how often a message goes on, and after which pauses. The caller holds
+// mu.
 func (f *faulty) fate() []time.Duration {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	if f.none {
 		return []time.Duration{0}
 	}
@@ -51,9 +50,11 @@ func (f *faulty) fate() []time.Duration {
 }
 
 func (f *faulty) send(do func()) {
+	now := false
+	f.mu.Lock()
 	for _, pause := range f.fate() {
 		if pause == 0 {
-			do()
+			now = true
 			continue
 		}
 		f.late.Go(func() {
@@ -61,6 +62,18 @@ func (f *faulty) send(do func()) {
 			do()
 		})
 	}
+	f.mu.Unlock()
+	if now {
+		do()
+	}
+}
+
+// end ends all faults, and waits for what is late.
+func (f *faulty) end() {
+	f.mu.Lock()
+	f.none = true
+	f.mu.Unlock()
+	f.late.Wait()
 }
 
 // Publish implements Conn; runners answer with it.
@@ -88,12 +101,10 @@ func TestMessagesLostDoubledAndLate(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			var ways []*faulty
 			for i, name := range []string{"fra-1", "fra-2"} {
 				f := &faulty{Conn: w.dial(name, w.nats), dice: rand.New(rand.NewPCG(seed, uint64(i)))}
-				ways = append(ways, f)
-				t.Cleanup(f.late.Wait) // once the runner has ended
 				w.agentOver(f, name)
+				t.Cleanup(f.end)
 			}
 			site := w.hub().Site("fra")
 			var all sync.WaitGroup
@@ -113,11 +124,6 @@ func TestMessagesLostDoubledAndLate(t *testing.T) {
 				})
 			}
 			all.Wait()
-			for _, f := range ways {
-				f.mu.Lock()
-				f.none = true
-				f.mu.Unlock()
-			}
 		})
 	}
 }
