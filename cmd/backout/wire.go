@@ -16,6 +16,7 @@ import (
 	"github.com/backout-io/backout/internal/bus"
 	"github.com/backout-io/backout/internal/cli"
 	"github.com/backout-io/backout/internal/demo"
+	"github.com/backout-io/backout/internal/remote"
 	"github.com/backout-io/backout/internal/store"
 	"github.com/backout-io/backout/rules"
 )
@@ -24,6 +25,10 @@ import (
 func wire(o cli.Options) cli.Options {
 	o.Serve = runServer
 	o.Check = app.Check
+	o.Runner = runRunner
+	o.RunnerKey = runnerKey
+	o.RunnerPermissions = runnerPermissions
+	o.CheckRunner = app.CheckRunner
 	o.RulesCheck = func(_ context.Context, config string) backout.Problems { return app.CheckRules(config) }
 	o.Demo = runDemo
 	o.CheckTargets = checkTargets
@@ -37,12 +42,46 @@ func wire(o cli.Options) cli.Options {
 }
 
 func runServer(ctx context.Context, s cli.ServeOptions) error {
+	log, err := logger(s)
+	if err != nil {
+		return err
+	}
+	return app.Serve(ctx, app.Options{Config: s.Config, Log: log, Version: cli.BuildVersion()}, s.Reload)
+}
+
+func runRunner(ctx context.Context, s cli.ServeOptions) error {
+	log, err := logger(s)
+	if err != nil {
+		return err
+	}
+	return app.Runner(ctx, app.RunnerOptions{Config: s.Config, Log: log, Version: cli.BuildVersion()})
+}
+
+func runnerKey() (cli.RunnerKey, error) {
+	key, err := remote.NewSigningKey()
+	if err != nil {
+		return cli.RunnerKey{}, err
+	}
+	return cli.RunnerKey{ID: key.ID(), Private: key.Private(), Public: key.Public()}, nil
+}
+
+func runnerPermissions(o cli.PermissionOptions) (cli.NATSPermissions, error) {
+	p := remote.ServerPermissions()
+	if !o.Server {
+		var err error
+		if p, err = remote.RunnerPermissions(o.Site, o.Name); err != nil {
+			return cli.NATSPermissions{}, err
+		}
+	}
+	return cli.NATSPermissions{Config: p.Config(0), NSC: p.NSC()}, nil
+}
+
+func logger(s cli.ServeOptions) (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(s.LogLevel)); err != nil {
-		return fmt.Errorf("log level %q: want debug, info, warn or error", s.LogLevel)
+		return nil, fmt.Errorf("log level %q: want debug, info, warn or error", s.LogLevel)
 	}
-	log := slog.New(logHandler(s.Stderr, s.LogFormat, level))
-	return app.Serve(ctx, app.Options{Config: s.Config, Log: log, Version: cli.BuildVersion()}, s.Reload)
+	return slog.New(logHandler(s.Stderr, s.LogFormat, level)), nil
 }
 
 func logHandler(w io.Writer, format string, level slog.Level) slog.Handler {

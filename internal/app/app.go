@@ -19,8 +19,8 @@ import (
 	"github.com/backout-io/backout/internal/engine"
 	"github.com/backout-io/backout/internal/host"
 	"github.com/backout-io/backout/internal/host/local"
-	"github.com/backout-io/backout/internal/host/ssh"
 	"github.com/backout-io/backout/internal/outbox"
+	"github.com/backout-io/backout/internal/remote"
 	"github.com/backout-io/backout/internal/retry"
 	"github.com/backout-io/backout/internal/store"
 )
@@ -47,6 +47,8 @@ type App struct {
 	outbox *outbox.Outbox
 	engine *engine.Engine
 	hosts  *host.Registry
+	// runners speaks to those near the targets; nil while no site has any.
+	runners *remote.Hub
 	// mark tells this store's attempts on a target from another's.
 	mark string
 	// oldHosts are those of configs before; steps that run hold them.
@@ -185,6 +187,9 @@ func (a *App) startEngine(ctx context.Context, l *loaded) error {
 	})
 	a.arm(ctx, hosts, l.config)
 	cfg, err := l.engineConfig(hosts, a.o.Log)
+	if err == nil {
+		cfg.Sites, err = a.sites(l.config)
+	}
 	if err != nil {
 		return err
 	}
@@ -214,10 +219,7 @@ func (a *App) startEngine(ctx context.Context, l *loaded) error {
 }
 
 func newHosts(cfg *config.Config, attempts, mark string) (*host.Registry, error) {
-	return host.New(host.Options{Mark: mark, Local: local.Options{Dir: attempts}, SSH: ssh.Options{
-		User: cfg.SSH.User, Key: cfg.SSH.Key, KnownHosts: cfg.SSH.KnownHosts, Port: cfg.SSH.Port,
-		ConnectTimeout: time.Duration(cfg.SSH.ConnectTimeout), Sudo: cfg.SSH.Sudo,
-	}})
+	return host.New(host.Options{Mark: mark, Local: local.Options{Dir: attempts}, SSH: sshOptions(cfg.SSH)})
 }
 
 // arm makes the first step on a local target start as fast as the later ones.
@@ -309,6 +311,9 @@ func (a *App) Reload(ctx context.Context) error {
 	}
 	cfg, err := l.engineConfig(hosts, a.o.Log)
 	if err == nil {
+		cfg.Sites, err = a.sites(l.config)
+	}
+	if err == nil {
 		err = a.outbox.Update(ctx, out)
 	}
 	if err != nil {
@@ -366,6 +371,8 @@ func sameProcess(old, now *config.Config) error {
 	differs("nats.replicas", old.NATS.Replicas == now.NATS.Replicas)
 	differs("nats.tls_ca", old.NATS.TLSCA == now.NATS.TLSCA)
 	differs("nats.credentials", old.NATS.Credentials.Reveal() == now.NATS.Credentials.Reveal())
+	was, is := old.Runners.SigningKey, now.Runners.SigningKey
+	differs("runners.signing_key", was.IsZero() || is.IsZero() || was.Reveal() == is.Reveal())
 	if len(moved) > 0 {
 		return moved
 	}

@@ -82,6 +82,7 @@ func read(path string, offline bool) (*loaded, backout.Problems) {
 	}
 	if !offline {
 		problems = append(problems, checkSSH(path, l.config.SSH)...)
+		problems = append(problems, checkSigningKey(path, l.config.Runners)...)
 	}
 	return l, problems
 }

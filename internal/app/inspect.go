@@ -61,7 +61,11 @@ func ReachTargets(ctx context.Context, path string, names []string, report func(
 			defer func() { <-slots }()
 			begin := time.Now()
 			r := Reached{Target: name}
-			h, err := hosts.For(l.config.Inventory[name])
+			target := l.config.Inventory[name]
+			h, err := hosts.For(target)
+			if l.config.Runners.At(target.Site) {
+				err = fmt.Errorf("it is reached by the runners of site %s, not from here: check the gate of a change on it", target.Site)
+			}
 			if err == nil {
 				ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 				defer cancel()

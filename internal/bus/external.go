@@ -19,7 +19,27 @@ import (
 const minPayload = 1 << 20
 
 func openExternal(ctx context.Context, o Options) (*Bus, error) {
-	options := append(connOptions(o), nats.MaxReconnects(-1), nats.ReconnectWait(500*time.Millisecond),
+	conn, err := connect(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	name := withoutPasswords(o.URL)
+	b := &Bus{conn: conn}
+	if b.js, err = jetstream.New(conn); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("use JetStream at %s: %w", name, err)
+	}
+	if err := checkExternal(ctx, b); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("NATS at %s: %w", name, err)
+	}
+	return b, nil
+}
+
+// connect connects to the user's own NATS. The connection comes back by itself
+// whatever ended it, also when it was refused for a while.
+func connect(ctx context.Context, o Options) (*nats.Conn, error) {
+	options := append(connOptions(o), nats.MaxReconnects(-1), nats.ReconnectWait(500*time.Millisecond), nats.IgnoreAuthErrorAbort(),
 		// A link that swallows everything is to be noticed within seconds.
 		nats.PingInterval(2*time.Second), nats.MaxPingsOutstanding(2))
 	if o.CAFile != "" {
@@ -36,16 +56,7 @@ func openExternal(ctx context.Context, o Options) (*Bus, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS at %s: %w: check nats.url, its credentials and its CA", name, scrub(err, o.URL, name))
 	}
-	b := &Bus{conn: conn}
-	if b.js, err = jetstream.New(conn); err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("use JetStream at %s: %w", name, err)
-	}
-	if err := checkExternal(ctx, b); err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("NATS at %s: %w", name, err)
-	}
-	return b, nil
+	return conn, nil
 }
 
 func checkExternal(ctx context.Context, b *Bus) error {

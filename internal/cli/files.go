@@ -15,18 +15,24 @@ import (
 )
 
 func (p *program) checkCommand() *cobra.Command {
-	var config string
+	var config, runner string
 	cmd := &cobra.Command{
 		Use: "check", Short: "Check every file of the config", Args: cobra.NoArgs,
 		Long: `Read the config and every rule, plan, inventory and template file it names, and print
 all their problems as file:line:column: what, and what to do. Ends with 1 when there
-is one; warnings alone end with 0. Nothing is started or reached.`,
-		Example: "  backout check\n  backout check -c /etc/backout/backout.yaml -o json",
+is one; warnings alone end with 0. Nothing is started or reached. With --runner the
+file of a runner is checked instead.`,
+		Example: "  backout check\n  backout check -c /etc/backout/backout.yaml -o json\n  backout check --runner /etc/backout/runner.yaml",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if runner != "" {
+				return p.checkFiles(cmd.Context(), p.CheckRunner, runner)
+			}
 			return p.checkFiles(cmd.Context(), p.Check, config)
 		},
 	}
 	p.configFlag(cmd, &config)
+	cmd.Flags().StringVar(&runner, "runner", "", "check this file of a runner instead")
+	cmd.MarkFlagsMutuallyExclusive("config", "runner")
 	return cmd
 }
 

@@ -28,6 +28,14 @@ type Options struct {
 
 	// Serve runs the server until ctx ends.
 	Serve func(ctx context.Context, o ServeOptions) error
+	// Runner runs a runner near the targets until ctx ends; Reload is not used.
+	Runner func(ctx context.Context, o ServeOptions) error
+	// RunnerKey makes a key for servers to sign with.
+	RunnerKey func() (RunnerKey, error)
+	// RunnerPermissions are what NATS is to allow.
+	RunnerPermissions func(o PermissionOptions) (NATSPermissions, error)
+	// CheckRunner returns every problem of the file of a runner.
+	CheckRunner func(ctx context.Context, config string) backout.Problems
 	// Check loads every file the config names and returns all their problems.
 	Check func(ctx context.Context, config string) backout.Problems
 	// Demo runs the main job on this machine and tells the story on Out.
@@ -61,6 +69,28 @@ type ServeOptions struct {
 	// Reload carries a signal for every wish to read the files again.
 	Reload <-chan os.Signal
 	Stderr io.Writer
+}
+
+// RunnerKey is a pair of keys: servers sign with the private one, runners know
+// them by the public one.
+type RunnerKey struct {
+	ID      string
+	Private backout.Secret
+	Public  string
+}
+
+// PermissionOptions say whose permissions are wanted: those of a runner, or of
+// servers.
+type PermissionOptions struct {
+	Site, Name  string
+	Server, NSC bool
+}
+
+// NATSPermissions are permissions as nats-server.conf has them, and as arguments of
+// "nsc add user".
+type NATSPermissions struct {
+	Config string   `json:"config"`
+	NSC    []string `json:"nsc"`
 }
 
 // DemoOptions are the flags of demo.

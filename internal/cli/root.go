@@ -56,7 +56,7 @@ func (p *program) root() *cobra.Command {
 		}
 	}
 	add(groupDaily, p.changeCommand(), p.rollbackCommand(), p.pauseCommand(), p.resumeCommand(), p.noticesCommand())
-	add(groupServer, p.serveCommand(), p.reloadCommand(), p.notifyCommand(), p.backupCommand(), p.restoreCommand(), p.demoCommand())
+	add(groupServer, p.serveCommand(), p.runnerCommand(), p.reloadCommand(), p.notifyCommand(), p.backupCommand(), p.restoreCommand(), p.demoCommand())
 	add(groupFiles, p.checkCommand(), p.rulesCommand(), p.targetCommand(), p.kindsCommand())
 	root.AddCommand(p.versionCommand(), exitCodesTopic())
 	root.InitDefaultCompletionCmd("completion")

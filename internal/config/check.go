@@ -141,11 +141,16 @@ func (l *loader) settings() {
 	if s.Prometheus.URL != "" || !s.Prometheus.Token.IsZero() {
 		l.url("http://HOST:PORT", []string{"http", "https"}, s.Prometheus.URL, "prometheus", "url")
 	}
-	l.atLeast(int64(s.SSH.ConnectTimeout), int64(backout.Duration(1e8)), "100ms", "ssh", "connect_timeout")
-	if s.SSH.Port < 1 || s.SSH.Port > 65535 {
-		l.add(l.at("ssh", "port").Problem(fmt.Sprintf("port: %d", s.SSH.Port), "want 1 to 65535"))
+	l.sshSection(&s.SSH)
+	l.runners(s)
+}
+
+func (l *loader) sshSection(s *SSH) {
+	l.atLeast(int64(s.ConnectTimeout), int64(backout.Duration(1e8)), "100ms", "ssh", "connect_timeout")
+	if s.Port < 1 || s.Port > 65535 {
+		l.add(l.at("ssh", "port").Problem(fmt.Sprintf("port: %d", s.Port), "want 1 to 65535"))
 	}
-	s.SSH.KnownHosts = l.readable(s.SSH.KnownHosts, "ssh", "known_hosts")
+	s.KnownHosts = l.readable(s.KnownHosts, "ssh", "known_hosts")
 }
 
 // atLeast checks the lower bound of the value at path.

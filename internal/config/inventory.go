@@ -19,7 +19,7 @@ type targetEntry struct {
 	Address   strictyaml.At[string] `yaml:"address" doc:"How it is reached: host or host:port. Default: its name."`
 	Transport string                `yaml:"transport" enum:"ssh,local" doc:"Default ssh."`
 	OS        string                `yaml:"os" doc:"Operating system, such as debian-12."`
-	Site      string                `yaml:"site" doc:"Where it stands."`
+	Site      strictyaml.At[string] `yaml:"site" doc:"Where it stands; with runners.sites, whose runners reach it."`
 	Labels    map[string]string     `yaml:"labels" doc:"For people and rules."`
 }
 
@@ -45,7 +45,8 @@ func (l *loader) target(t targetEntry) {
 	if t.Transport == "" {
 		t.Transport = "ssh"
 	}
-	if t.Transport == "ssh" && l.ssh == (strictyaml.Pos{}) {
+	l.site(t.Site)
+	if t.Transport == "ssh" && !l.cfg.Runners.At(t.Site.Value) && l.ssh == (strictyaml.Pos{}) {
 		l.ssh = t.Pos
 	}
 	if t.Name.Value == "" {
@@ -67,6 +68,6 @@ func (l *loader) target(t targetEntry) {
 	}
 	l.targetsAt[t.Name.Value] = t.Name.Pos
 	l.cfg.Inventory[t.Name.Value] = backout.Target{
-		Name: t.Name.Value, Address: t.Address.Value, Transport: t.Transport, OS: t.OS, Site: t.Site, Labels: t.Labels,
+		Name: t.Name.Value, Address: t.Address.Value, Transport: t.Transport, OS: t.OS, Site: t.Site.Value, Labels: t.Labels,
 	}
 }

@@ -13,12 +13,13 @@ const (
 	SchemaServer    = "backout.schema.json"
 	SchemaPlans     = "plans.schema.json"
 	SchemaInventory = "inventory.schema.json"
+	SchemaRunner    = "runner.schema.json"
 )
 
 //go:generate go test . -run TestSchemasInDocs -update
 
-// Schema returns JSON Schemas (draft 2020-12) of the config file, the plan files
-// and the inventory files by file name, for editors. They are made from the
+// Schema returns JSON Schemas (draft 2020-12) of the config file, the plan files,
+// the inventory files and the file of a runner by file name, for editors. They are made from the
 // types that decode the files and from the sections of the kinds.
 func Schema(kinds Kinds) (map[string][]byte, error) {
 	g := &strictyaml.Generator{Types: map[reflect.Type]func(*strictyaml.Generator) map[string]any{
@@ -37,6 +38,7 @@ func Schema(kinds Kinds) (map[string][]byte, error) {
 		SchemaServer:    {"backout.yaml", reflect.TypeFor[serverFile]()},
 		SchemaPlans:     {"backout plan file", reflect.TypeFor[planFile]()},
 		SchemaInventory: {"backout inventory file", reflect.TypeFor[inventoryFile]()},
+		SchemaRunner:    {"runner.yaml", reflect.TypeFor[Runner]()},
 	} {
 		schema := g.Of(file.typ)
 		schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"

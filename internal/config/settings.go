@@ -2,6 +2,7 @@ package config
 
 import (
 	"os"
+	"slices"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -29,6 +30,7 @@ type Settings struct {
 	// Audiences are lists of channel names.
 	Audiences map[string][]string `yaml:"audiences" doc:"Which channels tell whom."`
 	Retention Retention           `yaml:"retention" doc:"How long alerts are kept."`
+	Runners   Runners             `yaml:"runners" doc:"Runners near the targets, and what they are told apart from strangers by."`
 }
 
 // TLS is the certificate to serve with; both files or none. Paths are absolute.
@@ -97,6 +99,17 @@ type Retention struct {
 	Alerts         backout.Duration `yaml:"alerts" doc:"At least 1h. Default 14d."`
 	AlertsMaxBytes Size             `yaml:"alerts_max_bytes" doc:"Default 1GiB."`
 }
+
+// Runners says which sites have runners of their own. Without sites a target's
+// site is a label like others.
+type Runners struct {
+	SigningKey backout.Secret `yaml:"signing_key" doc:"Key that signs what runners are told, from backout runner keygen; the same for all servers."`
+	Sites      []string       `yaml:"sites" doc:"Sites whose targets are reached by runners there."`
+	BuiltIn    []string       `yaml:"built_in" doc:"Sites whose targets this server reaches itself, like those without a site."`
+}
+
+// At tells whether the site has runners of its own.
+func (r Runners) At(site string) bool { return slices.Contains(r.Sites, site) }
 
 // defaults are the settings of an empty file, but for the paths.
 func defaults() Settings {

@@ -12,12 +12,13 @@ import (
 	"github.com/backout-io/backout"
 )
 
-// natsServer runs a real NATS server of its own and returns its address.
-func natsServer(t testing.TB) string {
+// natsServer runs a real NATS server of its own, with more lines in its configuration,
+// and returns its address.
+func natsServer(t testing.TB, more ...string) string {
 	t.Helper()
 	program := programs.nats.build(t, "nats-server", "github.com/nats-io/nats-server/v2")
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "nats.conf"), fmt.Sprintf("max_payload: 8MB\njetstream { store_dir: %q, sync_interval: always }\n", filepath.Join(dir, "data")), 0o644)
+	write(t, filepath.Join(dir, "nats.conf"), fmt.Sprintf("max_payload: 8MB\njetstream { store_dir: %q, sync_interval: always }\n%s", filepath.Join(dir, "data"), strings.Join(more, "")), 0o644)
 	start(t, exec.Command(program, "-c", filepath.Join(dir, "nats.conf"), "-a", "127.0.0.1", "-p", "-1", "--ports_file_dir", dir))
 	var url string
 	eventually(t, 30*time.Second, "NATS says where it listens", func() error {

@@ -115,7 +115,7 @@ func preflightTarget(ctx context.Context, cfg *Config, c backout.Change, frozen 
 				ChangeID: c.ID, Level: level.Name, Step: step, Target: target, PlanHash: frozen.Hash,
 				Facts: facts(backout.Rollback{ChangeID: c.ID, Patch: c.Patch}, &level, target, ""),
 			}
-			found, err := site.Preflight(ctx, task)
+			found, err := site.Preflight(ctx, frozen, task)
 			if err != nil {
 				fix := "make the target reachable, then check the gate again"
 				if backout.IsPermanent(err) {

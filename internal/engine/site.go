@@ -17,8 +17,8 @@ type Site interface {
 	Resume(ctx context.Context, j runner.Job) runner.Result
 	Stop(attemptID, reason string) error
 	GiveUp(attemptID, reason string) error
-	Preflight(ctx context.Context, t backout.Task) ([]backout.Violation, error)
-	Check(ctx context.Context, target backout.Target, changeID string, c backout.Check) checks.Result
+	Preflight(ctx context.Context, plan backout.FrozenPlan, t backout.Task) ([]backout.Violation, error)
+	Check(ctx context.Context, l runner.Look, c backout.Check) checks.Result
 	Forget(ctx context.Context, target backout.Target, attemptIDs []string) error
 }
 
@@ -79,15 +79,20 @@ func (e *Engine) dropTaken(rec backout.Record) {
 
 // job is the attempt as a runner gets it.
 func (e *Engine) job(r backout.Rollback, task backout.Task) runner.Job {
+	return runner.Job{
+		Task: task, Frozen: r.Frozen, Gate: e.gate(r), Live: e.outputs.writer(task.AttemptID),
+		Begin:    func() error { return e.mayBegin(r.ID, task) },
+		HandOver: func(ctx context.Context) bool { return e.handOver(ctx, r.ID, task.AttemptID) },
+	}
+}
+
+// gate is the answer that let the window of the rollback's change open.
+func (e *Engine) gate(r backout.Rollback) backout.GatePassed {
 	gate := backout.GatePassed{PlanHash: r.Frozen.Hash}
 	if c, ok := e.changes.get(r.ChangeID); ok {
 		gate.Targets = c.Targets
 	}
-	return runner.Job{
-		Task: task, Frozen: r.Frozen, Gate: gate, Live: e.outputs.writer(task.AttemptID),
-		Begin:    func() error { return e.mayBegin(r.ID, task) },
-		HandOver: func(ctx context.Context) bool { return e.handOver(ctx, r.ID, task.AttemptID) },
-	}
+	return gate
 }
 
 // mayBegin says why a claimed attempt must not begin on its target now. A claim

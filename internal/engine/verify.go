@@ -9,6 +9,7 @@ import (
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/rollback"
+	"github.com/backout-io/backout/internal/runner"
 )
 
 // verifiers owns one goroutine for each rollback whose targets are being judged:
@@ -249,13 +250,14 @@ func (e *Engine) checksRed(ctx context.Context, cfg *Config, r backout.Rollback,
 	if !ok {
 		return "target is not in the inventory any more"
 	}
+	look := runner.Look{Target: inventory, ChangeID: r.ChangeID, Frozen: r.Frozen, Gate: e.gate(r)}
 	var red []string
 	for _, check := range r.Frozen.Plan.Verify.Checks {
 		name := check.Name
 		if name == "" {
 			name = check.Uses
 		}
-		if result := cfg.site(inventory).Check(ctx, inventory, r.ChangeID, check); !result.Green {
+		if result := cfg.site(inventory).Check(ctx, look, check); !result.Green {
 			red = append(red, "check "+name+": "+result.Detail)
 		}
 	}

@@ -39,8 +39,14 @@ func run(t *testing.T, dir, program string, args ...string) (string, error) {
 // to an intruder. systemd-analyze answers 0 to unknown lines, so any word of it
 // about the unit counts.
 func TestUnitIsValidAndHardened(t *testing.T) {
+	for _, name := range []string{"backout.service", "backout-runner.service"} {
+		t.Run(name, func(t *testing.T) { unitIsValidAndHardened(t, name) })
+	}
+}
+
+func unitIsValidAndHardened(t *testing.T, name string) {
 	analyze := need(t, "systemd-analyze", "systemd")
-	unit, err := os.ReadFile(filepath.Join(root, "deploy", "backout.service"))
+	unit, err := os.ReadFile(filepath.Join(root, "deploy", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,16 +56,16 @@ func TestUnitIsValidAndHardened(t *testing.T) {
 		t.Fatal(err)
 	}
 	unit = bytes.ReplaceAll(unit, []byte("ExecStart=/usr/local/bin/backout"), []byte("ExecStart="+binary))
-	file := filepath.Join(dir, "backout.service")
+	file := filepath.Join(dir, name)
 	if err := os.WriteFile(file, unit, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	out, err := run(t, dir, analyze, "verify", file)
-	if err != nil || strings.Contains(out, "backout.service") {
+	if err != nil || strings.Contains(out, name) {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
 	out, err = run(t, dir, analyze, "security", "--offline=yes", "--no-pager", file)
-	level := regexp.MustCompile(`exposure level for backout\.service: ([0-9.]+)`).FindStringSubmatch(out)
+	level := regexp.MustCompile(`exposure level for ` + regexp.QuoteMeta(name) + `: ([0-9.]+)`).FindStringSubmatch(out)
 	if level == nil {
 		t.Fatalf("systemd-analyze security: %v\n%s", err, out)
 	}

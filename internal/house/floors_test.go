@@ -20,7 +20,7 @@ var floors = [][]string{
 	{"executors", "notifier", "internal/checks", "rules", "internal/bus", "internal/host/*"},
 	{"executors/*", "notifier/*", "internal/checks/*", "internal/config", "internal/store", "internal/host", "internal/ui"},
 	{"executors/all", "notifier/all", "internal/checks/all", "internal/runner", "internal/outbox", "handlers"},
-	{"internal/engine", "internal/client"},
+	{"internal/engine", "internal/client", "internal/remote"},
 	{"internal/app", "internal/cli/*"},
 	{"internal/demo"},
 	{"internal/cli"},

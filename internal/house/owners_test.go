@@ -34,6 +34,8 @@ var owners = map[string][]string{
 	"golang.org/x/sync":                     {"*"},
 	"golang.org/x/text":                     {"*"},
 	"golang.org/x/time":                     {"*"},
+	"github.com/nats-io/jwt/v2":             {"tests"},
+	"github.com/nats-io/nkeys":              {"tests"},
 	"github.com/google/go-cmp":              {"tests"},
 	"pgregory.net/rapid":                    {"tests"},
 	"go.uber.org/goleak":                    {"tests"},

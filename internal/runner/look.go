@@ -9,9 +9,20 @@ import (
 	"github.com/backout-io/backout/internal/checks"
 )
 
+// Look is what entitles a check to look at a target: the plan that it is from, and
+// the gate's answer. A runner near the target wants to see both.
+type Look struct {
+	Target   backout.Target
+	ChangeID string
+	Frozen   backout.FrozenPlan
+	Gate     backout.GatePassed
+}
+
 // Preflight asks the step's executor whether it would succeed on the task's target
-// now, and changes nothing. An error means that the target could not be looked at.
-func (r *Runner) Preflight(ctx context.Context, t backout.Task) ([]backout.Violation, error) {
+// now, and changes nothing; plan is the one that the gate judges, which a runner
+// near the target wants to see. An error means that the target could not be looked
+// at.
+func (r *Runner) Preflight(ctx context.Context, _ backout.FrozenPlan, t backout.Task) ([]backout.Violation, error) {
 	host, err := r.o.Hosts.For(t.Target)
 	if err != nil {
 		return nil, backout.Permanent(err)
@@ -36,9 +47,9 @@ func (r *Runner) Preflight(ctx context.Context, t backout.Task) ([]backout.Viola
 	return found, nil
 }
 
-// Check runs one check on a target. What cannot be found out is red.
-func (r *Runner) Check(ctx context.Context, target backout.Target, changeID string, c backout.Check) checks.Result {
-	host, err := r.o.Hosts.For(target)
+// Check runs one check of a plan on a target. What cannot be found out is red.
+func (r *Runner) Check(ctx context.Context, l Look, c backout.Check) checks.Result {
+	host, err := r.o.Hosts.For(l.Target)
 	if err != nil {
 		return checks.Result{Detail: err.Error()}
 	}
@@ -50,7 +61,7 @@ func (r *Runner) Check(ctx context.Context, target backout.Target, changeID stri
 	if err != nil {
 		return checks.Result{Detail: err.Error()}
 	}
-	return checker.Check(ctx, checks.Subject{Target: target, Host: host, ChangeID: changeID})
+	return checker.Check(ctx, checks.Subject{Target: l.Target, Host: host, ChangeID: l.ChangeID})
 }
 
 // Forget removes what the target keeps of attempts that have ended.

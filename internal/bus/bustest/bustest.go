@@ -15,7 +15,9 @@ package bustest
 import (
 	"log/slog"
 	"testing"
+	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats-server/v2/server/ats"
 	"go.uber.org/goleak"
 
@@ -57,4 +59,28 @@ func StartIn(t testing.TB, dir string) *bus.Bus {
 		}
 	})
 	return b
+}
+
+// External runs a NATS server of its own on a free port, with JetStream and the
+// text of a configuration file, until the test ends. It returns the address.
+func External(t testing.TB, config string) string {
+	t.Helper()
+	o := &server.Options{}
+	if err := o.ProcessConfigString(config); err != nil {
+		t.Fatalf("read configuration of NATS: %v\n%s", err, config)
+	}
+	o.Host, o.Port, o.NoSigs, o.NoLog, o.JetStream, o.StoreDir = "127.0.0.1", server.RANDOM_PORT, true, true, true, t.TempDir()
+	s, err := server.NewServer(o)
+	if err != nil {
+		t.Fatalf("start NATS: %v", err)
+	}
+	s.Start()
+	t.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	if !s.ReadyForConnections(time.Minute) {
+		t.Fatal("NATS is not ready")
+	}
+	return s.Addr().String()
 }

@@ -1,0 +1,155 @@
+package remote
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/backout-io/backout/internal/bus"
+	"github.com/backout-io/backout/internal/runner"
+)
+
+func aCarried(holder string) *carried {
+	return newCarried(&work{Holder: holder}, runner.New(runner.Options{}))
+}
+
+// TestWhoMayWatch: who runs an attempt that nobody has claimed may take it from a
+// server that is silent; a claimed one is only for who resumes.
+func TestWhoMayWatch(t *testing.T) {
+	quiet := func(c *carried) { c.heard = time.Now().Add(-2 * silence) }
+	tests := []struct {
+		name   string
+		change func(*carried)
+		by     work
+		may    bool
+	}{
+		{"the same", func(*carried) {}, work{Holder: "first"}, true},
+		{"another, while the first is heard", func(*carried) {}, work{Holder: "second"}, false},
+		{"another, when the first is silent", quiet, work{Holder: "second"}, true},
+		{"another, when it is claimed", func(c *carried) { quiet(c); c.claimed = true }, work{Holder: "second"}, false},
+		{"who resumes", func(c *carried) { c.claimed = true }, work{Holder: "second", Resume: true}, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := aCarried("first")
+			tt.change(c)
+			if err := c.join(&tt.by); (err == nil) != tt.may {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// TestAnAnswerIsForItsQuestion: one that answers an earlier question, or was made up,
+// counts for nothing.
+func TestAnAnswerIsForItsQuestion(t *testing.T) {
+	c := aCarried("h")
+	answered := make(chan error, 1)
+	go func() { answered <- c.begin(t.Context()) }()
+	var asked *ask
+	eventually(t, "it asks", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		asked = c.ask
+		return asked != nil
+	})
+	c.wishes(&watch{Holder: "h", Answer: &answer{Number: "another"}})
+	select {
+	case err := <-answered:
+		t.Fatalf("the wrong answer was taken: %v", err)
+	default:
+	}
+	c.mu.Lock()
+	still := c.ask == asked
+	c.mu.Unlock()
+	if !still {
+		t.Error("the question is gone")
+	}
+	c.wishes(&watch{Holder: "h", Answer: &answer{Number: asked.Number, No: "paused"}})
+	if err := <-answered; err == nil || err.Error() != "paused" {
+		t.Error(err)
+	}
+}
+
+// TestAnEndIsRememberedLongerThanMessagesLive, so that none can have the attempt
+// carried out anew.
+func TestAnEndIsRememberedLongerThanMessagesLive(t *testing.T) {
+	c := aCarried("h")
+	c.finish(runner.Result{})
+	c.release(&release{Holder: "h"})
+	now := time.Now()
+	if c.stale(now.Add(lifetime + skew + time.Second)) {
+		t.Error("it is forgotten while a message about it may be believed")
+	}
+	if !c.stale(now.Add(keptAfter + time.Second)) {
+		t.Error("it is remembered for ever")
+	}
+}
+
+// TestOutputIsPrintedOnce whatever pieces come: again, overlapping, with a gap.
+func TestOutputIsPrintedOnce(t *testing.T) {
+	c := &claims{}
+	h := &held{job: runner.Job{Live: c}}
+	for _, s := range []state{
+		{Offset: 0, Output: []byte("abc")}, {Offset: 0, Output: []byte("abc")}, {Offset: 3}, {Offset: 1, Output: []byte("bcde")}, {Offset: 7, Output: []byte("h")},
+	} {
+		h.print(&s)
+	}
+	if got, want := c.output(), "abcde\n[2 bytes left out]\nh"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// crowd is runners that answer an offer, in this order.
+type crowd struct {
+	desk
+	replies []reply
+}
+
+// Gather implements Conn.
+func (c *crowd) Gather(_ context.Context, _ bus.Message, take func(bus.Message) bool) error {
+	for _, r := range c.replies {
+		r.Version = version
+		data, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		if !take(bus.Message{Data: data}) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// TestWhoGetsAnAttempt: who has it already, else who has most room; who refuses does
+// not count, unless nobody else is there.
+func TestWhoGetsAnAttempt(t *testing.T) {
+	key, err := NewSigningKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	no := func(name, why string) reply { return reply{Runner: name, Refused: why} }
+	few, many := reply{Address: "few.1", Free: 3}, reply{Address: "many.1", Free: 9}
+	has := reply{Address: "has.1", Carries: true}
+	for want, replies := range map[string][]reply{
+		"many.1": {few, no("x", "no room"), many}, "has.1": {many, has}, "few.1": {no("x", "no room"), few},
+		"runner x refuses: no room; runner y refuses: no key": {no("y", "no key"), no("x", "no room"), no("x", "no room")},
+	} {
+		h, err := NewHub(HubOptions{Conn: &crowd{replies: replies}, Key: key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range replies {
+			h.seen[fmt.Sprint(i)] = Info{Site: "fra", Alive: true, LastSeen: time.Now()}
+		}
+		got, err := h.Site("fra").offer(t.Context(), &work{})
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -1,0 +1,46 @@
+// Package remote lets runners near the targets carry out attempts for servers
+// elsewhere, over messages of NATS that nothing keeps.
+//
+// A server has a [Hub] and from it a [Site] for each place; a runner is an
+// [Agent]. The log stays the only truth, and only servers write it. A server
+// offers a signed task to the runners of a site; one that is free takes it, and
+// carries it out with the same code as the built-in runner. What that code has to
+// ask (may I claim? may I start now?) and what it has to tell (output, the end)
+// are the answers to the server's watching, which is asked for again and again. A
+// runner never speaks first, but to say that it is there: it needs no inbox, no
+// stream, and the right to publish one subject.
+//
+// # What it promises
+//
+//   - A runner does nothing that is not signed by a key it was given, fresh, for
+//     its site and, where one runner is meant, for itself in this life. Whatever
+//     it is to run stands in a plan whose hash is that of the gate, at that level;
+//     the target is one of the gate's. There is no order to run anything else.
+//   - Nothing starts on a target before the server has appended the claim and said
+//     so, and each start is asked for once more right before.
+//   - A message that is lost, late, doubled or out of order changes nothing: what
+//     was not answered is asked again, what was answered twice counts once.
+//   - A runner that is not heard of for ten seconds loses the attempt to another,
+//     or to itself when it is back, by probing the target. It keeps nothing that
+//     the target does not know.
+//   - Nobody at the site: a step waits, with the reason, as long as its level does.
+//
+// # What a recorded message can do when it is sent again
+//
+// It is refused once it is older than [lifetime], give or take [skew], and to send
+// it at all takes the right to publish what only servers may. Within that time:
+//
+//   - offer: the runner says once more whether it is free. Nothing is kept.
+//   - take: names a runner and its life, so no other one and no later start of the
+//     same one takes it. This one has the attempt already, or had it: it keeps the
+//     ended ones for longer than a message lives, and answers from memory. One
+//     whose claim failed is taken again, asks for its claim, and hears nothing.
+//   - watch: shows output to whom it is answered, and acknowledges nothing that
+//     was not. An answer in it counts for the one question whose number it has; a
+//     stop was asked for by the server, and stays asked for.
+//   - release: an attempt that has begun is only let go of when it has ended; one
+//     that waits for its claim is dropped, and offered again.
+//   - preflight and check look and change nothing.
+//   - forget: what a target keeps of ended attempts is removed once more. Their
+//     ids are never used again.
+package remote

@@ -1,0 +1,194 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/bus"
+	"github.com/backout-io/backout/internal/checks"
+	"github.com/backout-io/backout/internal/runner"
+)
+
+// Site is the runners of one place, to a server like the built-in one. It is safe
+// for concurrent use.
+type Site struct {
+	hub  *Hub
+	name string
+
+	mu   sync.Mutex
+	held map[string]*held
+	// told are the reasons of the last minute for which attempts wait.
+	told map[string]time.Time
+}
+
+// untold tells whether nobody has logged the reason within a minute: many attempts
+// may wait for the same.
+func (s *Site) untold(reason string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	maps.DeleteFunc(s.told, func(_ string, at time.Time) bool { return now.Sub(at) > time.Minute })
+	if _, told := s.told[reason]; told {
+		return false
+	}
+	s.told[reason] = now
+	return true
+}
+
+// Run has an attempt that has not begun carried out, to its end. While there is
+// nobody to do it the result is Unclaimed at once, with the reason: ask again as
+// long as it is wanted.
+func (s *Site) Run(ctx context.Context, j runner.Job) runner.Result { return s.carry(ctx, j, false) }
+
+// Resume carries on with an attempt that was claimed before: the target is asked
+// first. While nobody is there it waits; once it was to stop, for a minute.
+func (s *Site) Resume(ctx context.Context, j runner.Job) runner.Result { return s.carry(ctx, j, true) }
+
+// Stop asks for the end of an attempt that is carried out through this site, and
+// returns at once; its Run or Resume tells how it ended. Whichever runner has it
+// gets to know. For others it is [backout.ErrNotFound].
+func (s *Site) Stop(attemptID, reason string) error {
+	return s.wish(attemptID, func(h *held) { h.stop = reason })
+}
+
+// GiveUp asks that an attempt does not begin any more; one that has begun goes on
+// to its end. For others it is [backout.ErrNotFound].
+func (s *Site) GiveUp(attemptID, reason string) error {
+	return s.wish(attemptID, func(h *held) { h.giveUp = reason })
+}
+
+func (s *Site) wish(attemptID string, note func(*held)) error {
+	s.mu.Lock()
+	h := s.held[attemptID]
+	s.mu.Unlock()
+	if h == nil {
+		return fmt.Errorf("attempt %s at site %s: %w", attemptID, s.name, backout.ErrNotFound)
+	}
+	h.wish(note)
+	return nil
+}
+
+// Forget removes what the target keeps of ended attempts.
+func (s *Site) Forget(ctx context.Context, t backout.Target, attemptIDs []string) error {
+	r, err := s.look(ctx, order{Op: opForget, Forget: &forget{Target: t, Attempts: attemptIDs, Mark: s.hub.o.Mark}})
+	if err != nil {
+		return fmt.Errorf("forget attempts: %w", err)
+	}
+	if r.Failed {
+		return fmt.Errorf("forget attempts: runner %s: %s", r.Runner, clip(r.Detail, 500))
+	}
+	return nil
+}
+
+// Preflight asks the task's executor, at the site, whether the step would succeed
+// on the target now; the plan is the one that the gate judges. An error means that
+// it could not be looked at.
+func (s *Site) Preflight(ctx context.Context, plan backout.FrozenPlan, t backout.Task) ([]backout.Violation, error) {
+	t.PlanHash = plan.Hash
+	r, err := s.look(ctx, order{Op: opPreflight, Preflight: &preflight{Task: t, Frozen: plan, Mark: s.hub.o.Mark}})
+	if err != nil {
+		return nil, err
+	}
+	if r.Failed {
+		return nil, fmt.Errorf("runner %s: %s", r.Runner, clip(r.Detail, 500))
+	}
+	for i := range r.Violations {
+		r.Violations[i].Target, r.Violations[i].Level = t.Target.Name, t.Level
+	}
+	return r.Violations, nil
+}
+
+// Check runs one check of the plan, at the site. What cannot be found out is red.
+func (s *Site) Check(ctx context.Context, l runner.Look, c backout.Check) checks.Result {
+	r, err := s.look(ctx, order{Op: opCheck, Check: &check{Target: l.Target, Frozen: l.Frozen, Gate: gateOf(l.ChangeID, l.Gate), Check: c, Mark: s.hub.o.Mark}})
+	if err != nil {
+		return checks.Result{Detail: err.Error()}
+	}
+	return checks.Result{Green: r.Green, Detail: clip(r.Detail, 500)}
+}
+
+// lookTries is how often a look is asked for while runners do not answer: one may
+// have gone right after it got the question.
+const lookTries = 2
+
+// look asks one runner of the site.
+func (s *Site) look(ctx context.Context, o order) (reply, error) {
+	o.Site = s.name
+	ctx, cancel := context.WithTimeout(ctx, lookTries*(lookPatience+beginPatience))
+	defer cancel()
+	var err error
+	for range lookTries {
+		var r reply
+		once, done := context.WithTimeout(ctx, lookPatience+beginPatience)
+		r, err = s.hub.ask(once, looks(s.name), o)
+		done()
+		switch {
+		case err == nil:
+			return r, nil
+		case errors.As(err, new(refusal)), ctx.Err() != nil:
+			return reply{}, s.explain(err)
+		}
+	}
+	return reply{}, s.explain(err)
+}
+
+// explain says what is wrong with the site in words for people.
+func (s *Site) explain(err error) error {
+	switch {
+	case errors.Is(err, bus.ErrNobody):
+		return fmt.Errorf("%w at site %s: start one there with \"backout runner\"", ErrNoRunner, s.name)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("no runner at site %s answers: %w", s.name, err)
+	}
+	return err
+}
+
+// offerPatience is how long runners may think about an offer, and offerChoice how
+// long it stays open for a better one when there is one.
+const (
+	offerPatience = 2 * time.Second
+	offerChoice   = 200 * time.Millisecond
+)
+
+// offer asks who takes the attempt, and returns the address of the one that
+// carries it already, or else has most room.
+func (s *Site) offer(ctx context.Context, w *work) (address string, err error) {
+	m, err := s.hub.message(offers(s.name), order{Op: opOffer, Site: s.name, Work: w})
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, offerPatience)
+	defer cancel()
+	var best reply
+	var refusals []string
+	answers, all := 0, s.hub.alive(s.name)
+	err = s.hub.o.Conn.Gather(ctx, m, func(m bus.Message) bool {
+		answers++
+		switch r, err := read(m); {
+		case err != nil:
+			refusals = append(refusals, err.Error())
+		case best.Address == "" || r.Carries && !best.Carries || r.Carries == best.Carries && r.Free > best.Free:
+			best = r
+			time.AfterFunc(offerChoice, cancel)
+		}
+		return !best.Carries && answers < all
+	})
+	if best.Address != "" {
+		return best.Address, nil
+	}
+	if err == nil && len(refusals) > 0 {
+		slices.Sort(refusals)
+		return "", errors.New(strings.Join(slices.Compact(refusals), "; "))
+	}
+	if err == nil {
+		err = context.DeadlineExceeded
+	}
+	return "", s.explain(err)
+}
