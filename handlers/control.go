@@ -17,6 +17,11 @@ func (h *Handler) listNotices(c *call) error {
 	return answerList(c, notices, err)
 }
 
+func (h *Handler) listRunners(c *call) error {
+	runners, err := h.o.Control.Runners(c.r.Context())
+	return answerList(c, runners, err)
+}
+
 func (h *Handler) notifyTest(c *call) error {
 	var in struct {
 		Channel string `json:"channel"`

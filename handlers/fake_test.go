@@ -170,6 +170,7 @@ func (f *fake) Targets(context.Context) ([]backout.Target, error) {
 func (f *fake) NotifyTest(_ context.Context, by Actor, channel string) error {
 	return f.note("notify test %s by %s", channel, by.Name)
 }
+func (f *fake) Runners(context.Context) ([]RunnerStatus, error) { return nil, f.note("runners") }
 func (f *fake) Notices(context.Context) ([]NoticeStatus, error) { return nil, f.note("notices") }
 
 const (

@@ -154,6 +154,21 @@ type Control interface {
 	NotifyTest(ctx context.Context, by Actor, channel string) error
 	// Notices lists what is undelivered: waiting, and given up.
 	Notices(ctx context.Context) ([]NoticeStatus, error)
+	// Runners lists the runners near the targets that were heard of lately.
+	Runners(ctx context.Context) ([]RunnerStatus, error)
+}
+
+// RunnerStatus is one runner near the targets, as this server hears it.
+type RunnerStatus struct {
+	Name    string `json:"name"`
+	Site    string `json:"site"`
+	Release string `json:"release"`
+	// Alive tells whether it was heard within the last few seconds.
+	Alive    bool      `json:"alive"`
+	LastSeen time.Time `json:"last_seen"`
+	// Running of its Slots are taken.
+	Running int `json:"running"`
+	Slots   int `json:"slots"`
 }
 
 // NoticeStatus is one undelivered notice.

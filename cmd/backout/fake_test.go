@@ -298,6 +298,13 @@ func (f *fake) NotifyTest(_ context.Context, _ handlers.Actor, channel string) e
 	return nil
 }
 
+func (f *fake) Runners(context.Context) ([]handlers.RunnerStatus, error) {
+	return []handlers.RunnerStatus{
+		{Name: "fra-1", Site: "fra", Release: "v0.1.0", Alive: true, LastSeen: time.Now(), Running: 2, Slots: 32},
+		{Name: "fra-2", Site: "fra", Release: "v0.1.0", LastSeen: time.Now().Add(-10 * time.Minute), Slots: 32},
+	}, nil
+}
+
 func (f *fake) Notices(context.Context) ([]handlers.NoticeStatus, error) {
 	return []handlers.NoticeStatus{{Channel: "mail", GivenUp: true, Tries: 12, Error: "550 no such user", Notice: backout.Notice{Moment: backout.MomentHeld, RollbackID: "R-HELD", At: epoch}}}, nil
 }

@@ -46,6 +46,18 @@ func (c control) Targets(context.Context) ([]backout.Target, error) {
 	return out, nil
 }
 
+// Runners implements [handlers.Control].
+func (c control) Runners(context.Context) ([]handlers.RunnerStatus, error) {
+	list := c.app.Runners()
+	out := make([]handlers.RunnerStatus, len(list))
+	for i, r := range list {
+		out[i] = handlers.RunnerStatus{
+			Name: r.Name, Site: r.Site, Release: r.Release, Alive: r.Alive, LastSeen: r.LastSeen, Running: r.Running, Slots: r.Slots,
+		}
+	}
+	return out, nil
+}
+
 // NotifyTest implements [handlers.Control].
 func (c control) NotifyTest(ctx context.Context, by handlers.Actor, channel string) error {
 	if err := c.app.outbox.Test(ctx, channel); err != nil {

@@ -36,8 +36,34 @@ docs/runners.md says when to have one.`,
 	cmd.Flags().StringVarP(&o.Config, "config", "c", defaultRunnerConfig, "the runner's file")
 	cmd.Flags().StringVar(&o.LogLevel, "log-level", "info", "debug, info, warn or error")
 	cmd.Flags().StringVar(&o.LogFormat, "log-format", "text", "text or json")
-	cmd.AddCommand(p.runnerKeygen(), p.runnerPermissions())
+	cmd.AddCommand(p.runnerKeygen(), p.runnerPermissions(), p.runnerList())
 	return cmd
+}
+
+func (p *program) runnerList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the runners that the server hears", Args: cobra.NoArgs,
+		Long: "List the runners near the targets that the server has heard of within the last hour. Ends with 1 when one of them is silent.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := p.client()
+			if err != nil {
+				return err
+			}
+			list, err := c.Runners(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if err := p.print(items(list), func(s view.Style) string { return view.Runners(list, s, c.ServerTime()) }); err != nil {
+				return err
+			}
+			for _, r := range list {
+				if !r.Alive {
+					return statusError{ExitFailed}
+				}
+			}
+			return nil
+		},
+	}
 }
 
 func (p *program) runnerKeygen() *cobra.Command {

@@ -21,6 +21,11 @@ func (c *Client) Notices(ctx context.Context) ([]handlers.NoticeStatus, error) {
 	return getList[handlers.NoticeStatus](ctx, c, api+"notices", nil)
 }
 
+// Runners lists the runners near the targets that were heard of lately.
+func (c *Client) Runners(ctx context.Context) ([]handlers.RunnerStatus, error) {
+	return getList[handlers.RunnerStatus](ctx, c, api+"runners", nil)
+}
+
 // NotifyTest sends a test notice through the channel, now.
 func (c *Client) NotifyTest(ctx context.Context, channel string) error {
 	body := struct {

@@ -18,6 +18,7 @@ func (e *Engine) runStep(ctx context.Context, c backout.RunStep) {
 		return
 	}
 	defer e.stepping.Delete(c.AttemptID)
+	defer e.waiting.Delete(c.AttemptID)
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
 		again := e.tryStep(ctx, c)
 		r, _ := e.rollbacks.get(c.RollbackID)
@@ -71,7 +72,9 @@ func (e *Engine) tryStep(ctx context.Context, c backout.RunStep) (again bool) {
 		job.Claim = func(ctx context.Context, by runner.Claimed) (time.Time, error) { return e.claim(ctx, c, by) }
 		result := site.Run(ctx, job)
 		e.report(ctx, c.RollbackID, c.AttemptID, result)
-		again = result.Unclaimed
+		if again = result.Unclaimed; again {
+			e.waiting.Store(c.AttemptID, clip(result.Err.Error(), reasonMax))
+		}
 	})
 	return again
 }

@@ -92,6 +92,7 @@ type Engine struct {
 	peers     Peers
 	cleaner   *cleaner
 	carried   sync.Map // attempt id to who has it in this process
+	waiting   sync.Map // attempt id to why nobody has claimed it, for people
 	stepping  sync.Map // attempt id of the requested ones that this process tries to run
 	owedRed   sync.Map // "rollback/target" to the red look that is not recorded yet
 	plans     sync.Map // hash of a frozen plan to the one copy of it
@@ -191,6 +192,7 @@ func (e *Engine) Start(ctx context.Context) error {
 		return err
 	}
 	e.live.Store(true)
+	e.startPaused(ctx)
 	e.recover()
 	e.spawn(func(ctx context.Context) { e.deadlines.run(ctx, e.due) })
 	e.spawn(e.pulseLoop)

@@ -51,6 +51,27 @@ func (e *Engine) Resume(ctx context.Context, by handlers.Actor, reason string) (
 	})
 }
 
+// startPaused pauses what the switch had not reached when the server that moved it
+// died: what is active, and not paused, while the switch is on.
+func (e *Engine) startPaused(ctx context.Context) {
+	state, err := e.store.Control.Pause(ctx)
+	switch {
+	case err != nil && ctx.Err() == nil:
+		e.log.Error("pause switch not read at the start; no step starts before it is", "error", err)
+		return
+	case !state.On:
+		return
+	}
+	e.rollbacks.awake(func(id string, r backout.Rollback) {
+		if r.Status.Final() || !r.PausedAt.IsZero() {
+			return
+		}
+		if _, err := e.input(ctx, id, rollback.Pause{By: switchName(state.By), Reason: state.Reason}); err != nil {
+			e.log.Error("rollback not paused at the start; no step of it starts all the same", "rollback_id", id, "error", err)
+		}
+	})
+}
+
 // endStalePause resumes a rollback that the switch paused, when the switch is off
 // by now: it was read on, or a crash came, between the two.
 func (e *Engine) endStalePause(r backout.Rollback) {

@@ -99,7 +99,7 @@ func (r *relay) run(ctx context.Context) {
 func (r *relay) load(ctx context.Context) error {
 	doc, err := r.e.store.Control.Get(ctx, r.key())
 	if errors.Is(err, backout.ErrNotFound) {
-		return nil
+		return r.loadOthers(ctx)
 	}
 	if err == nil {
 		r.revision = doc.Revision
@@ -111,12 +111,37 @@ func (r *relay) load(ctx context.Context) error {
 	return nil
 }
 
+// loadOthers begins where any server has come to: what one has handed over stands
+// in the outbox for all. A server with a new name would tell old news otherwise,
+// once their receipts are gone.
+func (r *relay) loadOthers(ctx context.Context) error {
+	keys, err := r.e.store.Control.Keys(ctx, relayKey)
+	if err != nil {
+		return fmt.Errorf("read relay positions: %w", err)
+	}
+	for _, key := range keys {
+		var p relayPosition
+		doc, err := r.e.store.Control.Get(ctx, key)
+		if err == nil {
+			err = json.Unmarshal(doc.Value, &p)
+		}
+		if err != nil {
+			return fmt.Errorf("read relay position %s: %w", key, err)
+		}
+		r.position.Changes, r.position.Rollbacks = max(r.position.Changes, p.Changes), max(r.position.Rollbacks, p.Rollbacks)
+	}
+	return nil
+}
+
+// relayKey names the position of a sole server; those of others begin with it.
+const relayKey = "relay"
+
 // key names the position; a sole server keeps its own whatever it is called.
 func (r *relay) key() string {
 	if r.e.sole {
-		return "relay"
+		return relayKey
 	}
-	return "relay." + r.e.server
+	return relayKey + "." + r.e.server
 }
 
 // change takes the next record of CHANGES.

@@ -54,9 +54,21 @@ func (e *Engine) Rollback(ctx context.Context, id string) (backout.Rollback, err
 }
 
 // withRefusal says of a rollback that is not final why it stands still, when it
-// is the store that refuses. No record can say so.
+// is the store that refuses, or no runner takes a step. No record can say so.
 func (e *Engine) withRefusal(r backout.Rollback) backout.Rollback {
-	if why := e.rollbacks.refused.Load(); why != nil && !r.Status.Final() {
+	if r.Status.Final() {
+		return r
+	}
+	for _, t := range r.Targets {
+		if t.Attempt == nil || t.Phase != backout.TargetRunning || t.Attempt.Runner != "" {
+			continue
+		}
+		if why, ok := e.waiting.Load(t.Attempt.ID); ok {
+			r.Reason = fmt.Sprintf("%s waits: %v", t.Name, why)
+			break
+		}
+	}
+	if why := e.rollbacks.refused.Load(); why != nil {
 		r.Reason = *why
 	}
 	return r

@@ -6,6 +6,7 @@ import (
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/handlers"
+	"github.com/backout-io/backout/internal/store"
 )
 
 // A claim may be old when the target can be reached at last. What has been
@@ -109,4 +110,53 @@ func TestTargets_forget_the_attempts_of_a_rollback_that_has_ended(t *testing.T) 
 			})
 		})
 	}
+}
+
+// The server that moved the pause switch died before it had reached every
+// rollback.
+func TestStart_pauses_what_the_switch_had_not_reached(t *testing.T) {
+	Story(t, Setup{}, func(t *testing.T, w *World) {
+		w.Host("web-1").On("L1", Script{Hangs: true})
+		w.OpenChange("CHG1", "web-1")
+		w.Break("web-1")
+		w.Fire("WebErrors", "web-1")
+		w.Advance(time.Minute)
+		state := store.PauseState{On: true, By: "ann", Reason: "look first", At: time.Now().UTC()}
+		if err := w.Server().Store().Control.SetPause(t.Context(), state); err != nil {
+			t.Fatal(err)
+		}
+		w.Crash()
+		w.Start()
+		w.Advance(40 * time.Minute)
+		r := w.Rollback("CHG1-r1")
+		if r.PausedAt.IsZero() || r.Overdue {
+			t.Errorf("paused %v, overdue %v: the clocks go on", !r.PausedAt.IsZero(), r.Overdue)
+		}
+		if _, err := w.Server().engine.Resume(t.Context(), as("ann"), ""); err != nil {
+			t.Fatal(err)
+		}
+		w.Host("web-1").Release()
+	})
+}
+
+// A server with a new name on an old store tells nothing anew, however old the
+// receipts.
+func TestServer_with_a_new_name_tells_no_old_news(t *testing.T) {
+	Story(t, Setup{}, func(t *testing.T, w *World) {
+		w.Host("web-1").On("L1", Script{Heals: true})
+		w.OpenChange("CHG1", "web-1")
+		w.Break("web-1")
+		w.Fire("WebErrors", "web-1")
+		w.Resolve("WebErrors", "web-1")
+		w.Advance(5 * time.Minute)
+		is(t, w.Rollback("CHG1-r1"), backout.RollbackRecovered)
+		read := len(w.Inbox("ops").Notices())
+		w.Crash()
+		w.Advance(25 * time.Hour) // JetStream remembers what it has seen for a day
+		w.Start()
+		w.ForgetReceipts()
+		w.Join("server-9")
+		w.Advance(10 * time.Minute)
+		equal(t, "notices read", read, len(w.Inbox("ops").Notices()))
+	})
 }

@@ -264,3 +264,18 @@ func (c healthChecker) Check(_ context.Context, s checks.Subject) checks.Result 
 func as(name string) handlers.Actor {
 	return handlers.Actor{Name: name, Groups: []string{"sre"}, Via: "api"}
 }
+
+// ForgetReceipts takes from the store what tells that a notice was delivered, as
+// time does, and the notices with it.
+func (w *World) ForgetReceipts() {
+	w.t.Helper()
+	for _, name := range []string{"KV_BACKOUT_RECEIPTS", "BACKOUT_NOTICES"} {
+		stream, err := w.bus.JetStream().Stream(w.t.Context(), name)
+		if err == nil {
+			err = stream.Purge(w.t.Context())
+		}
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}

@@ -5,8 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/backout-io/backout"
 )
@@ -64,6 +68,23 @@ func (c *Control) Get(ctx context.Context, key string) (Document, error) {
 		return fail(backout.ErrNotFound)
 	}
 	return Document{Value: doc.value, Revision: doc.revision}, nil
+}
+
+// Keys lists the keys of documents that begin with the prefix, sorted.
+func (c *Control) Keys(ctx context.Context, prefix string) ([]string, error) {
+	info, err := c.docs.stream.Info(ctx, jetstream.WithSubjectFilter(controlPrefix+">"))
+	if err != nil {
+		return nil, fmt.Errorf("list documents: %w", unavailable(err))
+	}
+	var keys []string
+	for subject := range info.State.Subjects {
+		key, err := unescape(strings.TrimPrefix(subject, controlPrefix))
+		if err == nil && strings.HasPrefix(key, prefix) {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys, nil
 }
 
 // Create stores a new document and returns its revision; [backout.ErrExists]

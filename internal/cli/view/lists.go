@@ -1,6 +1,7 @@
 package view
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -101,6 +102,24 @@ func aboutNotice(n backout.Notice) string {
 		return n.RollbackID
 	}
 	return n.ChangeID
+}
+
+// Runners lists the runners near the targets.
+func Runners(list []handlers.RunnerStatus, s Style, now time.Time) string {
+	if len(list) == 0 {
+		return "no runner was heard of\n"
+	}
+	rows := make([][]cell, len(list))
+	for i, r := range list {
+		g := sign{"✗", "x", "silent", toneBad}
+		if r.Alive {
+			g = sign{"●", "*", "there", toneGood}
+		}
+		rows[i] = []cell{
+			s.signed(g), data(r.Site), data(r.Name), data(relative(r.LastSeen, now)), data(fmt.Sprintf("%d of %d", r.Running, r.Slots)), data(r.Release),
+		}
+	}
+	return s.table([]string{"STATUS", "SITE", "NAME", "HEARD", "STEPS", "RELEASE"}, rows)
 }
 
 // Pause shows the pause switch.
