@@ -162,6 +162,8 @@ type TargetState struct {
 	Step int `json:"step"`
 	// Attempt is the current attempt, if any; its id is the fence.
 	Attempt *Attempt `json:"attempt,omitempty"`
+	// Tries is the highest number that an attempt of any step has had here.
+	Tries int `json:"tries,omitempty"`
 	// GreenSince is since when every check has been green; zero while red.
 	GreenSince time.Time `json:"green_since,omitzero"`
 	// Red says why the checks are not green, when they are not.

@@ -202,6 +202,10 @@ func (a *App) startEngine(ctx context.Context, l *loaded) error {
 	if err := a.engine.Start(ctx); err != nil {
 		return err
 	}
+	if a.presence != nil {
+		a.presence.Begin()
+	}
+	a.watchEngine()
 	api, intake := l.tokens()
 	if a.auth, err = handlers.NewAuth(api, intake); err != nil {
 		return err
@@ -216,6 +220,28 @@ func (a *App) startEngine(ctx context.Context, l *loaded) error {
 		Metrics: metrics, ExternalURL: l.config.ExternalURL, Version: a.o.Version,
 	})
 	return nil
+}
+
+// watchEngine ends the server with its engine: one that does not hear what others do
+// must not be thought there.
+func (a *App) watchEngine() {
+	done := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case err := <-a.engine.Failed():
+			select {
+			case a.failed <- err:
+			default:
+			}
+		case <-done:
+		}
+	})
+	a.later(func() error {
+		close(done)
+		watch.Wait()
+		return nil
+	})
 }
 
 func newHosts(cfg *config.Config, attempts, mark string) (*host.Registry, error) {

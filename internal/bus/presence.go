@@ -31,8 +31,9 @@ type PresenceOptions struct {
 // misses is how many announcements may stay out.
 const misses = 4
 
-// Presence says that this server is there and hears which others are. It keeps
-// nothing and promises nothing: it is a hint for who should look after what.
+// Presence hears which servers are there and, from [Presence.Begin] on, says that
+// this one is. It keeps nothing and promises nothing: it is a hint for who should
+// look after what.
 type Presence struct {
 	o    PresenceOptions
 	conn *nats.Conn
@@ -42,23 +43,30 @@ type Presence struct {
 	done sync.WaitGroup
 
 	mu    sync.Mutex
-	heard map[string]time.Time
+	heard map[string]peer
+	// begun is since when this server says that it is there.
+	begun time.Time
 	// echo is when this server last heard itself. Where it does not, it is cut off,
 	// and nothing follows from not hearing others; nor does it before knowing, for
 	// a while after the start and after such a gap.
 	echo, knowing time.Time
 }
 
-// beat is one announcement. Run tells two servers of one name apart.
+// peer is another server: when it was heard last, and since when it is there.
+type peer struct{ last, begun time.Time }
+
+// beat is one announcement. Run tells two servers of one name apart; Up is for how
+// many seconds the server has been there, so that no two clocks are compared.
 type beat struct {
-	Name string `json:"name"`
-	Run  string `json:"run"`
+	Name string  `json:"name"`
+	Run  string  `json:"run"`
+	Up   float64 `json:"up"`
 	// Leaves is set on the last one.
 	Leaves bool `json:"leaves,omitempty"`
 }
 
-// Announce begins to say that the server is there, and to listen for the others.
-// The caller must Close the result, before the bus.
+// Announce listens for the other servers. Others hear of this one once
+// [Presence.Begin] is called. The caller must Close the result, before the bus.
 func (b *Bus) Announce(o PresenceOptions) (*Presence, error) {
 	if o.Name == "" {
 		return nil, fmt.Errorf("announce server: %w: it has no name", backout.ErrInvalid)
@@ -67,21 +75,32 @@ func (b *Bus) Announce(o PresenceOptions) (*Presence, error) {
 		o.Every = time.Second
 	}
 	p := &Presence{
-		o: o, conn: b.conn, run: rand.Text()[:12], stop: make(chan struct{}), heard: map[string]time.Time{},
+		o: o, conn: b.conn, run: rand.Text()[:12], stop: make(chan struct{}), heard: map[string]peer{},
 	}
 	var err error
 	if p.sub, err = b.conn.Subscribe(presenceSubject, p.hear); err != nil {
 		return nil, fmt.Errorf("announce server: %w", err)
 	}
-	p.done.Go(p.announce)
 	return p, nil
+}
+
+// Begin says from now on that the server is there: others leave it its share of
+// what is to be looked after.
+func (p *Presence) Begin() {
+	p.mu.Lock()
+	p.begun = time.Now()
+	p.mu.Unlock()
+	p.done.Go(p.announce)
 }
 
 func (p *Presence) announce() {
 	ticker := time.NewTicker(p.o.Every)
 	defer ticker.Stop()
 	for {
-		p.say(beat{Name: p.o.Name, Run: p.run})
+		p.mu.Lock()
+		up := time.Since(p.begun)
+		p.mu.Unlock()
+		p.say(beat{Name: p.o.Name, Run: p.run, Up: up.Seconds()})
 		select {
 		case <-p.stop:
 			return
@@ -119,7 +138,7 @@ func (p *Presence) hear(m *nats.Msg) {
 	case b.Leaves:
 		delete(p.heard, b.Name)
 	default:
-		p.heard[b.Name] = now
+		p.heard[b.Name] = peer{last: now, begun: now.Add(-time.Duration(b.Up * float64(time.Second)))}
 	}
 }
 
@@ -130,8 +149,36 @@ func (p *Presence) Alive(server string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	unknown := now.Before(p.knowing) || now.Sub(p.echo) > 2*p.o.Every
-	return server == p.o.Name || unknown || now.Sub(p.heard[server]) < misses*p.o.Every
+	return server == p.o.Name || !p.knows(now) || now.Sub(p.heard[server].last) < misses*p.o.Every
+}
+
+// Knows tells whether something follows from not hearing a server.
+func (p *Presence) Knows() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.knows(time.Now())
+}
+
+func (p *Presence) knows(now time.Time) bool {
+	return !now.Before(p.knowing) && now.Sub(p.echo) <= 2*p.o.Every
+}
+
+// Since is since when at least one of the servers that are heard now, this one
+// included, has been there all the time; the present when none has.
+func (p *Presence) Since() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	since := now
+	if !p.begun.IsZero() {
+		since = p.begun
+	}
+	for _, other := range p.heard {
+		if now.Sub(other.last) < misses*p.o.Every && other.begun.Before(since) {
+			since = other.begun
+		}
+	}
+	return since
 }
 
 // Names are the servers that were heard lately, this one included, sorted.
@@ -139,8 +186,8 @@ func (p *Presence) Names() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	names := []string{p.o.Name}
-	for name, at := range p.heard {
-		if time.Since(at) < misses*p.o.Every {
+	for name, other := range p.heard {
+		if time.Since(other.last) < misses*p.o.Every {
 			names = append(names, name)
 		}
 	}

@@ -17,6 +17,7 @@ func announce(t *testing.T, b *bus.Bus, o bus.PresenceOptions) *bus.Presence {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.Begin()
 	return p
 }
 
@@ -99,6 +100,38 @@ func TestPresenceOfAServerThatDied(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		if one.Alive("two") {
 			t.Error("four announcements stayed out, and it is still thought to be there")
+		}
+	})
+}
+
+// Who is there since when is told without comparing clocks; before Begin nobody
+// counts on a server, and it knows nothing itself.
+func TestPresenceBeginsLater(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b := bustest.StartIn(t, dir)
+		defer b.Close()
+		one := announce(t, b, bus.PresenceOptions{Name: "one"})
+		defer one.Close()
+		began := time.Now()
+		time.Sleep(time.Minute)
+		two, err := b.Announce(bus.PresenceOptions{Name: "two"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer two.Close()
+		time.Sleep(10 * time.Second)
+		if names := one.Names(); len(names) != 1 || two.Knows() {
+			t.Errorf("before it began one hears %v, and it knows: %v", names, two.Knows())
+		}
+		two.Begin()
+		time.Sleep(time.Second)
+		if len(one.Names()) != 2 || two.Knows() {
+			t.Errorf("right after it began one hears %v, and it knows: %v", one.Names(), two.Knows())
+		}
+		time.Sleep(5 * time.Second)
+		if !two.Knows() || two.Since().Sub(began).Abs() > time.Second {
+			t.Errorf("knows %v, somebody was there since %v, want %v", two.Knows(), two.Since(), began)
 		}
 	})
 }

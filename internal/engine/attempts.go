@@ -61,11 +61,15 @@ func (e *Engine) tryStep(ctx context.Context, c backout.RunStep) (again bool) {
 		return false
 	}
 	task, err := e.task(r, c.Target, c.AttemptID)
-	if err != nil {
+	switch {
+	case err != nil && e.nextPeer() != "" && errors.Is(err, backout.ErrNotFound):
+		// Another server may have read a newer inventory already.
+		e.waiting.Store(c.AttemptID, err.Error())
+		return true
+	case err != nil:
 		e.giveUp(ctx, c.RollbackID, c.AttemptID, err)
 		return false
 	}
-	e.metrics.attempts.Inc()
 	again = true
 	e.carry(ctx, task, func(ctx context.Context, site Site) {
 		job := e.job(r, task)
@@ -89,6 +93,7 @@ func (e *Engine) claim(ctx context.Context, c backout.RunStep, by runner.Claimed
 		switch {
 		case err == nil, unclear && e.claimed(r, c):
 			// Unclear: the answer of an earlier try was lost.
+			e.metrics.attempts.Inc()
 			return r.Target(c.Target).Attempt.Deadline, nil
 		case !errors.Is(err, backout.ErrUnavailable):
 			return time.Time{}, err
@@ -114,6 +119,9 @@ func (e *Engine) claimed(r backout.Rollback, c backout.RunStep) bool {
 func (e *Engine) resumeAttempt(r backout.Rollback, t backout.TargetState) {
 	e.spawn(func(ctx context.Context) {
 		task, err := e.task(r, t.Name, t.Attempt.ID)
+		if err != nil && e.onceHandedOver(ctx, r.ID, t.Attempt.ID) {
+			return
+		}
 		if err != nil {
 			e.decided(ctx, r.ID, rollback.Doubt{AttemptID: t.Attempt.ID, Reason: "the server that claimed it is gone, and this one cannot look: " + err.Error()})
 			return
@@ -174,7 +182,7 @@ func stop(s Site, c backout.StopStep) error {
 // report appends how an attempt ended. A server that is being closed reports
 // nothing: the step goes on and is attached to at the next start.
 func (e *Engine) report(ctx context.Context, rollbackID, attemptID string, res runner.Result) {
-	if len(res.Output) > 0 {
+	if len(res.Output) > 0 && !res.Unclaimed && !res.Interrupted {
 		if err := e.store.Artifacts.PutOutput(context.WithoutCancel(ctx), attemptID, res.Output); err != nil {
 			e.log.Warn("step output not stored", "rollback_id", rollbackID, "attempt", attemptID, "error", err)
 		}
@@ -184,8 +192,10 @@ func (e *Engine) report(ctx context.Context, rollbackID, attemptID string, res r
 	case res.InDoubt:
 		e.decided(ctx, rollbackID, rollback.Doubt{AttemptID: attemptID, Reason: reason(res.Err, "nobody can tell how it ended")})
 	case res.Err != nil:
+		res.Outcome.Summary = clip(res.Outcome.Summary, reasonMax)
 		e.decided(ctx, rollbackID, rollback.Finished{AttemptID: attemptID, Outcome: res.Outcome, Failure: clip(res.Err.Error(), reasonMax)})
 	default:
+		res.Outcome.Summary = clip(res.Outcome.Summary, reasonMax)
 		e.decided(ctx, rollbackID, rollback.Finished{AttemptID: attemptID, Outcome: res.Outcome})
 	}
 	e.outputs.drop(attemptID)
@@ -197,7 +207,11 @@ func (e *Engine) decided(ctx context.Context, rollbackID string, in rollback.Inp
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
 		_, err := e.input(ctx, rollbackID, in)
 		refused := errors.Is(err, backout.ErrStale) || errors.Is(err, backout.ErrFinal) || errors.Is(err, backout.ErrRefused)
-		if err == nil || refused || ctx.Err() != nil {
+		switch {
+		case err == nil, refused, ctx.Err() != nil:
+			return
+		case errors.Is(err, backout.ErrInvalid):
+			e.log.Error("outcome can never be recorded", "rollback_id", rollbackID, "error", err)
 			return
 		}
 		e.log.Error("outcome not recorded, trying again", "rollback_id", rollbackID, "error", err)

@@ -22,7 +22,7 @@ func (e *Engine) changeMoved(_ context.Context, _ string, before, after backout.
 		return
 	}
 	e.world.changed(after)
-	e.armChange(after)
+	e.armChange(after.ID)
 	if len(after.Rollbacks) > len(before.Rollbacks) {
 		// Whoever asked for it opens it at once. Should that server die, or its
 		// store refuse, the log still says that it must be.
@@ -37,9 +37,11 @@ func (e *Engine) changeMoved(_ context.Context, _ string, before, after backout.
 	}
 }
 
-func (e *Engine) armChange(c backout.Change) {
-	at, ok := change.NextDeadline(c)
-	e.deadlines.set(changeKey+c.ID, at, ok)
+func (e *Engine) armChange(id string) {
+	e.deadlines.arm(changeKey+id, func() (time.Time, bool) {
+		c, _ := e.changes.get(id)
+		return change.NextDeadline(c)
+	})
 }
 
 // changeDue is called when something about a change is due: its window opens or
@@ -50,6 +52,11 @@ func (e *Engine) changeDue(ctx context.Context, id string) error {
 		return nil
 	}
 	if c.State == backout.ChangePlanned || c.State == backout.ChangeReady {
+		if !e.owns(id) {
+			// One server asks the gate; each would have other words for the same no.
+			e.deadlines.set(changeKey+id, time.Now().Add(notMine), true)
+			return nil
+		}
 		_, err := e.OpenChange(ctx, handlers.Actor{Via: "schedule"}, id)
 		if !errors.Is(err, backout.ErrRefused) {
 			return err
@@ -65,6 +72,9 @@ func (e *Engine) changeDue(ctx context.Context, id string) error {
 	_, err := e.changeInput(ctx, id, "", change.Tick{})
 	return err
 }
+
+// notMine is when a server looks again at what another is to do first.
+const notMine = 5 * time.Second
 
 // PlanChange implements [handlers.Changes].
 func (e *Engine) PlanChange(ctx context.Context, by handlers.Actor, spec backout.ChangeSpec) (backout.Change, error) {
@@ -102,6 +112,14 @@ func (e *Engine) Change(ctx context.Context, id string) (backout.Change, error) 
 	return c, nil
 }
 
+// upToDate is the change after all that another server may have just done to it.
+func (e *Engine) upToDate(ctx context.Context, id string) (backout.Change, error) {
+	if !e.sole {
+		e.changes.catchUp(ctx)
+	}
+	return e.Change(ctx, id)
+}
+
 // ChangeLog implements [handlers.Changes].
 func (e *Engine) ChangeLog(ctx context.Context, id string) ([]handlers.LogEntry, error) {
 	if _, err := e.Change(ctx, id); err != nil {
@@ -127,7 +145,7 @@ func loadLog(ctx context.Context, log *store.Log, id string) ([]handlers.LogEntr
 // looked for overlaps, so that of two windows on one target, on whichever servers,
 // only one finds it free.
 func (e *Engine) OpenChange(ctx context.Context, by handlers.Actor, id string) (backout.Change, error) {
-	c, err := e.Change(ctx, id)
+	c, err := e.upToDate(ctx, id)
 	if err != nil {
 		return c, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -21,8 +22,10 @@ const (
 	cleanFor   = 24 * time.Hour
 	// cleanLook is how often it is looked for something to do.
 	cleanLook = time.Minute
-	// cleanTimeout bounds what one target may take.
-	cleanTimeout = 30 * time.Second
+	// cleanTimeout bounds what one target may take, cleanParallel how many are asked
+	// at once.
+	cleanTimeout  = 30 * time.Second
+	cleanParallel = 32
 )
 
 // cleaner removes what targets keep of rollbacks that have ended: those of the
@@ -106,21 +109,27 @@ func (c *cleaner) round(ctx context.Context) {
 // clean asks every target of the rollback, and tells whether all have forgotten.
 // An attempt in doubt is kept: people may want to look at it.
 func (c *cleaner) clean(ctx context.Context, r backout.Rollback) bool {
-	whole := true
+	var left atomic.Bool
+	slots := make(chan struct{}, cleanParallel)
+	var all sync.WaitGroup
 	for i, t := range r.Targets {
 		target, known := c.e.cfg().Inventory[t.Name]
 		if !known || t.Attempt == nil || t.Phase == backout.TargetInDoubt {
 			continue
 		}
-		asking, cancel := context.WithTimeout(ctx, cleanTimeout)
-		err := c.e.cfg().site(target).Forget(asking, target, attemptsOf(r, i))
-		cancel()
-		if err != nil {
-			whole = false
-			c.e.log.Debug("attempts not forgotten, trying again", "rollback_id", r.ID, "target", t.Name, "error", err)
-		}
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			asking, cancel := context.WithTimeout(ctx, cleanTimeout)
+			defer cancel()
+			if err := c.e.cfg().site(target).Forget(asking, target, attemptsOf(r, i)); err != nil {
+				left.Store(true)
+				c.e.log.Debug("attempts not forgotten, trying again", "rollback_id", r.ID, "target", t.Name, "error", err)
+			}
+		})
 	}
-	return whole
+	all.Wait()
+	return !left.Load()
 }
 
 // attemptsOf are the ids that attempts on the rollback's i-th target can have had.
@@ -128,7 +137,7 @@ func attemptsOf(r backout.Rollback, i int) []string {
 	var ids []string
 	for level := r.StartAt; level <= r.Level; level++ {
 		for step := range r.Frozen.Plan.Levels[level].Steps {
-			for number := range r.Targets[i].Attempt.Number {
+			for number := range max(r.Targets[i].Tries, r.Targets[i].Attempt.Number) {
 				ids = append(ids, backout.AttemptID(r.ID, level, step, i, number+1))
 			}
 		}

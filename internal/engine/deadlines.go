@@ -27,10 +27,24 @@ func newDeadlines() *deadlines {
 	return &deadlines{byKey: map[string]*deadline{}, wake: make(chan struct{}, 1)}
 }
 
+// arm is set with what next returns. It is asked under the lock, so that of two
+// calls at once the newer state counts.
+func (d *deadlines) arm(key string, next func() (time.Time, bool)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	at, ok := next()
+	d.move(key, at, ok)
+}
+
 // set arms, moves or (with ok false) clears the deadline of a key.
 func (d *deadlines) set(key string, at time.Time, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.move(key, at, ok)
+}
+
+// move is called with d.mu held.
+func (d *deadlines) move(key string, at time.Time, ok bool) {
 	known := d.byKey[key]
 	switch {
 	case !ok && known != nil:

@@ -93,6 +93,7 @@ type Engine struct {
 	cleaner   *cleaner
 	carried   sync.Map // attempt id to who has it in this process
 	waiting   sync.Map // attempt id to why nobody has claimed it, for people
+	passed    sync.Map // attempt id of those that this server could not look after
 	stepping  sync.Map // attempt id of the requested ones that this process tries to run
 	owedRed   sync.Map // "rollback/target" to the red look that is not recorded yet
 	plans     sync.Map // hash of a frozen plan to the one copy of it
@@ -101,6 +102,7 @@ type Engine struct {
 	snapshots *snapshots
 	metrics   *Metrics
 	notReady  atomic.Pointer[string]
+	failed    chan error
 
 	// ctx ends with Close; every goroutine is counted in tasks.
 	ctx    context.Context //nolint:containedctx // the life of the engine's own goroutines
@@ -138,8 +140,8 @@ func New(o Options, cfg *Config) *Engine {
 	e.changes.moved, e.changes.rest = e.changeMoved, e.changePacker()
 	e.rollbacks = newTable(o.Store.Rollbacks, o.Server, e.foldRollback)
 	e.rollbacks.moved, e.rollbacks.rest = e.rollbackMoved, e.rollbackPacker()
-	starting := "replaying the logs"
-	e.notReady.Store(&starting)
+	e.failed = make(chan error, 8) // a place for every follower
+	e.notReady.Store(&replaying)
 	return e
 }
 
@@ -185,6 +187,13 @@ func (e *Engine) Ready() error {
 	return nil
 }
 
+// replaying is why an engine that starts is not ready.
+var replaying = "replaying the logs"
+
+// Failed gives the error of a follower that has ended: from then on this server
+// knows only what it does itself, and must not go on.
+func (e *Engine) Failed() <-chan error { return e.failed }
+
 // Start replays the logs, then arms the deadlines, takes up what was left undone,
 // and returns when alerts may come. On an error the engine must be closed.
 func (e *Engine) Start(ctx context.Context) error {
@@ -193,12 +202,12 @@ func (e *Engine) Start(ctx context.Context) error {
 	}
 	e.live.Store(true)
 	e.startPaused(ctx)
-	e.recover()
+	e.takeUp()
 	e.spawn(func(ctx context.Context) { e.deadlines.run(ctx, e.due) })
 	e.spawn(e.pulseLoop)
 	e.spawn(e.sweepLoop)
 	e.spawn(e.cleaner.run)
-	e.notReady.Store(nil)
+	e.notReady.CompareAndSwap(&replaying, nil)
 	e.relay.wake() // much may have been read that no snapshot covers
 	return nil
 }
@@ -226,9 +235,7 @@ func (e *Engine) spawn(fn func(ctx context.Context)) {
 // replay starts the followers and waits until each has handed over what was there
 // when it began.
 func (e *Engine) replay(ctx context.Context) error {
-	// One place each for the end and for the failure of every follower.
-	caught := make(chan struct{}, 8)
-	failed := make(chan error, 8)
+	caught := make(chan struct{}, 8) // a place for every follower
 	relay := e.relay
 	follow := func(name string, run func(ctx context.Context, caughtUp func()) error) {
 		e.spawn(func(ctx context.Context) {
@@ -237,7 +244,7 @@ func (e *Engine) replay(ctx context.Context) error {
 				e.log.Error("follower stopped", "stream", name, "error", err)
 				why := "follower of " + name + " stopped: " + err.Error()
 				e.notReady.Store(&why)
-				failed <- fmt.Errorf("follow %s: %w", name, err)
+				e.failed <- fmt.Errorf("follow %s: %w", name, err)
 			}
 		})
 	}
@@ -265,7 +272,7 @@ func (e *Engine) replay(ctx context.Context) error {
 		}, caughtUp)
 	})
 	for range 2 {
-		if err := await(ctx, caught, failed); err != nil {
+		if err := e.await(ctx, caught); err != nil {
 			return err
 		}
 	}
@@ -275,29 +282,29 @@ func (e *Engine) replay(ctx context.Context) error {
 	follow("alerts", func(ctx context.Context, caughtUp func()) error {
 		return e.store.Alerts.FollowOthers(ctx, since, e.replayedPost, caughtUp)
 	})
-	return await(ctx, caught, failed)
+	return e.await(ctx, caught)
 }
 
-func await(ctx context.Context, caught <-chan struct{}, failed <-chan error) error {
+func (e *Engine) await(ctx context.Context, caught <-chan struct{}) error {
 	select {
 	case <-caught:
 		return nil
-	case err := <-failed:
+	case err := <-e.failed:
 		return err
 	case <-ctx.Done():
 		return fmt.Errorf("replay: %w", context.Cause(ctx))
 	}
 }
 
-// recover takes up what the logs say is undone.
-func (e *Engine) recover() {
+// takeUp does what the logs say is undone.
+func (e *Engine) takeUp() {
 	e.changes.awake(func(id string, c backout.Change) {
 		e.world.changed(c)
-		e.armChange(c)
+		e.armChange(id)
 		e.reconcile(id)
 	})
 	e.rollbacks.awake(func(id string, r backout.Rollback) {
-		e.armRollback(r)
+		e.armRollback(id)
 		if r.Status.Final() {
 			return
 		}
@@ -307,9 +314,6 @@ func (e *Engine) recover() {
 		for _, t := range r.Targets {
 			if t.Phase == backout.TargetRunning && t.Attempt != nil && e.mine(t.Attempt.Runner) {
 				e.resumeAttempt(r, t)
-			}
-			if !t.GreenSince.IsZero() {
-				e.owedRed.Store(id+"/"+t.Name, "nobody looked while the server was away")
 			}
 		}
 		e.endStalePause(r)
@@ -358,9 +362,8 @@ func (e *Engine) due(keys []string) {
 func (e *Engine) handleDue(ctx context.Context, key string) {
 	var err error
 	if id, ok := cutKey(key, rollbackKey); ok {
-		var r backout.Rollback
-		if r, err = e.input(ctx, id, rollback.Tick{}); err == nil {
-			e.armRollback(r) // the clock may have been set back
+		if _, err = e.input(ctx, id, rollback.Tick{}); err == nil {
+			e.armRollback(id) // the clock may have been set back
 		}
 	} else if id, ok := cutKey(key, changeKey); ok {
 		err = e.changeDue(ctx, id)

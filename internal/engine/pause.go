@@ -94,6 +94,9 @@ func (e *Engine) PauseState(ctx context.Context) (handlers.PauseState, error) {
 
 func (e *Engine) eachActive(ctx context.Context, choose func(backout.Rollback) rollback.Input) error {
 	var failed []error
+	if !e.sole {
+		e.rollbacks.catchUp(ctx) // those that another server has just opened
+	}
 	e.rollbacks.awake(func(id string, r backout.Rollback) {
 		if r.Status.Final() {
 			return

@@ -35,15 +35,15 @@ func (e *Engine) rollbackMoved(_ context.Context, _ string, before, after backou
 	if !e.live.Load() {
 		return
 	}
-	e.armRollback(after)
+	e.armRollback(after.ID)
 	e.verifiers.want(after)
 	e.metrics.rollback(before, after, rec)
 	if after.Status.Final() && !before.Status.Final() {
 		e.cleaner.rollbackEnded(after)
 	}
+	e.dropTaken(rec)
 	commands := rollback.Commands(before, after.Revision, rec)
 	if !own {
-		e.dropTaken(rec)
 		if after.Status.Final() {
 			// Whoever wrote that tells the change, unless it is gone.
 			e.reconcileSoon(after.ChangeID)
@@ -73,9 +73,11 @@ func (e *Engine) carryOut(commands []backout.Command) {
 	}
 }
 
-func (e *Engine) armRollback(r backout.Rollback) {
-	at, ok := rollback.NextDeadline(r)
-	e.deadlines.set(rollbackKey+r.ID, at, ok)
+func (e *Engine) armRollback(id string) {
+	e.deadlines.arm(rollbackKey+id, func() (time.Time, bool) {
+		r, _ := e.rollbacks.get(id)
+		return rollback.NextDeadline(r)
+	})
 }
 
 // rollbackEnded tells the change. It is told again at the next start if this

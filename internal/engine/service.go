@@ -125,7 +125,7 @@ func ended(rec backout.Record) bool {
 
 // StartRollback implements [handlers.Rollbacks].
 func (e *Engine) StartRollback(ctx context.Context, by handlers.Actor, s handlers.StartRequest) (backout.Rollback, error) {
-	c, err := e.Change(ctx, s.ChangeID)
+	c, err := e.upToDate(ctx, s.ChangeID)
 	if err != nil {
 		return backout.Rollback{}, err
 	}

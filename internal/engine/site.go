@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/checks"
@@ -81,25 +83,38 @@ func (e *Engine) dropTaken(rec backout.Record) {
 func (e *Engine) job(r backout.Rollback, task backout.Task) runner.Job {
 	return runner.Job{
 		Task: task, Frozen: r.Frozen, Gate: e.gate(r), Live: e.outputs.writer(task.AttemptID),
-		Begin:    func() error { return e.mayBegin(r.ID, task) },
+		Begin:    func(ctx context.Context) error { return e.mayBegin(ctx, r.ID, task) },
+		Expired:  func() time.Duration { return e.expired(r.ID, task) },
 		HandOver: func(ctx context.Context) bool { return e.handOver(ctx, r.ID, task.AttemptID) },
 	}
 }
 
 // gate is the answer that let the window of the rollback's change open.
 func (e *Engine) gate(r backout.Rollback) backout.GatePassed {
-	gate := backout.GatePassed{PlanHash: r.Frozen.Hash}
-	if c, ok := e.changes.get(r.ChangeID); ok {
-		gate.Targets = c.Targets
+	c, ok := e.changes.get(r.ChangeID)
+	if !ok || c.Frozen == nil {
+		return backout.GatePassed{}
 	}
-	return gate
+	return backout.GatePassed{PlanHash: c.Frozen.Hash, Targets: c.Targets}
 }
 
+// fresh is how long after its claim an attempt may begin without the store being
+// asked again: this server had the last word on it then.
+const fresh = time.Second
+
 // mayBegin says why a claimed attempt must not begin on its target now. A claim
-// may be old by then: its target was away, or its server gone.
-func (e *Engine) mayBegin(rollbackID string, task backout.Task) error {
+// may be old by then: its target was away, or this server was cut off, and another
+// has gone on. So what this server thinks is first held against the store.
+func (e *Engine) mayBegin(ctx context.Context, rollbackID string, task backout.Task) error {
 	r, _ := e.rollbacks.get(rollbackID)
 	t := r.Target(task.Target.Name)
+	if !e.sole && !e.justClaimed(t) {
+		if err := errors.Join(e.rollbacks.confirm(ctx, rollbackID), e.changes.confirm(ctx, task.ChangeID)); err != nil {
+			return err
+		}
+		r, _ = e.rollbacks.get(rollbackID)
+		t = r.Target(task.Target.Name)
+	}
 	c, _ := e.changes.get(r.ChangeID)
 	switch {
 	case t == nil || t.Phase != backout.TargetRunning || t.Attempt == nil || t.Attempt.ID != task.AttemptID:
@@ -114,4 +129,30 @@ func (e *Engine) mayBegin(rollbackID string, task backout.Task) error {
 		return fmt.Errorf("attempt %s: its change is %s, or has another plan: %w", task.AttemptID, c.State, backout.ErrRefused)
 	}
 	return nil
+}
+
+// justClaimed goes by the wall clock: the other one stands still while a machine is
+// suspended.
+func (e *Engine) justClaimed(t *backout.TargetState) bool {
+	return t != nil && t.Attempt != nil && t.Attempt.Runner == e.server && time.Now().Round(0).Sub(t.Attempt.StartedAt.Round(0)).Abs() < fresh
+}
+
+// clockStands is when it is looked again at an attempt whose clock stands still.
+const clockStands = 5 * time.Second
+
+// expired tells for how much longer an attempt may go on whose deadline has
+// passed: while the rollback is paused or held its clock stands still, and moves on
+// by as much afterwards.
+func (e *Engine) expired(rollbackID string, task backout.Task) time.Duration {
+	r, _ := e.rollbacks.get(rollbackID)
+	t := r.Target(task.Target.Name)
+	switch {
+	case t == nil || t.Attempt == nil || t.Attempt.ID != task.AttemptID:
+		return 0
+	case !r.PausedAt.IsZero() || r.Status == backout.RollbackHeld:
+		return clockStands
+	case t.Attempt.Deadline.IsZero():
+		return 0
+	}
+	return time.Until(t.Attempt.Deadline)
 }

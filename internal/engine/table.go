@@ -19,6 +19,7 @@ type appender interface {
 	AppendGuarded(ctx context.Context, id string, expected, streamSeq uint64, rec backout.Record) (uint64, error)
 	Load(ctx context.Context, id string) ([]store.Entry, error)
 	Last(ctx context.Context) (uint64, error)
+	LastOf(ctx context.Context, id string) (uint64, error)
 }
 
 // decideFunc decides on one input; see the pure cores.

@@ -64,6 +64,17 @@ func (l *fakeLog) Last(context.Context) (uint64, error) {
 	return l.seq, nil
 }
 
+func (l *fakeLog) LastOf(_ context.Context, id string) (last uint64, _ error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.entries {
+		if e.ID == id {
+			last = e.Seq
+		}
+	}
+	return last, l.err
+}
+
 func (l *fakeLog) Load(context.Context, string) ([]store.Entry, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

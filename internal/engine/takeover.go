@@ -19,6 +19,12 @@ type Peers interface {
 	Alive(server string) bool
 	// Names are the servers that were heard lately, this one included, sorted.
 	Names() []string
+	// Knows tells whether something follows from not hearing a server: not right
+	// after the start, nor while this server is cut off.
+	Knows() bool
+	// Since is since when at least one of those that are heard has been there all
+	// the time.
+	Since() time.Time
 }
 
 const (
@@ -35,6 +41,9 @@ const (
 func (e *Engine) owns(key string) bool {
 	if e.peers == nil {
 		return true
+	}
+	if !e.peers.Knows() {
+		return false
 	}
 	best, most := e.server, weight(e.server, key)
 	for _, name := range e.peers.Names() {
@@ -125,8 +134,8 @@ func (e *Engine) takeOver(ctx context.Context, id string, t backout.TargetState)
 // one, which may stand elsewhere. It reports whether there is one.
 func (e *Engine) handOver(ctx context.Context, id, attemptID string) bool {
 	next := e.nextPeer()
-	if next == "" {
-		return false
+	if r, _ := e.rollbacks.get(id); next == "" || r.Status != backout.RollbackRunning || !r.PausedAt.IsZero() {
+		return false // what waits for people waits here
 	}
 	if _, err := e.input(ctx, id, rollback.TakeOver{AttemptID: attemptID, Runner: next, From: e.server}); err != nil {
 		return false
@@ -135,10 +144,19 @@ func (e *Engine) handOver(ctx context.Context, id, attemptID string) bool {
 	return true
 }
 
+// onceHandedOver hands an attempt over that this server cannot look after, unless
+// it has done so before: then nobody can.
+func (e *Engine) onceHandedOver(ctx context.Context, id, attemptID string) bool {
+	if _, before := e.passed.LoadOrStore(attemptID, true); before {
+		return false
+	}
+	return e.handOver(ctx, id, attemptID)
+}
+
 // nextPeer is the server after this one, by name, round and round; empty when
 // there is no other.
 func (e *Engine) nextPeer() string {
-	if e.peers == nil {
+	if e.peers == nil || !e.peers.Knows() {
 		return ""
 	}
 	names := e.peers.Names()

@@ -45,34 +45,41 @@ func (v *verifiers) want(r backout.Rollback) {
 		}
 		return
 	}
-	v.start(r.ID)
+	v.start(r)
 }
 
 // ensure starts the rollback's verifier where none runs, as when the server that
-// had it is gone. Nobody may have looked meanwhile, so what was green must begin
-// again.
+// had it is gone.
 func (v *verifiers) ensure(r backout.Rollback) {
 	if !v.mine(r) {
 		return
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.running[r.ID] != nil {
-		return
+	if v.running[r.ID] == nil {
+		v.start(r)
 	}
+}
+
+// changeOfHands is how long nobody may look when another server begins to: until
+// the one before is missed, and the next sweep.
+const changeOfHands = 8 * time.Second
+
+// start is called with v.mu held. What was green must begin again where nobody
+// can have looked all the time.
+func (v *verifiers) start(r backout.Rollback) {
+	every := time.Duration(r.Frozen.Plan.Verify.Every)
 	for _, t := range r.Targets {
-		if !t.GreenSince.IsZero() {
+		if t.GreenSince.IsZero() {
+			continue
+		}
+		if v.e.peers == nil || v.e.peers.Since().After(t.GreenSince) || 2*every < changeOfHands {
 			v.e.owedRed.Store(r.ID+"/"+t.Name, "nobody looked for a while")
 		}
 	}
-	v.start(r.ID)
-}
-
-// start is called with v.mu held.
-func (v *verifiers) start(id string) {
 	nudge := make(chan struct{}, 1)
-	v.running[id] = nudge
-	v.e.spawn(func(ctx context.Context) { v.run(ctx, id, nudge) })
+	v.running[r.ID] = nudge
+	v.e.spawn(func(ctx context.Context) { v.run(ctx, r.ID, nudge) })
 }
 
 // mine tells whether the rollback is to be looked at now, and by this server.

@@ -76,11 +76,19 @@ func (t *table[S]) appendWhole(ctx context.Context, id string, seen uint64, deci
 
 // awaitBeyond waits until more than the sequence has been folded here.
 func (t *table[S]) awaitBeyond(ctx context.Context, seen uint64) error {
+	return t.await(ctx, func() bool { return t.folded.Load() > seen })
+}
+
+// await waits for the follower.
+func (t *table[S]) await(ctx context.Context, is func() bool) error {
+	if is() {
+		return nil
+	}
 	late := time.NewTimer(wholeWait)
 	defer late.Stop()
 	look := time.NewTicker(wholeLook)
 	defer look.Stop()
-	for t.folded.Load() <= seen {
+	for !is() {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -90,6 +98,17 @@ func (t *table[S]) awaitBeyond(ctx context.Context, seen uint64) error {
 		}
 	}
 	return nil
+}
+
+// confirm waits until this server has folded the last record of the id that the
+// store has. It fails where the store cannot be asked, or the record does not come:
+// then what this server thinks of the id may be old.
+func (t *table[S]) confirm(ctx context.Context, id string) error {
+	last, err := t.log.LastOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	return t.await(ctx, func() bool { return t.entry(id).now.Load().seq >= last })
 }
 
 // catchUp waits until this server has folded all that the log holds at this

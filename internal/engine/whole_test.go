@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,5 +79,52 @@ func TestManyWholeDecisionsTakeTheirTurn(t *testing.T) {
 	all.Wait()
 	if n, _ := table.get("a"); n != 200 || log.appends != 200 {
 		t.Errorf("state %d after %d appends", n, log.appends)
+	}
+}
+
+// What this server thinks of an id is held against the store: it waits for what it
+// has not heard, and fails where it does not come or the store does not answer.
+func TestConfirm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &fakeLog{}
+		table, _ := counter(log)
+		if err := table.confirm(t.Context(), "a"); err != nil {
+			t.Errorf("of nothing: %v", err)
+		}
+		others := log.put("a", backout.Record{By: "other", Events: []backout.Event{backout.Paused{}}})
+		if err := table.confirm(t.Context(), "a"); !errors.Is(err, backout.ErrUnavailable) {
+			t.Errorf("a record that this server does not hear of: %v", err)
+		}
+		go func() {
+			time.Sleep(time.Second)
+			table.replayed(t.Context(), others, true)
+		}()
+		if err := table.confirm(t.Context(), "a"); err != nil {
+			t.Errorf("a record that comes: %v", err)
+		}
+		if n, _ := table.get("a"); n != 1 {
+			t.Error("confirmed before it was folded")
+		}
+		log.err = backout.ErrUnavailable
+		if err := table.confirm(t.Context(), "a"); !errors.Is(err, backout.ErrUnavailable) {
+			t.Errorf("a store that does not answer: %v", err)
+		}
+	})
+}
+
+// Of two that arm one key at once the newer state counts, whoever comes last.
+func TestArmAsksUnderTheLock(t *testing.T) {
+	d := newDeadlines()
+	var at atomic.Int64
+	var all sync.WaitGroup
+	for range 100 {
+		all.Go(func() {
+			at.Add(1)
+			d.arm("a", func() (time.Time, bool) { return time.Unix(at.Load(), 0), true })
+		})
+	}
+	all.Wait()
+	if got := d.byKey["a"].at; !got.Equal(time.Unix(100, 0)) {
+		t.Errorf("armed for %v, want the last state", got)
 	}
 }

@@ -295,7 +295,7 @@ func (h *held) reply(ctx context.Context, address string, q *ask) error {
 		a.Deadline = h.deadline
 	case q.What == askBegin:
 		if h.job.Begin != nil {
-			if err := h.job.Begin(); err != nil {
+			if err := h.job.Begin(ctx); err != nil {
 				a.No = clip(err.Error(), 300)
 			}
 		}

@@ -96,7 +96,7 @@ func TestAStartIsAskedFor(t *testing.T) {
 	j, _ := job(here, 1, step(`echo x >>"$1"`, w.file("effects")))
 	var mu sync.Mutex
 	asked := 0
-	j.Begin = func() error {
+	j.Begin = func(context.Context) error {
 		mu.Lock()
 		defer mu.Unlock()
 		if asked++; asked < 4 {
@@ -179,7 +179,7 @@ func TestStopAndGiveUpReachIt(t *testing.T) {
 	j, _ = job(here, 2, step(`echo x >>"$1"`, w.file("effects")))
 	waits := make(chan struct{})
 	var once sync.Once
-	j.Begin = func() error { once.Do(func() { close(waits) }); return errors.New("not now") }
+	j.Begin = func(context.Context) error { once.Do(func() { close(waits) }); return errors.New("not now") }
 	go func() { got <- run(t.Context(), site, j) }()
 	<-waits
 	if err := site.GiveUp(j.Task.AttemptID, "too late"); err != nil {

@@ -273,7 +273,7 @@ func job(target backout.Target, number int, s backout.Step) (runner.Job, *claims
 			c.by = append(c.by, by)
 			return time.Time{}, nil
 		},
-		Begin: func() error {
+		Begin: func(context.Context) error {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.begins++

@@ -119,7 +119,7 @@ func applyTarget(r *backout.Rollback, at time.Time, e backout.Event) {
 	case backout.StepRequested:
 		with(r, e.Target, func(t *backout.TargetState) {
 			t.Phase, t.Step = backout.TargetRunning, e.Step
-			t.Attempt = &backout.Attempt{ID: e.AttemptID, Number: e.Number}
+			t.Attempt, t.Tries = &backout.Attempt{ID: e.AttemptID, Number: e.Number}, max(t.Tries, e.Number)
 			t.GreenSince, t.Red = time.Time{}, ""
 		})
 	case backout.StepStarted:
@@ -232,7 +232,11 @@ func shift(r *backout.Rollback, by time.Duration) {
 		r.Ask = &ask
 	}
 	for i := range r.Targets {
-		r.Targets[i].GreenSince = time.Time{}
+		t := &r.Targets[i]
+		t.GreenSince = time.Time{}
+		if t.Attempt != nil && t.Phase == backout.TargetRunning {
+			move(&t.Attempt.Deadline)
+		}
 	}
 }
 

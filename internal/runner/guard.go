@@ -29,7 +29,7 @@ func (g guarded) Start(ctx context.Context, attempt string, e backout.Exec) erro
 		return g.late(ctx, attempt, reason)
 	}
 	if g.j.Begin != nil {
-		if err := g.j.Begin(); err != nil {
+		if err := g.j.Begin(ctx); err != nil {
 			return fmt.Errorf("%w: %w", errNotNow, err)
 		}
 	}
@@ -64,11 +64,11 @@ func (g guarded) late(ctx context.Context, attempt string, reason error) error {
 	if !g.j.sent && !g.j.resumed {
 		return backout.Permanent(reason)
 	}
-	report, err := g.Probe(ctx, attempt)
-	if err != nil {
+	fenced, err := g.j.fence(ctx)
+	switch {
+	case err != nil:
 		return err
-	}
-	if report.State == backout.AttemptNotStarted {
+	case fenced:
 		return backout.Permanent(reason)
 	}
 	return nil

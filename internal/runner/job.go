@@ -10,6 +10,7 @@ import (
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/host"
+	"github.com/backout-io/backout/internal/host/attempt"
 	"github.com/backout-io/backout/internal/lock"
 	"github.com/backout-io/backout/internal/retry"
 )
@@ -127,7 +128,7 @@ func (j *job) run(ctx context.Context, e backout.Executor) Result {
 	watch.Go(func() { j.watch(watching) })
 	defer watch.Wait()
 	defer end()
-	if !j.Task.Deadline.IsZero() && !time.Now().Before(j.Task.Deadline) {
+	if !j.Task.Deadline.IsZero() && !time.Now().Before(j.Task.Deadline) && j.expired() <= 0 {
 		j.ask(timedOut(j.Task))
 	}
 	if j.resumed {
@@ -138,6 +139,14 @@ func (j *job) run(ctx context.Context, e backout.Executor) Result {
 	return j.follow(ctx, e)
 }
 
+// expired tells for how much longer an attempt past its deadline may go on.
+func (j *job) expired() time.Duration {
+	if j.Expired == nil {
+		return 0
+	}
+	return j.Expired()
+}
+
 // watch stops the attempt when it is asked to, or at its deadline.
 func (j *job) watch(ctx context.Context) {
 	var late <-chan time.Time
@@ -146,12 +155,19 @@ func (j *job) watch(ctx context.Context) {
 		defer timer.Stop()
 		late = timer.C
 	}
-	select {
-	case <-ctx.Done():
-		return
-	case <-late:
-		j.ask(timedOut(j.Task))
-	case <-j.asked:
+	for wait := true; wait; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-late:
+			if again := j.expired(); again > 0 {
+				late = time.After(again)
+				continue
+			}
+			j.ask(timedOut(j.Task))
+		case <-j.asked:
+		}
+		wait = false
 	}
 	// A start under way is waited for; any later one sees that a stop was asked
 	// for.
@@ -172,6 +188,8 @@ func (j *job) probeFirst(ctx context.Context) (Result, bool) {
 	switch {
 	case ctx.Err() != nil:
 		return interrupted(ctx), true
+	case errors.Is(err, errHandedOver):
+		return Result{Err: err, Interrupted: true}, true
 	case err != nil:
 		return doubt(fmt.Errorf("the target cannot be asked: %w", err)), true
 	case report.State == backout.AttemptUnknown && !j.Task.Step.Reboots:
@@ -202,8 +220,12 @@ func (j *job) probe(ctx context.Context) (backout.AttemptReport, error) {
 		if !errors.Is(err, host.ErrUnreachable) {
 			refused++
 		}
-		if since, late := j.tooLate(); refused >= refusals || late != nil && time.Since(since) > patience {
+		since, late := j.tooLate()
+		switch {
+		case refused >= refusals, late != nil && time.Since(since) > patience:
 			return backout.Permanent(err)
+		case late == nil && errors.Is(err, host.ErrUnreachable) && j.handedOver(ctx):
+			return backout.Permanent(errHandedOver)
 		}
 		return err
 	})
@@ -224,7 +246,10 @@ func (j *job) follow(ctx context.Context, e backout.Executor) Result {
 		}
 		var again error
 		result, again = j.settle(ctx, outcome, err)
-		if again != nil {
+		switch {
+		case errors.Is(again, errNotNow):
+			j.log.DebugContext(ctx, "attempt waits", "reason", again.Error())
+		case again != nil:
 			j.log.WarnContext(ctx, "attempt is followed again", "error", again.Error())
 		}
 		return again
@@ -243,6 +268,8 @@ func (j *job) settle(ctx context.Context, outcome backout.Outcome, err error) (_
 		return Result{Outcome: outcome}, nil
 	case ctx.Err() != nil:
 		return interrupted(ctx), nil
+	case errors.Is(err, errNotNow) && errors.Is(err, backout.ErrStale):
+		return Result{Err: err, Interrupted: true}, nil
 	case errors.Is(err, errNotNow):
 		return Result{}, err
 	case errors.Is(err, backout.ErrInDoubt):
@@ -258,9 +285,17 @@ func (j *job) settle(ctx context.Context, outcome backout.Outcome, err error) (_
 		return Result{Outcome: outcome, Err: err}, nil
 	}
 	report, asked := j.probe(ctx)
+	if asked == nil && report.State == backout.AttemptNotStarted {
+		// A start may yet be on its way: it must find that its attempt is over.
+		if _, asked = j.fence(ctx); asked == nil {
+			report, asked = j.probe(ctx)
+		}
+	}
 	switch {
 	case ctx.Err() != nil:
 		return interrupted(ctx), nil
+	case errors.Is(asked, errHandedOver):
+		return Result{Err: asked, Interrupted: true}, nil
 	case asked != nil:
 		return doubt(fmt.Errorf("%w; and the target cannot be asked: %w", err, asked)), nil
 	case report.State == backout.AttemptUnknown:
@@ -270,10 +305,30 @@ func (j *job) settle(ctx context.Context, outcome backout.Outcome, err error) (_
 	case report.State == backout.AttemptFinished && errors.Is(err, host.ErrUnreachable):
 		// Its end is known now, but not yet to the executor.
 		return Result{}, err
-	case j.stopped() != nil && report.ExitCode != 0 || j.stopped() != nil && report.State == backout.AttemptNotStarted:
+	case j.stopped() != nil && report.ExitCode != 0:
 		return Result{Outcome: outcome, Err: j.stopped()}, nil
 	}
 	return Result{Outcome: outcome, Err: err}, nil
+}
+
+// fence ends an attempt on its target that may not have begun there, so that a
+// start which is still on its way runs nothing. It reports whether the attempt is
+// one that never began.
+func (j *job) fence(ctx context.Context) (unbegun bool, err error) {
+	report, err := j.host.Probe(ctx, j.Task.AttemptID)
+	if err != nil || report.State != backout.AttemptNotStarted {
+		return false, err
+	}
+	if err := j.lost(report); err != nil {
+		return false, err
+	}
+	if err := j.host.Stop(ctx, j.Task.AttemptID); err != nil {
+		return false, err
+	}
+	if report, err = j.host.Probe(ctx, j.Task.AttemptID); err != nil {
+		return false, err
+	}
+	return report.State == backout.AttemptFinished && report.ExitCode == attempt.StoppedUnstarted, nil
 }
 
 // away says what follows from a target that cannot be reached: it is tried again,
@@ -297,7 +352,11 @@ func (j *job) away(ctx context.Context, outcome backout.Outcome, err error) (Res
 // handedOver gives the attempt to somebody who may reach the target, when this
 // runner has not been able to for a while.
 func (j *job) handedOver(ctx context.Context) bool {
-	if j.HandOver == nil {
+	j.starting.Lock()
+	rebooting := j.taken && j.Task.Step.Reboots
+	j.starting.Unlock()
+	if j.HandOver == nil || rebooting {
+		// Who has begun a reboot alone knows that it has: its time-out bounds the wait.
 		return false
 	}
 	now := time.Now()

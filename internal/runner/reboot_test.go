@@ -261,7 +261,7 @@ func TestBeginIsAskedBeforeEveryStart(t *testing.T) {
 		m := &machine{stays: true}
 		asked := 0
 		j := job(t, "undo")
-		j.Begin = func() error {
+		j.Begin = func(context.Context) error {
 			if asked++; asked < 4 {
 				return errors.New("paused")
 			}
@@ -280,7 +280,7 @@ func TestStopWhileItMayNotBegin(t *testing.T) {
 		r := newRunner(t, m)
 		j := job(t, "undo")
 		asked := make(chan struct{}, 100)
-		j.Begin = func() error { asked <- struct{}{}; return errors.New("paused") }
+		j.Begin = func(context.Context) error { asked <- struct{}{}; return errors.New("paused") }
 		go func() {
 			<-asked
 			_ = r.GiveUp(j.Task.AttemptID, "the level's time is up")

@@ -61,8 +61,12 @@ type Job struct {
 	// It returns the attempt's deadline; zero means the task's own.
 	Claim func(context.Context, Claimed) (time.Time, error)
 	// Begin is asked each time before a start is sent to the target; an error
-	// means not now, and it is asked again. Nil always allows it.
-	Begin func() error
+	// means not now, and it is asked again, or, where it wraps [backout.ErrStale],
+	// not by this runner any more. Nil always allows it.
+	Begin func(context.Context) error
+	// Expired is asked when the deadline has passed, and says for how much longer
+	// the attempt may go on: its clock may have stood still. Nil means no longer.
+	Expired func() (again time.Duration)
 	// HandOver is called when the target has been out of reach for a while; true
 	// means that somebody else follows the attempt from now on. Nil: nobody can.
 	HandOver func(context.Context) bool

@@ -246,3 +246,68 @@ func TestStep_goes_to_a_server_that_reaches_the_target(t *testing.T) {
 		}
 	})
 }
+
+// Servers come and go all night. The target that L1 has healed stays green, and
+// nobody escalates for their sake.
+func TestServers_that_come_and_go_do_not_keep_a_target_from_recovering(t *testing.T) {
+	Story(t, Setup{}, func(t *testing.T, w *World) {
+		w.Host("web-1").On("L1", Script{Heals: true})
+		w.OpenChange("CHG1", "web-1")
+		w.Break("web-1")
+		w.Fire("WebErrors", "web-1")
+		w.Resolve("WebErrors", "web-1")
+		for range 8 {
+			second := w.Join("server-2")
+			w.Advance(15 * time.Second)
+			second.Close()
+			w.Drop(second)
+			w.Advance(15 * time.Second)
+		}
+		is(t, w.Rollback("CHG1-r1"), backout.RollbackRecovered)
+		equal(t, "did", []string{"web-1 L1"}, w.Did())
+	})
+}
+
+// All servers are away for an hour: nobody has looked, so green begins again.
+func TestGreen_begins_again_when_no_server_was_there(t *testing.T) {
+	Story(t, Setup{}, func(t *testing.T, w *World) {
+		w.Join("server-2")
+		w.Host("web-1").On("L1", Script{Heals: true})
+		w.OpenChange("CHG1", "web-1")
+		w.Break("web-1")
+		w.Fire("WebErrors", "web-1")
+		w.Resolve("WebErrors", "web-1")
+		w.Advance(30 * time.Second)
+		if w.Rollback("CHG1-r1").Targets[0].GreenSince.IsZero() {
+			t.Fatal("not green yet")
+		}
+		w.Crash()
+		w.Advance(20 * time.Minute)
+		w.Start()
+		w.Advance(time.Minute)
+		if r := w.Rollback("CHG1-r1"); r.Status.Final() {
+			t.Errorf("%s, though nobody had looked for most of the time", r.Status)
+		}
+		w.Advance(3 * time.Minute)
+		is(t, w.Rollback("CHG1-r1"), backout.RollbackRecovered)
+	})
+}
+
+// One server has read the new inventory, the other not yet.
+func TestStep_waits_for_a_server_that_knows_the_target(t *testing.T) {
+	Story(t, Setup{}, func(t *testing.T, w *World) {
+		second := w.Join("server-2")
+		w.Host("web-4").On("L1", Script{Heals: true})
+		w.OpenChange("CHG1", "web-4")
+		w.Break("web-4")
+		w.Advance(10 * time.Second)
+		second.ForgetTarget("web-4")
+		second.Post(Alert{Name: "WebErrors", Target: "web-4"})
+		second.Post(Alert{Name: "WebErrors", Target: "web-4", Resolved: true})
+		w.Advance(time.Minute)
+		equal(t, "did", []string{"web-4 L1"}, w.Did())
+		second.engine.Reconfigure(second.engineConfig()) // it reads the new one too
+		w.Advance(5 * time.Minute)
+		is(t, w.Rollback("CHG1-r1"), backout.RollbackRecovered)
+	})
+}

@@ -36,6 +36,40 @@ func (p peers) Names() []string {
 	return names
 }
 
+// Knows implements [engine.Peers].
+func (p peers) Knows() bool { return time.Since(p.since()) >= deadAfter }
+
+// Since implements [engine.Peers].
+func (p peers) Since() time.Time {
+	since := p.since()
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	for _, s := range p.w.servers {
+		if s.name != p.name && s.heard() && s.began.Before(since) {
+			since = s.began
+		}
+	}
+	return since
+}
+
+// since is when the server itself began; the present while it starts.
+func (p peers) since() time.Time {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	for _, s := range p.w.servers {
+		if s.name == p.name && s.running() {
+			return s.began
+		}
+	}
+	return time.Now()
+}
+
+func (s *Server) running() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.closed
+}
+
 func (s *Server) heard() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

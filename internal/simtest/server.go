@@ -28,6 +28,8 @@ type Server struct {
 	outbox  *outbox.Outbox
 	engine  *engine.Engine
 	handler *handlers.Handler
+	// began is when it was started.
+	began time.Time
 	// mu guards closed and gone, the time since when the others do not hear it.
 	mu     sync.Mutex
 	closed bool
@@ -45,7 +47,7 @@ func (s *Server) Store() *store.Store { return s.store }
 // start opens everything, as the server's command does.
 func (w *World) start(name string) *Server {
 	w.t.Helper()
-	s := &Server{w: w, name: name, js: &faulty{JetStream: w.bus.JetStream(), server: name, sky: w.sky}, cut: map[string]bool{}}
+	s := &Server{w: w, name: name, js: &faulty{JetStream: w.bus.JetStream(), server: name, sky: w.sky}, cut: map[string]bool{}, began: time.Now()}
 	s.js.ended = s.ended
 	log := w.log.With("server", name)
 	var err error
@@ -150,4 +152,11 @@ func (s *Server) outboxConfig() outbox.Config {
 
 func (w *World) healthCheck() checks.Kind {
 	return plugin.Define("health", "whether the simulated target is healthy", w.buildHealth)
+}
+
+// ForgetTarget gives the server an inventory without the target.
+func (s *Server) ForgetTarget(name string) {
+	cfg := s.engineConfig()
+	delete(cfg.Inventory, name)
+	s.engine.Reconfigure(cfg)
 }

@@ -279,3 +279,10 @@ func (w *World) ForgetReceipts() {
 		}
 	}
 }
+
+// Drop forgets a server that has ended for good.
+func (w *World) Drop(s *Server) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.servers = slices.DeleteFunc(w.servers, func(o *Server) bool { return o == s })
+}

@@ -170,6 +170,24 @@ func (l *Log) complete(ctx context.Context, subject string, n int, last uint64) 
 	return err
 }
 
+// LastOf returns the sequence of the last record of the id, 0 for none, as the
+// stream's leader has it.
+func (l *Log) LastOf(ctx context.Context, id string) (uint64, error) {
+	fail := func(err error) (uint64, error) { return 0, fmt.Errorf("find the end of %s of %s: %w", id, l.name, err) }
+	subject, err := subjectFor(l.prefix, id)
+	if err != nil {
+		return fail(err)
+	}
+	m, err := l.stream.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return fail(unavailable(err))
+	}
+	return m.Sequence, nil
+}
+
 // Follow hands every record of the log from the sequence on to fn, in order, and
 // then those that come, until ctx ends or fn returns an error; it returns that
 // error. caughtUp is called once, when all that was there at the start has been
