@@ -79,7 +79,8 @@ func (w *restartable) plan(id string) {
 	w.t.Helper()
 	rec := backout.Record{Op: id, By: "other", At: time.Now().UTC(), Events: []backout.Event{
 		backout.Planned{Spec: backout.ChangeSpec{ID: id, Title: "as planned", Stakeholders: []string{"ops"}}},
-		backout.WindowOpened{}, backout.ChangeEnded{State: backout.ChangeClosed}, // a notice each
+		backout.WindowOpened{},
+		backout.ChangeEnded{State: backout.ChangeClosed}, // a notice each
 	}}
 	if _, err := w.store.Changes.Append(w.t.Context(), id, 0, rec); err != nil {
 		w.t.Fatal(err)
