@@ -44,9 +44,11 @@ type AgentOptions struct {
 	// Runner makes the runner that carries out the attempts of a store, by the
 	// store's mark. It is called once for each.
 	Runner func(mark string) *runner.Runner
-	// Executors limits which kinds of steps are carried out; empty means all that
-	// are known.
+	// Executors and Checks are the only kinds of steps that are carried out, and of
+	// checks that are run; nil means all that are known. Where Executors leaves
+	// command out, so does a nil Checks: such a check is a command line too.
 	Executors []string
+	Checks    []string
 	// Known tells whether there is an executor of that kind.
 	Known func(uses string) bool
 	// Slots is how many attempts are carried out at once; 0 means 32.
@@ -235,10 +237,17 @@ func (a *Agent) executor(uses string) error {
 	switch {
 	case !a.o.Known(uses):
 		return fmt.Errorf("executor %q is not known to this runner's release (%s)", clip(uses, 40), a.o.Release)
-	case len(a.o.Executors) > 0 && !slices.Contains(a.o.Executors, uses):
-		return fmt.Errorf("executor %q is not among those that this runner's config allows: %s", uses, strings.Join(a.o.Executors, ", "))
+	case a.o.Executors != nil && !slices.Contains(a.o.Executors, uses):
+		return fmt.Errorf("executor %q is not among those that this runner's config allows: %s", clip(uses, 40), listed(a.o.Executors))
 	}
 	return nil
+}
+
+func listed(kinds []string) string {
+	if len(kinds) == 0 {
+		return "none"
+	}
+	return strings.Join(kinds, ", ")
 }
 
 func (a *Agent) may(w *work) error {

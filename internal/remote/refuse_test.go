@@ -12,6 +12,7 @@ import (
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/bus"
 	"github.com/backout-io/backout/internal/planhash"
+	"github.com/backout-io/backout/internal/runner"
 )
 
 // desk is a runner's connection without a NATS: what it publishes is kept.
@@ -188,6 +189,44 @@ func TestRefusals(t *testing.T) {
 	defer a.mu.Unlock()
 	if len(a.carried) != 1 {
 		t.Errorf("%d attempts are carried out, want the one that was taken", len(a.carried))
+	}
+}
+
+// TestChecksThatAreNotAllowed: what a plan calls a check runs no command that the
+// runner's file does not allow, and the preflight says so before.
+func TestChecksThatAreNotAllowed(t *testing.T) {
+	w := newWorld(t)
+	site := w.hub().Site("fra")
+	check := backout.Check{Name: "runs", Uses: "command"}
+	check.With = step(`echo x >>"$1"`, w.file("effects")).With
+	frozen := planhash.Freeze(backout.Plan{
+		Name: "web", Levels: []backout.Level{{Name: "L1", Steps: []backout.Step{step("true")}}}, Verify: backout.Verify{Checks: []backout.Check{check}},
+	})
+	some := []string{"systemd.restart"}
+	for _, tt := range []struct {
+		executors, checks []string
+		want              string
+	}{
+		{nil, nil, ""},
+		{some, nil, "leaves out: name it in checks"},
+		{[]string{"command"}, nil, ""},
+		{some, []string{"command"}, ""},
+		{nil, []string{"unit", "http"}, "config allows: unit, http"},
+		{nil, []string{}, "config allows: none"},
+	} {
+		a := w.agent("fra-1", func(o *AgentOptions) { o.Executors, o.Checks = tt.executors, tt.checks })
+		before := lines(w.file("effects"))
+		seen := site.Check(t.Context(), runner.Look{
+			Target: here, ChangeID: "CHG1", Frozen: frozen, Gate: backout.GatePassed{PlanHash: frozen.Hash, Targets: []string{"web1"}},
+		}, check)
+		if allowed := tt.want == ""; seen.Green != allowed || (lines(w.file("effects")) > before) != allowed || !strings.Contains(seen.Detail, tt.want) {
+			t.Errorf("%v %v: green %v, %d effects, %q", tt.executors, tt.checks, seen.Green, lines(w.file("effects"))-before, seen.Detail)
+		}
+		task := backout.Task{ChangeID: "CHG1", Level: "L1", Step: frozen.Plan.Levels[0].Steps[0], Target: here}
+		if found, err := site.Preflight(t.Context(), frozen, task); err == nil && ((len(found) > 0) != (tt.want != "") || len(found) > 0 && !strings.Contains(found[0].Reason, tt.want)) {
+			t.Errorf("%v %v: preflight finds %v", tt.executors, tt.checks, found)
+		}
+		a.Close()
 	}
 }
 
