@@ -25,6 +25,9 @@ const (
 	// stopPatience is how long a claimed attempt that is to end waits for a runner;
 	// then nobody can tell what became of it.
 	stopPatience = time.Minute
+	// leastTurn is how long one turn of watching takes at least, however fast the
+	// runner answers.
+	leastTurn = 2 * time.Millisecond
 	// watchPatience is how long one watching may take.
 	watchPatience = pollMost + time.Second
 )
@@ -157,7 +160,7 @@ func (h *held) tell(ctx context.Context, address string, o order) error {
 // it pauses.
 func (h *held) lost(ctx context.Context, l *lost, address string, err error) bool {
 	left := errors.Is(err, bus.ErrNobody) && h.site.hub.left(address)
-	return left || l.over(err) || !wait(ctx, again)
+	return left || errors.Is(err, errNonsense) || l.over(err) || !wait(ctx, again)
 }
 
 func (h *held) ask(ctx context.Context, address string, o order) (reply, error) {
@@ -179,6 +182,7 @@ func (h *held) follow(ctx context.Context, address string) (runner.Result, error
 	lost := newLost()
 	h.kept = nil
 	for {
+		turn := time.Now()
 		r, err := h.watch(ctx, address)
 		switch {
 		case err == nil:
@@ -198,6 +202,7 @@ func (h *held) follow(ctx context.Context, address string) (runner.Result, error
 		if result, ended, err := h.heed(ctx, address, r.State); ended {
 			return result, err
 		}
+		wait(ctx, leastTurn-time.Since(turn))
 	}
 }
 
@@ -249,6 +254,9 @@ func (h *held) heed(ctx context.Context, address string, s *state) (_ runner.Res
 		// It gave up waiting for the claim that has been made meanwhile.
 		return runner.Result{}, true, h.gone(address, errors.New("it did not get to know of its claim"))
 	case s.Result != nil:
+		if len(h.kept)+len(s.Kept) > s.KeptSize {
+			return runner.Result{}, true, h.gone(address, fmt.Errorf("%w: more than the %d bytes of output that it kept", errNonsense, s.KeptSize))
+		}
 		if h.kept = append(h.kept, s.Kept...); len(h.kept) < s.KeptSize {
 			return runner.Result{}, false, nil
 		}
@@ -280,7 +288,7 @@ func (h *held) reply(ctx context.Context, address string, q *ask) error {
 	switch {
 	case q.What == askClaim && !h.claimed:
 		if h.job.Claim != nil {
-			deadline, err := h.job.Claim(ctx, runner.Claimed{Via: nameOf(address), Boot: clip(q.Boot, 100)})
+			deadline, err := h.job.Claim(ctx, runner.Claimed{Via: nameOf(address), Boot: q.Boot})
 			if err != nil {
 				return err
 			}

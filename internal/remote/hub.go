@@ -107,31 +107,40 @@ func (h *Hub) Runners() []Info {
 func (h *Hub) greeted(m bus.Message) {
 	tokens := strings.Split(strings.TrimPrefix(m.Subject, root), ".")
 	var said hello
-	if len(tokens) != 3 || json.Unmarshal(m.Data, &said) != nil || nameOf(said.Address) != tokens[2] {
+	if len(tokens) != 3 || json.Unmarshal(m.Data, &said) != nil || !addressForm.MatchString(said.Address) || nameOf(said.Address) != tokens[2] {
 		return
 	}
 	r := Info{
-		Name: tokens[2], Site: tokens[0], Address: clip(said.Address, 100), Release: clip(said.Release, 60),
-		Running: said.Running, Slots: said.Slots, LastSeen: time.Now(), Alive: !said.Leaving,
+		Name: tokens[2], Site: tokens[0], Address: said.Address, Release: clip(said.Release, nameMost),
+		Running: min(max(0, said.Running), slotsMost), Slots: min(max(0, said.Slots), slotsMost), LastSeen: time.Now(), Alive: !said.Leaving,
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, known := h.seen[r.Address]; !known {
-		h.o.Log.Info("runner seen", "runner", r.Name, "site", r.Site, "release", r.Release)
-	}
+	lives := 0
 	for address, other := range h.seen {
-		lived := other.Site == r.Site && other.Name == r.Name && address != r.Address && time.Since(other.LastSeen) > aliveFor
-		if lived || time.Since(other.LastSeen) > seenFor {
+		namesake := other.Site == r.Site && other.Name == r.Name && address != r.Address
+		if namesake && time.Since(other.LastSeen) > aliveFor || time.Since(other.LastSeen) > seenFor {
 			delete(h.seen, address)
+		} else if namesake {
+			lives++
 		}
 	}
-	if _, known := h.seen[r.Address]; known || len(h.seen) < seenMost {
-		h.seen[r.Address] = r
+	if _, known := h.seen[r.Address]; !known {
+		if lives >= livesMost || len(h.seen) >= seenMost {
+			return
+		}
+		h.o.Log.Info("runner seen", "runner", r.Name, "site", r.Site, "release", r.Release)
 	}
+	h.seen[r.Address] = r
 }
 
-// seenMost bounds the list, whatever somebody says hello with.
-const seenMost = 10_000
+// livesMost is how many lives of one runner are listed at once: it may have been
+// started again and again. seenMost bounds the list, whatever somebody says hello
+// with.
+const (
+	livesMost = 4
+	seenMost  = 10_000
+)
 
 // left tells whether the runner at the address has said good-bye.
 func (h *Hub) left(address string) bool {
@@ -189,13 +198,14 @@ func (h *Hub) ask(ctx context.Context, subject string, o order) (reply, error) {
 func read(m bus.Message) (reply, error) {
 	var r reply
 	if err := json.Unmarshal(m.Data, &r); err != nil {
-		return r, fmt.Errorf("a runner's answer cannot be read: %w", err)
+		return reply{}, fmt.Errorf("a runner's answer cannot be read: %w", err)
 	}
+	nonsense := r.fit()
 	switch {
 	case r.Version != version:
-		return r, refusal{runner: clip(r.Runner, 64), reason: fmt.Sprintf("it speaks version %d of the runners' messages, this server %d: run the same release of backout on both sides", r.Version, version)}
+		return r, refusal{runner: r.Runner, reason: fmt.Sprintf("it speaks version %d of the runners' messages, this server %d: run the same release of backout on both sides", r.Version, version)}
 	case r.Refused != "":
-		return r, refusal{clip(r.Runner, 64), clip(r.Refused, 500), r.Moved}
+		return r, refusal{r.Runner, r.Refused, r.Moved}
 	}
-	return r, nil
+	return r, nonsense
 }

@@ -28,6 +28,9 @@ type Site struct {
 	told map[string]time.Time
 }
 
+// toldMost bounds the reasons that are remembered, which are runners' words.
+const toldMost = 100
+
 // untold tells whether nobody has logged the reason within a minute: many attempts
 // may wait for the same.
 func (s *Site) untold(reason string) bool {
@@ -35,7 +38,7 @@ func (s *Site) untold(reason string) bool {
 	defer s.mu.Unlock()
 	now := time.Now()
 	maps.DeleteFunc(s.told, func(_ string, at time.Time) bool { return now.Sub(at) > time.Minute })
-	if _, told := s.told[reason]; told {
+	if _, told := s.told[reason]; told || len(s.told) >= toldMost {
 		return false
 	}
 	s.told[reason] = now
@@ -82,7 +85,7 @@ func (s *Site) Forget(ctx context.Context, t backout.Target, attemptIDs []string
 		return fmt.Errorf("forget attempts: %w", err)
 	}
 	if r.Failed {
-		return fmt.Errorf("forget attempts: runner %s: %s", r.Runner, clip(r.Detail, 500))
+		return fmt.Errorf("forget attempts: runner %s: %s", r.Runner, r.Detail)
 	}
 	return nil
 }
@@ -97,7 +100,7 @@ func (s *Site) Preflight(ctx context.Context, plan backout.FrozenPlan, t backout
 		return nil, err
 	}
 	if r.Failed {
-		return nil, fmt.Errorf("runner %s: %s", r.Runner, clip(r.Detail, 500))
+		return nil, fmt.Errorf("runner %s: %s", r.Runner, r.Detail)
 	}
 	for i := range r.Violations {
 		r.Violations[i].Target, r.Violations[i].Level = t.Target.Name, t.Level
@@ -111,7 +114,7 @@ func (s *Site) Check(ctx context.Context, l runner.Look, c backout.Check) checks
 	if err != nil {
 		return checks.Result{Detail: err.Error()}
 	}
-	return checks.Result{Green: r.Green, Detail: clip(r.Detail, 500)}
+	return checks.Result{Green: r.Green, Detail: r.Detail}
 }
 
 // lookTries is how often a look is asked for while runners do not answer: one may
@@ -150,11 +153,13 @@ func (s *Site) explain(err error) error {
 	return err
 }
 
-// offerPatience is how long runners may think about an offer, and offerChoice how
-// long it stays open for a better one when there is one.
 const (
+	// offerPatience is how long runners may think about an offer, and offerChoice how
+	// long it stays open for a better one when there is one.
 	offerPatience = 2 * time.Second
 	offerChoice   = 200 * time.Millisecond
+	// refusalsMost is how many are told.
+	refusalsMost = 10
 )
 
 // offer asks who takes the attempt, and returns the address of the one that
@@ -172,8 +177,9 @@ func (s *Site) offer(ctx context.Context, w *work) (address string, err error) {
 	err = s.hub.o.Conn.Gather(ctx, m, func(m bus.Message) bool {
 		answers++
 		switch r, err := read(m); {
-		case err != nil:
+		case err != nil && len(refusals) < refusalsMost:
 			refusals = append(refusals, err.Error())
+		case err != nil:
 		case best.Address == "" || r.Carries && !best.Carries || r.Carries == best.Carries && r.Free > best.Free:
 			best = r
 			time.AfterFunc(offerChoice, cancel)
