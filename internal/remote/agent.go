@@ -98,10 +98,8 @@ func Start(o AgentOptions) (*Agent, error) {
 		refused: map[string]time.Time{}, looks: make(chan struct{}, looksMost), done: make(chan struct{}),
 	}
 	a.ctx, a.end = context.WithCancelCause(context.Background())
-	for _, l := range []struct{ subject, queue string }{
-		{offers(o.Site), ""}, {looks(o.Site), "runners"}, {directed(o.Site, a.address), ""},
-	} {
-		stop, err := o.Conn.Subscribe(l.subject, l.queue, a.hear)
+	for _, subject := range []string{offers(o.Site), directed(o.Site, a.address)} {
+		stop, err := o.Conn.Subscribe(subject, "", a.hear)
 		if err != nil {
 			a.end(err)
 			a.unsubscribe()
@@ -206,8 +204,8 @@ func (a *Agent) logRefusal(o order, err error) {
 	a.o.Log.Warn("message refused", "op", string(o.Op), "reason", reason)
 }
 
-// carryOut does one order. Those to one runner come over its own subject; what is
-// said to all of a site is said to nobody in particular.
+// carryOut does one order. All but offers are to one runner, and come over its own
+// subject, which no other one may listen to.
 func (a *Agent) carryOut(o order, subject string) (reply, error) {
 	personal := subject == directed(a.o.Site, a.address) && o.To == a.address
 	switch {
@@ -222,11 +220,11 @@ func (a *Agent) carryOut(o order, subject string) (reply, error) {
 			c.release(o.Release)
 		}
 		return reply{}, nil
-	case o.Op == opPreflight && o.Preflight != nil:
+	case o.Op == opPreflight && o.Preflight != nil && personal:
 		return a.preflight(o.Preflight)
-	case o.Op == opCheck && o.Check != nil:
+	case o.Op == opCheck && o.Check != nil && personal:
 		return a.check(o.Check)
-	case o.Op == opForget && o.Forget != nil:
+	case o.Op == opForget && o.Forget != nil && personal:
 		return a.forget(o.Forget)
 	}
 	return reply{}, fmt.Errorf("%q over this subject is not an order", clip(string(o.Op), 20))

@@ -153,3 +153,32 @@ func TestWhoGetsAnAttempt(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoIsAskedToLook: the newest life of a runner, those that are silent only when
+// nobody else is there, none that has left, and none twice.
+func TestWhoIsAskedToLook(t *testing.T) {
+	h := (&liar{}).hub(t)
+	h.since = time.Time{}
+	see := func(address, site string, ago time.Duration, alive bool) {
+		h.seen[address] = Info{Name: nameOf(address), Site: site, Address: address, LastSeen: time.Now().Add(-ago), Alive: alive}
+	}
+	see("a.old", "fra", 2*time.Second, true)
+	see("a.new", "fra", 0, true)
+	see("b.1", "fra", 0, true)
+	see("silent.1", "fra", time.Minute, true)
+	see("left.1", "fra", 0, false)
+	see("far.1", "nyc", 0, true)
+	first := map[string]bool{}
+	for range 200 {
+		first[h.choose(t.Context(), "fra", nil)] = true
+	}
+	if len(first) != 2 || !first["a.new"] || !first["b.1"] {
+		t.Errorf("asked first: %v", first)
+	}
+	if got := h.choose(t.Context(), "fra", []string{"a.new", "a.old", "b.1"}); got != "silent.1" {
+		t.Errorf("asked then: %q", got)
+	}
+	if got := h.choose(t.Context(), "fra", []string{"a.new", "a.old", "b.1", "silent.1"}); got != "" {
+		t.Errorf("asked last: %q", got)
+	}
+}

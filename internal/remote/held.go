@@ -145,7 +145,7 @@ func (h *held) tell(ctx context.Context, address string, o order) error {
 	lost := newLost()
 	for {
 		once, cancel := context.WithTimeout(ctx, watchPatience)
-		_, err := h.ask(once, address, o)
+		_, err := h.site.ask(once, address, o)
 		cancel()
 		if err == nil || errors.As(err, new(refusal)) {
 			return err
@@ -161,15 +161,6 @@ func (h *held) tell(ctx context.Context, address string, o order) error {
 func (h *held) lost(ctx context.Context, l *lost, address string, err error) bool {
 	left := errors.Is(err, bus.ErrNobody) && h.site.hub.left(address)
 	return left || errors.Is(err, errNonsense) || l.over(err) || !wait(ctx, again)
-}
-
-func (h *held) ask(ctx context.Context, address string, o order) (reply, error) {
-	o.Site, o.To = h.site.name, address
-	r, err := h.site.hub.ask(ctx, directed(h.site.name, address), o)
-	if err == nil && r.Address != address {
-		return r, fmt.Errorf("%s answered for %s", clip(r.Address, 100), address)
-	}
-	return r, err
 }
 
 func (h *held) gone(address string, err error) error {
@@ -226,7 +217,7 @@ func (h *held) watch(ctx context.Context, address string) (reply, error) {
 	}
 	h.poll = cancel
 	h.mu.Unlock()
-	r, err := h.ask(once, address, order{Op: opWatch, Watch: w})
+	r, err := h.site.ask(once, address, order{Op: opWatch, Watch: w})
 	h.mu.Lock()
 	h.poll = nil
 	h.mu.Unlock()
@@ -318,7 +309,7 @@ func (h *held) reply(ctx context.Context, address string, q *ask) error {
 func (h *held) letGo(ctx context.Context, address, why string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	_, err := h.ask(ctx, address, order{Op: opRelease, Release: &release{Attempt: h.job.Task.AttemptID, Holder: h.work.Holder, Reason: clip(why, 300)}})
+	_, err := h.site.ask(ctx, address, order{Op: opRelease, Release: &release{Attempt: h.job.Task.AttemptID, Holder: h.work.Holder, Reason: clip(why, 300)}})
 	if err != nil {
 		h.log.Debug("runner not told that the attempt is over for it", "runner", nameOf(address), "error", err)
 	}

@@ -26,7 +26,8 @@ type HubOptions struct {
 
 // Hub is a server's end: it speaks to the runners of all sites.
 type Hub struct {
-	o HubOptions
+	o     HubOptions
+	since time.Time
 
 	mu    sync.Mutex
 	seen  map[string]Info // by address
@@ -62,7 +63,7 @@ func NewHub(o HubOptions) (*Hub, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	h := &Hub{o: o, seen: map[string]Info{}, sites: map[string]*Site{}}
+	h := &Hub{o: o, since: time.Now(), seen: map[string]Info{}, sites: map[string]*Site{}}
 	stop, err := o.Conn.Subscribe(hellos("*", "*"), "", h.greeted)
 	if err != nil {
 		return nil, fmt.Errorf("listen for runners: %w", err)
@@ -159,6 +160,40 @@ func (h *Hub) alive(site string) int {
 		}
 	}
 	return n
+}
+
+// firstHello is how long a new server waits to hear of the runners there are.
+const firstHello = helloEvery + time.Second
+
+// choose returns the address of a runner of the site that is not among those, or
+// "" when there is none: any of those that are alive, else one that may be.
+func (h *Hub) choose(ctx context.Context, site string, not []string) string {
+	for {
+		if address := h.another(site, not); address != "" {
+			return address
+		}
+		if time.Since(h.since) > firstHello || !wait(ctx, again/4) {
+			return ""
+		}
+	}
+}
+
+func (h *Hub) another(site string, not []string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	newest := map[string]Info{} // by name: many lives of one count no more than one
+	for _, r := range h.seen {
+		if r.Site == site && r.Alive && r.LastSeen.After(newest[r.Name].LastSeen) && !slices.Contains(not, r.Address) {
+			newest[r.Name] = r
+		}
+	}
+	address := ""
+	for _, r := range newest { // in no order
+		if address = r.Address; time.Since(r.LastSeen) < aliveFor {
+			break
+		}
+	}
+	return address
 }
 
 // ErrNoRunner says that nobody is there to do it.

@@ -28,7 +28,7 @@ type order struct {
 	Version int    `json:"version"`
 	Op      op     `json:"op"`
 	Site    string `json:"site"`
-	// To is the address of the runner that is meant; empty for any of the site.
+	// To is the address of the runner that is meant; empty for an offer.
 	To      string    `json:"to,omitempty"`
 	Issued  time.Time `json:"issued"`
 	Expires time.Time `json:"expires"`

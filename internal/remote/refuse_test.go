@@ -83,19 +83,19 @@ func TestRefusals(t *testing.T) {
 	}
 	look := func() *message {
 		j, _ := job(here, 1, step("true"))
-		return &message{subject: looks("fra"), key: w.key, now: time.Now(), order: order{
-			Op: opCheck, Site: "fra", Check: &check{Target: here, Frozen: j.Frozen, Gate: gateOf("CHG1", j.Gate), Check: j.Frozen.Plan.Verify.Checks[0]},
+		return &message{subject: directed("fra", a.Address()), key: w.key, now: time.Now(), order: order{
+			Op: opCheck, Site: "fra", To: a.Address(), Check: &check{Target: here, Frozen: j.Frozen, Gate: gateOf("CHG1", j.Gate), Check: j.Frozen.Plan.Verify.Checks[0]},
 		}}
 	}
 	before := func() *message {
 		j, _ := job(here, 1, step("true"))
-		return &message{subject: looks("fra"), key: w.key, now: time.Now(), order: order{
-			Op: opPreflight, Site: "fra", Preflight: &preflight{Task: j.Task, Frozen: j.Frozen},
+		return &message{subject: directed("fra", a.Address()), key: w.key, now: time.Now(), order: order{
+			Op: opPreflight, Site: "fra", To: a.Address(), Preflight: &preflight{Task: j.Task, Frozen: j.Frozen},
 		}}
 	}
 	after := func() *message {
-		return &message{subject: looks("fra"), key: w.key, now: time.Now(), order: order{
-			Op: opForget, Site: "fra", Forget: &forget{Target: here, Attempts: []string{"CHG1-r1.L1.s1.t1.a7"}},
+		return &message{subject: directed("fra", a.Address()), key: w.key, now: time.Now(), order: order{
+			Op: opForget, Site: "fra", To: a.Address(), Forget: &forget{Target: here, Attempts: []string{"CHG1-r1.L1.s1.t1.a7"}},
 		}}
 	}
 	another := planhash.Freeze(backout.Plan{Name: "web", Levels: []backout.Level{{Name: "L1", Steps: []backout.Step{step("false")}}}})
@@ -154,6 +154,9 @@ func TestRefusals(t *testing.T) {
 		{"an executor that is not known", take, func(m *message) { uses(m.Work, "telepathy") }, `executor "telepathy" is not known`},
 		{"an executor that is not allowed", take, func(m *message) { uses(m.Work, "systemd.restart") }, "config allows: command"},
 
+		{"check: for anybody", look, func(m *message) { m.To = "" }, "is not an order"},
+		{"preflight: over the offers' subject", before, func(m *message) { m.subject = offers("fra") }, "is not an order"},
+		{"forget: for anybody", after, func(m *message) { m.To = "" }, "is not an order"},
 		{"check: one that is not in the plan", look, func(m *message) { m.Check.Check.With = []byte(`{"argv":["false"]}`) }, "not one of plan"},
 		{"check: another target", look, func(m *message) { m.Check.Gate.Targets = nil }, "not among those that the gate"},
 		{"check: another plan", look, func(m *message) { m.Check.Frozen.Plan = another.Plan }, "not what its hash says"},
@@ -215,6 +218,7 @@ func TestChecksThatAreNotAllowed(t *testing.T) {
 		{nil, []string{}, "config allows: none"},
 	} {
 		a := w.agent("fra-1", func(o *AgentOptions) { o.Executors, o.Checks = tt.executors, tt.checks })
+		eventually(t, "it is heard of", func() bool { return site.hub.another("fra", nil) == a.Address() })
 		before := lines(w.file("effects"))
 		seen := site.Check(t.Context(), runner.Look{
 			Target: here, ChangeID: "CHG1", Frozen: frozen, Gate: backout.GatePassed{PlanHash: frozen.Hash, Targets: []string{"web1"}},

@@ -117,29 +117,46 @@ func (s *Site) Check(ctx context.Context, l runner.Look, c backout.Check) checks
 	return checks.Result{Green: r.Green, Detail: r.Detail}
 }
 
-// lookTries is how often a look is asked for while runners do not answer: one may
-// have gone right after it got the question.
+// lookTries is how many runners of the site are asked that do not answer.
 const lookTries = 2
 
-// look asks one runner of the site.
+// look asks one runner of the site. The order goes over that runner's own subject:
+// whoever has the credentials of another neither hears it nor can answer first.
 func (s *Site) look(ctx context.Context, o order) (reply, error) {
-	o.Site = s.name
 	ctx, cancel := context.WithTimeout(ctx, lookTries*(lookPatience+beginPatience))
 	defer cancel()
-	var err error
-	for range lookTries {
+	err := fmt.Errorf("look: %w", bus.ErrNobody)
+	var asked []string
+	for silent := 0; silent < lookTries; {
+		address := s.hub.choose(ctx, s.name, asked)
+		if address == "" {
+			break
+		}
+		asked = append(asked, address)
 		var r reply
 		once, done := context.WithTimeout(ctx, lookPatience+beginPatience)
-		r, err = s.hub.ask(once, looks(s.name), o)
+		r, err = s.ask(once, address, o)
 		done()
 		switch {
 		case err == nil:
 			return r, nil
 		case errors.As(err, new(refusal)), ctx.Err() != nil:
 			return reply{}, s.explain(err)
+		case !errors.Is(err, bus.ErrNobody):
+			silent++
 		}
 	}
 	return reply{}, s.explain(err)
+}
+
+// ask sends an order to one runner, and returns its answer.
+func (s *Site) ask(ctx context.Context, address string, o order) (reply, error) {
+	o.Site, o.To = s.name, address
+	r, err := s.hub.ask(ctx, directed(s.name, address), o)
+	if err == nil && r.Address != address {
+		return r, fmt.Errorf("%w: %s answered for %s", errNonsense, r.Address, address)
+	}
+	return r, err
 }
 
 // explain says what is wrong with the site in words for people.
