@@ -212,7 +212,7 @@ func (a *Agent) carryOut(o order, subject string) (reply, error) {
 	case o.Op == opOffer && o.Work != nil:
 		return a.offered(o.Work)
 	case o.Op == opTake && o.Work != nil && personal:
-		return reply{}, a.take(o.Work)
+		return reply{}, a.take(o.Work, o.Issued)
 	case o.Op == opWatch && o.Watch != nil && personal:
 		return a.watched(o.Watch)
 	case o.Op == opRelease && o.Release != nil && personal:
@@ -281,7 +281,7 @@ func (a *Agent) free() int {
 
 // take carries the attempt out, unless it does so already. One that was claimed
 // before is taken even when there is no slot: it may run on the target.
-func (a *Agent) take(w *work) error {
+func (a *Agent) take(w *work, issued time.Time) error {
 	if err := a.may(w); err != nil {
 		return err
 	}
@@ -292,12 +292,12 @@ func (a *Agent) take(w *work) error {
 	}
 	id := w.Task.AttemptID
 	if c := a.carried[id]; c != nil && !c.gone() {
-		return c.join(w)
+		return c.join(w, issued)
 	}
 	if !w.Resume && a.free() <= 0 {
 		return fmt.Errorf("it has no slot left of %d", a.o.Slots)
 	}
-	c := newCarried(w, a.runnerOf(w.Mark))
+	c := newCarried(w, issued, a.runnerOf(w.Mark))
 	a.carried[id] = c
 	a.work.Go(func() { c.finish(a.carry(c, w)) })
 	return nil

@@ -11,8 +11,11 @@ import (
 	"github.com/backout-io/backout/internal/runner"
 )
 
+// start is when the holder of an attempt signed that it is.
+var start = time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+
 func aCarried(holder string) *carried {
-	return newCarried(&work{Holder: holder}, runner.New(runner.Options{}))
+	return newCarried(&work{Holder: holder}, start, runner.New(runner.Options{}))
 }
 
 // TestWhoMayWatch: who runs an attempt that nobody has claimed may take it from a
@@ -23,19 +26,21 @@ func TestWhoMayWatch(t *testing.T) {
 		name   string
 		change func(*carried)
 		by     work
+		after  time.Duration
 		may    bool
 	}{
-		{"the same", func(*carried) {}, work{Holder: "first"}, true},
-		{"another, while the first is heard", func(*carried) {}, work{Holder: "second"}, false},
-		{"another, when the first is silent", quiet, work{Holder: "second"}, true},
-		{"another, when it is claimed", func(c *carried) { quiet(c); c.claimed = true }, work{Holder: "second"}, false},
-		{"who resumes", func(c *carried) { c.claimed = true }, work{Holder: "second", Resume: true}, true},
+		{"the same", func(*carried) {}, work{Holder: "first"}, 1, true},
+		{"another, while the first is heard", func(*carried) {}, work{Holder: "second"}, 1, false},
+		{"another, when the first is silent", quiet, work{Holder: "second"}, 1, true},
+		{"another, when it is claimed", func(c *carried) { quiet(c); c.claimed = true }, work{Holder: "second"}, 1, false},
+		{"who resumes", func(c *carried) { c.claimed = true }, work{Holder: "second", Resume: true}, 1, true},
+		{"who resumed before the first did", func(c *carried) { c.claimed = true }, work{Holder: "second", Resume: true}, -1, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := aCarried("first")
 			tt.change(c)
-			if err := c.join(&tt.by); (err == nil) != tt.may {
+			if err := c.join(&tt.by, start.Add(tt.after)); (err == nil) != tt.may {
 				t.Errorf("%v", err)
 			}
 		})
@@ -85,6 +90,24 @@ func TestAnEndIsRememberedLongerThanMessagesLive(t *testing.T) {
 	}
 	if !c.stale(now.Add(keptAfter + time.Second)) {
 		t.Error("it is remembered for ever")
+	}
+}
+
+// TestAConfirmedEndHoldsNoOutput: many attempts end within the time for which their
+// ends are remembered. The end itself is told as before.
+func TestAConfirmedEndHoldsNoOutput(t *testing.T) {
+	c := aCarried("h")
+	_, _ = c.Write([]byte("live"))
+	c.finish(runner.Result{Output: []byte("kept")})
+	if s := c.state(&watch{Offset: 4}, 100); s.Result == nil || string(s.Kept) != "kept" {
+		t.Fatalf("before: %+v", s)
+	}
+	c.release(&release{Holder: "h"})
+	if len(c.result.Output) > 0 || cap(c.live.data) > 0 {
+		t.Errorf("%d bytes kept, %d live", len(c.result.Output), cap(c.live.data))
+	}
+	if s := c.state(&watch{}, 100); s.Result == nil || s.Offset != 4 || s.KeptSize != 0 {
+		t.Errorf("after: %+v", s)
 	}
 }
 

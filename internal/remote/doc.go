@@ -35,7 +35,8 @@
 //   - offer: the runner says once more whether it is free. Nothing is kept.
 //   - take: names a runner and its life, so no other one and no later start of the
 //     same one takes it. This one has the attempt already, or had it: it keeps the
-//     ended ones for longer than a message lives, and answers from memory. One
+//     ended ones for longer than a message lives, and answers from memory. It makes
+//     nobody the holder again from whom another has taken it meanwhile. One
 //     whose claim failed is taken again, asks for its claim, and hears nothing.
 //   - watch: shows output to whom it is answered, and acknowledges nothing that
 //     was not. An answer in it counts for the one question whose number it has; a

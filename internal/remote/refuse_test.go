@@ -148,7 +148,9 @@ func TestRefusals(t *testing.T) {
 		{"a level that is not in the plan", take, func(m *message) { m.Work.Task.Level = "L9" }, `no level "L9"`},
 		{"a step of another level", take, func(m *message) { m.Work.Task.Level = "L2" }, "not one of this step"},
 		{"an attempt of another step", take, func(m *message) { m.Work.Task.AttemptID = "CHG1-r1.L1.s2.t1.a1" }, "not one of this step"},
-		{"an attempt that is a path", take, func(m *message) { m.Work.Task.AttemptID = "CHG1-r1.L1.s1.t/../x" }, "not one of this step"},
+		{"an attempt that is a path", take, func(m *message) { m.Work.Task.AttemptID = "CHG1-r1.L1.s1.t/../x" }, "want letters, digits"},
+		{"an attempt whose name is too long", take, func(m *message) { m.Work.Task.AttemptID += strings.Repeat("1", 182) }, "want 1 to 200 characters"},
+		{"an attempt whose name is too long with its mark", take, func(m *message) { m.Work.Mark = strings.Repeat("m", 190) }, "want 1 to 200 characters"},
 		{"a variable that is not ours", take, func(m *message) { m.Work.Task.Facts["LD_PRELOAD"] = "x" }, "not one of backout's"},
 		{"no holder", take, func(m *message) { m.Work.Holder = "" }, "who follows it"},
 		{"an executor that is not known", take, func(m *message) { uses(m.Work, "telepathy") }, `executor "telepathy" is not known`},
@@ -167,7 +169,8 @@ func TestRefusals(t *testing.T) {
 		{"preflight: a step that is not in it", before, func(m *message) { m.Preflight.Task.Step = step("false") }, "not one of level"},
 		{"preflight: a variable that is not ours", before, func(m *message) { m.Preflight.Task.Facts["PATH"] = "x" }, "not one of backout's"},
 		{"forget: another site", after, func(m *message) { m.Forget.Target = nowhere }, `stands at site "nyc"`},
-		{"forget: a path", after, func(m *message) { m.Forget.Attempts = []string{"../x"} }, "not an attempt"},
+		{"forget: a path", after, func(m *message) { m.Forget.Attempts = []string{"../x"} }, "beginning with a letter or digit"},
+		{"forget: under a mark that is a path", after, func(m *message) { m.Forget.Mark = "a/b" }, "want letters, digits"},
 	}
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -192,6 +195,30 @@ func TestRefusals(t *testing.T) {
 	defer a.mu.Unlock()
 	if len(a.carried) != 1 {
 		t.Errorf("%d attempts are carried out, want the one that was taken", len(a.carried))
+	}
+}
+
+// TestAPlanThatItsGateHasNotSeen is not carried out, whatever a server sends: what the
+// gate of the change has recorded is compared with what comes with the task.
+func TestAPlanThatItsGateHasNotSeen(t *testing.T) {
+	w := newWorld(t)
+	w.agent("fra-1")
+	j, c := job(here, 1, step(`echo x >>"$1"`, w.file("effects")))
+	j.Gate.PlanHash = aPlan(step("true")).Hash
+	site := w.hub().Site("fra")
+	if r := site.Run(t.Context(), j); !r.Unclaimed || !strings.Contains(r.Err.Error(), "another hash than the one its gate has seen") {
+		t.Errorf("%+v", r)
+	}
+	j.Gate.PlanHash = ""
+	if r := site.Run(t.Context(), j); !r.Unclaimed || !strings.Contains(r.Err.Error(), "no plan hash") {
+		t.Errorf("%+v", r)
+	}
+	look := runner.Look{Target: here, ChangeID: "CHG1", Frozen: j.Frozen, Gate: j.Gate}
+	if seen := site.Check(t.Context(), look, j.Frozen.Plan.Verify.Checks[0]); seen.Green || !strings.Contains(seen.Detail, "no plan hash") {
+		t.Errorf("check: %+v", seen)
+	}
+	if len(c.claimed()) != 0 || lines(w.file("effects")) != 0 {
+		t.Errorf("%d claims, %d effects", len(c.claimed()), lines(w.file("effects")))
 	}
 }
 
@@ -315,13 +342,13 @@ func TestSlotsAreCounted(t *testing.T) {
 	a := w.agentOver(&desk{}, "fra-1", func(o *AgentOptions) { o.Slots = 1 })
 	for number, want := range []string{"", "no slot left of 1"} {
 		j, _ := job(here, number+1, step("true"))
-		err := a.take(&work{Task: j.Task, Frozen: j.Frozen, Gate: gateOf("CHG1", j.Gate), Holder: "h"})
+		err := a.take(&work{Task: j.Task, Frozen: j.Frozen, Gate: gateOf("CHG1", j.Gate), Holder: "h"}, time.Now())
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("attempt %d: %v, want %q", number, err, want)
 		}
 	}
 	j, _ := job(here, 3, step("true"))
-	if err := a.take(&work{Task: j.Task, Frozen: j.Frozen, Gate: gateOf("CHG1", j.Gate), Holder: "h", Resume: true}); err != nil {
+	if err := a.take(&work{Task: j.Task, Frozen: j.Frozen, Gate: gateOf("CHG1", j.Gate), Holder: "h", Resume: true}, time.Now()); err != nil {
 		t.Error(err)
 	}
 }
