@@ -75,6 +75,9 @@ func NewHub(o HubOptions) (*Hub, error) {
 // Close stops listening. The calls of its sites end with their contexts.
 func (h *Hub) Close() { h.stop() }
 
+// PublicKey is the other half of the key that it signs with, as text.
+func (h *Hub) PublicKey() string { return h.o.Key.Public() }
+
 // Site returns the way to the runners of a site; the same one every time.
 func (h *Hub) Site(name string) *Site {
 	h.mu.Lock()
