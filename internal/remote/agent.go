@@ -312,7 +312,8 @@ func (c *carried) gone() bool {
 func (a *Agent) carry(c *carried, w *work) runner.Result {
 	job := runner.Job{
 		Task: w.Task, Frozen: w.Frozen, Gate: backout.GatePassed{PlanHash: w.Gate.PlanHash, Targets: w.Gate.Targets}, Boot: w.Boot, Live: c,
-		Begin: func() error { return c.begin(a.ctx) },
+		Begin:    func() error { return c.begin(a.ctx) },
+		HandOver: c.handOver,
 	}
 	if w.Resume {
 		return c.runner.Resume(a.ctx, job)

@@ -127,6 +127,13 @@ func (c *carried) begin(ctx context.Context) error {
 	return err
 }
 
+// handOver asks the server whether another runner is there to try, as the target
+// has been out of reach from here for a while. Then this one lets go of it.
+func (c *carried) handOver(ctx context.Context) bool {
+	_, err := c.question(ctx, askHandOver, "", beginPatience)
+	return err == nil
+}
+
 // finish keeps how it ended.
 func (c *carried) finish(r runner.Result) {
 	c.mu.Lock()

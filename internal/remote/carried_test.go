@@ -4,10 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/executors"
+	"github.com/backout-io/backout/executors/all"
 	"github.com/backout-io/backout/internal/bus"
+	"github.com/backout-io/backout/internal/host/attempt"
 	"github.com/backout-io/backout/internal/runner"
 )
 
@@ -146,7 +152,8 @@ func (c *crowd) Gather(_ context.Context, _ bus.Message, take func(bus.Message) 
 	return nil
 }
 
-// TestWhoGetsAnAttempt: who has it already, else who has most room; who refuses does
+// TestWhoGetsAnAttempt: who has it already, else who has not given it back, else who
+// has most room; who refuses does
 // not count, unless nobody else is there.
 func TestWhoGetsAnAttempt(t *testing.T) {
 	key, err := NewSigningKey()
@@ -154,10 +161,12 @@ func TestWhoGetsAnAttempt(t *testing.T) {
 		t.Fatal(err)
 	}
 	no := func(name, why string) reply { return reply{Runner: name, Refused: why} }
+	tired := []string{"tired", "exhausted"}
+	again, last := reply{Address: "tired.1", Free: 90}, reply{Address: "exhausted.1", Free: 99}
 	few, many := reply{Address: "few.1", Free: 3}, reply{Address: "many.1", Free: 9}
 	has := reply{Address: "has.1", Carries: true}
 	for want, replies := range map[string][]reply{
-		"many.1": {few, no("x", "no room"), many}, "has.1": {many, has}, "few.1": {no("x", "no room"), few},
+		"many.1": {few, no("x", "no room"), many}, "has.1": {many, has}, "few.2": {last, {Address: "few.2", Free: 1}, again}, "tired.1": {last, again}, "few.1": {no("x", "no room"), few},
 		"runner x refuses: no room; runner y refuses: no key": {no("y", "no key"), no("x", "no room"), no("x", "no room")},
 	} {
 		h, err := NewHub(HubOptions{Conn: &crowd{replies: replies}, Key: key})
@@ -167,7 +176,7 @@ func TestWhoGetsAnAttempt(t *testing.T) {
 		for i := range replies {
 			h.seen[fmt.Sprint(i)] = Info{Site: "fra", Alive: true, LastSeen: time.Now()}
 		}
-		got, err := h.Site("fra").offer(t.Context(), &work{})
+		got, err := h.Site("fra").offer(t.Context(), &work{}, tired)
 		if err != nil {
 			got = err.Error()
 		}
@@ -204,4 +213,68 @@ func TestWhoIsAskedToLook(t *testing.T) {
 	if got := h.choose(t.Context(), "fra", []string{"a.new", "a.old", "b.1", "silent.1"}); got != "" {
 		t.Errorf("asked last: %q", got)
 	}
+}
+
+// away is a target that is out of reach.
+type away struct{ backout.Host }
+
+func (a away) For(backout.Target) (backout.Host, error)        { return a, nil }
+func (away) BootID(context.Context) (string, error)            { return "", attempt.ErrUnreachable }
+func (away) Start(context.Context, string, backout.Exec) error { return attempt.ErrUnreachable }
+func (away) Probe(context.Context, string) (backout.AttemptReport, error) {
+	return backout.AttemptReport{}, attempt.ErrUnreachable
+}
+
+func (away) Attach(context.Context, string, int64, io.Writer) (backout.AttemptReport, error) {
+	return backout.AttemptReport{}, attempt.ErrUnreachable
+}
+
+// TestATargetOutOfReachIsTold to the server, not more often than every 45 seconds,
+// until it says that another runner is there.
+func TestATargetOutOfReachIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := agentOptions(&desk{}, "fra-1", "fra", nil)
+		known, err := executors.NewRegistry(all.Kinds()...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Runner = func(string) *runner.Runner { return runner.New(runner.Options{Executors: known, Hosts: away{}}) }
+		a, err := Start(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		j, _ := job(here, 1, step("true"))
+		if err := a.take(&work{Task: j.Task, Frozen: j.Frozen, Gate: gateOf("CHG1", j.Gate), Holder: "h"}, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		c, last, told := a.find(j.Task.AttemptID), time.Now(), 0
+		for w := (watch{Holder: "h"}); ; {
+			s, err := c.watch(t.Context(), &w, 1<<10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if time.Since(last) > 5*time.Minute {
+				t.Fatal("it is not told")
+			}
+			if s.Result != nil {
+				if !s.Result.Interrupted || told != 3 {
+					t.Errorf("after %d times: %+v", told, s.Result)
+				}
+				return
+			}
+			if s.Ask == nil || w.Answer != nil && w.Answer.Number == s.Ask.Number {
+				continue
+			}
+			w.Answer = &answer{Number: s.Ask.Number}
+			if s.Ask.What == askHandOver {
+				if since := time.Since(last); since < 45*time.Second || since > 2*time.Minute {
+					t.Errorf("told after %v", since)
+				}
+				if last, told = time.Now(), told+1; told < 3 {
+					w.Answer.No = "no other runner is there"
+				}
+			}
+		}
+	})
 }

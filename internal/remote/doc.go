@@ -23,6 +23,8 @@
 //   - A runner that is not heard of for ten seconds loses the attempt to another,
 //     or to itself when it is back, by probing the target. It keeps nothing that
 //     the target does not know.
+//   - A runner that has not reached a target for 45 seconds lets another of its site
+//     try, when there is one.
 //   - What a runner answers is believed of its own attempts and targets only, and is
 //     bounded: nothing that it says makes a server keep more than an honest one would.
 //   - Nobody at the site: a step waits, with the reason, as long as its level does.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,6 +45,9 @@ type held struct {
 	offset   int64 // of the live output
 	kept     []byte
 	answer   *answer
+	// tired are the runners that have not reached the target for a while, by name,
+	// the latest last.
+	tired []string
 
 	mu     sync.Mutex
 	stop   string
@@ -130,7 +134,7 @@ func (h *held) overdue() bool {
 // once has one runner carry it out. An error means that another is to be found.
 func (h *held) once(ctx context.Context) (runner.Result, error) {
 	h.work.Resume, h.work.Task.Deadline = h.claimed, h.deadline
-	address, err := h.site.offer(ctx, &h.work)
+	address, err := h.site.offer(ctx, &h.work, h.tired)
 	if err != nil {
 		return runner.Result{}, err
 	}
@@ -240,7 +244,7 @@ func (h *held) heed(ctx context.Context, address string, s *state) (_ runner.Res
 			return runner.Result{Err: fmt.Errorf("claim attempt: %w", err), Unclaimed: true}, true, nil
 		}
 	case s.Result != nil && s.Result.Interrupted:
-		return runner.Result{}, true, h.gone(address, errLeaving)
+		return runner.Result{}, true, fmt.Errorf("runner %s of site %s lets go of it: %s", nameOf(address), h.site.name, s.Result.Error)
 	case s.Result != nil && s.Result.Unclaimed && h.claimed:
 		// It gave up waiting for the claim that has been made meanwhile.
 		return runner.Result{}, true, h.gone(address, errors.New("it did not get to know of its claim"))
@@ -298,6 +302,11 @@ func (h *held) reply(ctx context.Context, address string, q *ask) error {
 				a.No = clip(err.Error(), 300)
 			}
 		}
+	case q.What == askHandOver && h.claimed && h.site.hub.others(h.site.name, nameOf(address)):
+		h.tired = slices.DeleteFunc(h.tired, func(name string) bool { return name == nameOf(address) })
+		h.tired = append(h.tired, nameOf(address))
+	case q.What == askHandOver:
+		a.No = "no other runner is there"
 	default:
 		a.No = "this server does not know the question"
 	}

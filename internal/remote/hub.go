@@ -199,6 +199,11 @@ func (h *Hub) another(site string, not []string) string {
 	return address
 }
 
+// others tells whether the site has another runner than the one of that name.
+func (h *Hub) others(site, name string) bool {
+	return slices.ContainsFunc(h.Runners(), func(r Info) bool { return r.Site == site && r.Alive && r.Name != name })
+}
+
 // ErrNoRunner says that nobody is there to do it.
 var ErrNoRunner = errors.New("no runner")
 

@@ -163,8 +163,9 @@ type ask struct {
 
 // The questions.
 const (
-	askClaim = "claim"
-	askBegin = "begin"
+	askClaim    = "claim"
+	askBegin    = "begin"
+	askHandOver = "hand over"
 )
 
 // result is how an attempt ended, as [runner.Result] says it.

@@ -179,9 +179,9 @@ const (
 	refusalsMost = 10
 )
 
-// offer asks who takes the attempt, and returns the address of the one that
-// carries it already, or else has most room.
-func (s *Site) offer(ctx context.Context, w *work) (address string, err error) {
+// offer asks who takes the attempt, and returns the address of the one that carries
+// it already, or else is not tired of it, or the longest ago, or has most room.
+func (s *Site) offer(ctx context.Context, w *work, tired []string) (address string, err error) {
 	m, err := s.hub.message(offers(s.name), order{Op: opOffer, Site: s.name, Work: w})
 	if err != nil {
 		return "", err
@@ -197,7 +197,7 @@ func (s *Site) offer(ctx context.Context, w *work) (address string, err error) {
 		case err != nil && len(refusals) < refusalsMost:
 			refusals = append(refusals, err.Error())
 		case err != nil:
-		case best.Address == "" || r.Carries && !best.Carries || r.Carries == best.Carries && r.Free > best.Free:
+		case best.Address == "" || r.before(best, tired):
 			best = r
 			time.AfterFunc(offerChoice, cancel)
 		}
@@ -214,4 +214,16 @@ func (s *Site) offer(ctx context.Context, w *work) (address string, err error) {
 		err = context.DeadlineExceeded
 	}
 	return "", s.explain(err)
+}
+
+// before tells whether the runner of this answer is to be preferred.
+func (r reply) before(other reply, tired []string) bool {
+	mine, its := slices.Index(tired, nameOf(r.Address)), slices.Index(tired, nameOf(other.Address))
+	switch {
+	case r.Carries != other.Carries:
+		return r.Carries
+	case mine != its:
+		return mine < its
+	}
+	return r.Free > other.Free
 }
