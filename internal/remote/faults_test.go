@@ -362,12 +362,15 @@ func TestARunnerThatReachesNoTargetHandsOver(t *testing.T) {
 		t.Fatal("it may hand over to nobody")
 	}
 	b := w.agent("fra-2")
-	eventually(t, "the other is seen", func() bool { return hub.others("fra", "fra-1") })
+	eventually(t, "both are seen", func() bool { return len(hub.Runners()) == 2 })
 	if !has.handOver(t.Context()) {
 		t.Fatal("it may not hand over")
 	}
 	has.finish(runner.Result{Err: errors.New("handed over"), Interrupted: true})
 	eventually(t, "the other has it", func() bool { return b.find(j.Task.AttemptID) != nil })
+	if a.find(j.Task.AttemptID) != has {
+		t.Error("it got it back, while the other had not tried")
+	}
 	w.goOn()
 	wholeOnce(t, w, <-got, c)
 }
