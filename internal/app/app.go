@@ -377,12 +377,15 @@ func (a *App) hostsFor(ctx context.Context, cfg *config.Config) (*host.Registry,
 	return hosts, nil
 }
 
+// restartFix is what to do about a change that no reload can make.
+const restartFix = "restart the server for it, or change it back"
+
 // sameProcess refuses what a reload cannot change.
 func sameProcess(old, now *config.Config) error {
 	var moved backout.Problems
 	differs := func(key string, same bool) {
 		if !same {
-			moved = append(moved, backout.Problem{File: "backout.yaml", What: key + " changed", Fix: "restart the server for it, or change it back"})
+			moved = append(moved, backout.Problem{File: "backout.yaml", What: key + " changed", Fix: restartFix})
 		}
 	}
 	differs("listen", old.Listen == now.Listen)

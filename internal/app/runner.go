@@ -111,7 +111,7 @@ func startAgent(r *config.Runner, kinds config.Kinds, wire *bus.Wire, hosts *hos
 		}
 	}
 	return remote.Start(remote.AgentOptions{
-		Conn: wire, Name: r.Name, Site: r.Site, Keys: keys, Executors: r.Executors, Slots: r.MaxSteps, Release: o.Version, Log: o.Log,
+		Conn: wire, Name: r.Name, Site: r.Site, Keys: keys, Executors: r.Executors, Checks: r.Checks, Slots: r.MaxSteps, Release: o.Version, Log: o.Log,
 		Known: func(uses string) bool { _, ok := kinds.Executors.Lookup(uses); return ok },
 		Runner: func(mark string) *runner.Runner {
 			return runner.New(runner.Options{

@@ -13,11 +13,14 @@ func (a *App) sites(cfg *config.Config) (map[string]engine.Site, error) {
 	if len(cfg.Runners.Sites) == 0 {
 		return nil, nil
 	}
-	if a.runners == nil {
-		key, err := remote.ParseSigningKey(cfg.Runners.SigningKey.Reveal())
-		if err != nil {
-			return nil, err
-		}
+	key, err := remote.ParseSigningKey(cfg.Runners.SigningKey.Reveal())
+	switch {
+	case err != nil:
+		return nil, err
+	case a.runners != nil && a.runners.PublicKey() != key.Public():
+		// A config between may have had no key at all.
+		return nil, backout.Problems{{File: "backout.yaml", What: "runners.signing_key changed", Fix: restartFix}}
+	case a.runners == nil:
 		a.runners, err = remote.NewHub(remote.HubOptions{Conn: a.bus.Wire(), Key: key, Mark: a.mark, Log: a.o.Log})
 		if err != nil {
 			return nil, err

@@ -20,7 +20,10 @@ type Runner struct {
 	SSH        SSH      `yaml:"ssh" doc:"How targets with transport ssh are reached from here."`
 	Prometheus Endpoint `yaml:"prometheus" doc:"Asked by promql checks, from here."`
 	MaxSteps   int      `yaml:"max_steps" doc:"Steps it carries out at once. Default 32."`
-	Executors  []string `yaml:"executors" doc:"The only kinds of steps it carries out, whatever a server signs. Default: all."`
+	// Executors and Checks are nil where the file does not have them, and empty
+	// where it has them without a name.
+	Executors []string `yaml:"executors" doc:"The only kinds of steps it carries out, whatever a server signs; [] for none. Default: all."`
+	Checks    []string `yaml:"checks" doc:"The only kinds of checks it runs, whatever a server signs; [] for none. Default: all, without command where executors leaves that out."`
 
 	// Dir is the file's directory, absolute.
 	Dir string `yaml:"-"`
@@ -92,11 +95,8 @@ func (l *loader) runner(r *Runner, key func(text string) error) {
 			l.add(l.at("server_keys", i).Problem(err.Error(), ""))
 		}
 	}
-	for i, uses := range r.Executors {
-		if _, ok := l.kinds.Executors.Lookup(uses); !ok {
-			l.add(l.at("executors", i).Problem(fmt.Sprintf("executor %q is not known", uses), "backout kinds lists them"))
-		}
-	}
+	l.allowed("executors", "executor", &r.Executors, func(uses string) bool { _, ok := l.kinds.Executors.Lookup(uses); return ok })
+	l.allowed("checks", "check", &r.Checks, func(uses string) bool { _, ok := l.kinds.Checks.Lookup(uses); return ok })
 	l.atLeast(int64(r.MaxSteps), 1, "1", "max_steps")
 	if r.MaxSteps > maxSteps {
 		l.add(l.at("max_steps").Problem(fmt.Sprintf("max_steps: %d", r.MaxSteps), fmt.Sprintf("want 1 to %d", maxSteps)))
@@ -105,4 +105,17 @@ func (l *loader) runner(r *Runner, key func(text string) error) {
 		l.url("http://HOST:PORT", []string{"http", "https"}, r.Prometheus.URL, "prometheus", "url")
 	}
 	l.sshSection(&r.SSH)
+}
+
+// allowed reads a list of the only kinds that are allowed. One without a name
+// allows none: whoever takes out its last line did not mean all.
+func (l *loader) allowed(key, what string, list *[]string, known func(uses string) bool) {
+	if l.root.Has(key) && *list == nil {
+		*list = []string{}
+	}
+	for i, uses := range *list {
+		if !known(uses) {
+			l.add(l.at(key, i).Problem(fmt.Sprintf("%s %q is not known", what, uses), "backout kinds lists them"))
+		}
+	}
 }

@@ -40,6 +40,9 @@ const leastRunner = "name: fra-1\nsite: fra\nnats: {url: \"nats://n:4222\"}\nser
 
 func TestRunnerFile(t *testing.T) {
 	r, problems := runnerFile(t, leastRunner)
+	if r.Executors != nil || r.Checks != nil {
+		t.Errorf("executors %#v, checks %#v, want all", r.Executors, r.Checks)
+	}
 	if problems != "" || r.MaxSteps != 32 || r.SSH.Port != 22 || r.SSH.ConnectTimeout != backout.Duration(10*time.Second) {
 		t.Errorf("%+v %s", r, problems)
 	}
@@ -51,7 +54,11 @@ ssh: {user: backout, key: {file: creds}, known_hosts: known_hosts, port: 2222, s
 prometheus: {url: "http://prom:9090"}
 max_steps: 5
 executors: [command]
+checks:
 `)
+	if r.Executors == nil || r.Checks == nil || len(r.Checks) != 0 {
+		t.Errorf("executors %#v, checks %#v, want one and none", r.Executors, r.Checks)
+	}
 	if problems != "" || r.NATS.Credentials.Reveal() != "creds-ZZZ" || !strings.HasSuffix(r.SSH.KnownHosts, "/known_hosts") || r.MaxSteps != 5 {
 		t.Errorf("%+v %s", r, problems)
 	}
@@ -64,6 +71,7 @@ func TestRunnerFileIsStrict(t *testing.T) {
 		leastRunner + "max_steps: 0\n":                               "runner.yaml:5:12: max_steps is too small: give at least 1",
 		leastRunner + "max_steps: 100000\n":                          "runner.yaml:5:12: max_steps: 100000: want 1 to 10000",
 		leastRunner + "executors: [comand]\n":                        `runner.yaml:5:13: executor "comand" is not known: backout kinds lists them`,
+		leastRunner + "checks: [unti]\n":                             `runner.yaml:5:10: check "unti" is not known: backout kinds lists them`,
 		leastRunner + "ssh: {key: {file: nothing}}\n":                "nothing",
 		leastRunner + "ssh: {port: 70000}\n":                         "want 1 to 65535",
 		leastRunner + "prometheus: {url: x}\n":                       "runner.yaml:5:19: url",

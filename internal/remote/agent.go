@@ -29,10 +29,6 @@ type Conn interface {
 const (
 	// helloEvery is how often a runner says that it is there.
 	helloEvery = 2 * time.Second
-	// looksMost is how many looks a runner takes at once, and lookPatience how long
-	// one may take.
-	looksMost    = 64
-	lookPatience = 30 * time.Second
 	// defaultSlots is how many attempts a runner carries out at once when
 	// [AgentOptions.Slots] is 0.
 	defaultSlots = 32
@@ -48,9 +44,11 @@ type AgentOptions struct {
 	// Runner makes the runner that carries out the attempts of a store, by the
 	// store's mark. It is called once for each.
 	Runner func(mark string) *runner.Runner
-	// Executors limits which kinds of steps are carried out; empty means all that
-	// are known.
+	// Executors and Checks are the only kinds of steps that are carried out, and of
+	// checks that are run; nil means all that are known. Where Executors leaves
+	// command out, so does a nil Checks: such a check is a command line too.
 	Executors []string
+	Checks    []string
 	// Known tells whether there is an executor of that kind.
 	Known func(uses string) bool
 	// Slots is how many attempts are carried out at once; 0 means 32.
@@ -100,10 +98,8 @@ func Start(o AgentOptions) (*Agent, error) {
 		refused: map[string]time.Time{}, looks: make(chan struct{}, looksMost), done: make(chan struct{}),
 	}
 	a.ctx, a.end = context.WithCancelCause(context.Background())
-	for _, l := range []struct{ subject, queue string }{
-		{offers(o.Site), ""}, {looks(o.Site), "runners"}, {directed(o.Site, a.address), ""},
-	} {
-		stop, err := o.Conn.Subscribe(l.subject, l.queue, a.hear)
+	for _, subject := range []string{offers(o.Site), directed(o.Site, a.address)} {
+		stop, err := o.Conn.Subscribe(subject, "", a.hear)
 		if err != nil {
 			a.end(err)
 			a.unsubscribe()
@@ -208,15 +204,15 @@ func (a *Agent) logRefusal(o order, err error) {
 	a.o.Log.Warn("message refused", "op", string(o.Op), "reason", reason)
 }
 
-// carryOut does one order. Those to one runner come over its own subject; what is
-// said to all of a site is said to nobody in particular.
+// carryOut does one order. All but offers are to one runner, and come over its own
+// subject, which no other one may listen to.
 func (a *Agent) carryOut(o order, subject string) (reply, error) {
 	personal := subject == directed(a.o.Site, a.address) && o.To == a.address
 	switch {
 	case o.Op == opOffer && o.Work != nil:
 		return a.offered(o.Work)
 	case o.Op == opTake && o.Work != nil && personal:
-		return reply{}, a.take(o.Work)
+		return reply{}, a.take(o.Work, o.Issued)
 	case o.Op == opWatch && o.Watch != nil && personal:
 		return a.watched(o.Watch)
 	case o.Op == opRelease && o.Release != nil && personal:
@@ -224,11 +220,11 @@ func (a *Agent) carryOut(o order, subject string) (reply, error) {
 			c.release(o.Release)
 		}
 		return reply{}, nil
-	case o.Op == opPreflight && o.Preflight != nil:
+	case o.Op == opPreflight && o.Preflight != nil && personal:
 		return a.preflight(o.Preflight)
-	case o.Op == opCheck && o.Check != nil:
+	case o.Op == opCheck && o.Check != nil && personal:
 		return a.check(o.Check)
-	case o.Op == opForget && o.Forget != nil:
+	case o.Op == opForget && o.Forget != nil && personal:
 		return a.forget(o.Forget)
 	}
 	return reply{}, fmt.Errorf("%q over this subject is not an order", clip(string(o.Op), 20))
@@ -239,10 +235,17 @@ func (a *Agent) executor(uses string) error {
 	switch {
 	case !a.o.Known(uses):
 		return fmt.Errorf("executor %q is not known to this runner's release (%s)", clip(uses, 40), a.o.Release)
-	case len(a.o.Executors) > 0 && !slices.Contains(a.o.Executors, uses):
-		return fmt.Errorf("executor %q is not among those that this runner's config allows: %s", uses, strings.Join(a.o.Executors, ", "))
+	case a.o.Executors != nil && !slices.Contains(a.o.Executors, uses):
+		return fmt.Errorf("executor %q is not among those that this runner's config allows: %s", clip(uses, 40), listed(a.o.Executors))
 	}
 	return nil
+}
+
+func listed(kinds []string) string {
+	if len(kinds) == 0 {
+		return "none"
+	}
+	return strings.Join(kinds, ", ")
 }
 
 func (a *Agent) may(w *work) error {
@@ -278,7 +281,7 @@ func (a *Agent) free() int {
 
 // take carries the attempt out, unless it does so already. One that was claimed
 // before is taken even when there is no slot: it may run on the target.
-func (a *Agent) take(w *work) error {
+func (a *Agent) take(w *work, issued time.Time) error {
 	if err := a.may(w); err != nil {
 		return err
 	}
@@ -289,12 +292,12 @@ func (a *Agent) take(w *work) error {
 	}
 	id := w.Task.AttemptID
 	if c := a.carried[id]; c != nil && !c.gone() {
-		return c.join(w)
+		return c.join(w, issued)
 	}
 	if !w.Resume && a.free() <= 0 {
 		return fmt.Errorf("it has no slot left of %d", a.o.Slots)
 	}
-	c := newCarried(w, a.runnerOf(w.Mark))
+	c := newCarried(w, issued, a.runnerOf(w.Mark))
 	a.carried[id] = c
 	a.work.Go(func() { c.finish(a.carry(c, w)) })
 	return nil
@@ -309,7 +312,8 @@ func (c *carried) gone() bool {
 func (a *Agent) carry(c *carried, w *work) runner.Result {
 	job := runner.Job{
 		Task: w.Task, Frozen: w.Frozen, Gate: backout.GatePassed{PlanHash: w.Gate.PlanHash, Targets: w.Gate.Targets}, Boot: w.Boot, Live: c,
-		Begin: func(context.Context) error { return c.begin(a.ctx) },
+		Begin:    func(context.Context) error { return c.begin(a.ctx) },
+		HandOver: c.handOver,
 	}
 	if w.Resume {
 		return c.runner.Resume(a.ctx, job)
@@ -388,64 +392,4 @@ func (a *Agent) sweep(now time.Time) {
 			delete(a.carried, id)
 		}
 	}
-}
-
-// slot waits for room for one more look.
-func (a *Agent) slot(mark string) (_ context.Context, _ *runner.Runner, done func(), err error) {
-	ctx, cancel := context.WithTimeout(a.ctx, lookPatience)
-	select {
-	case a.looks <- struct{}{}:
-	case <-ctx.Done():
-		cancel()
-		return nil, nil, nil, fmt.Errorf("it takes %d looks at once, and none ended in time: %w", looksMost, backout.ErrUnavailable)
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return ctx, a.runnerOf(mark), func() { cancel(); <-a.looks }, nil
-}
-
-func (a *Agent) preflight(p *preflight) (reply, error) {
-	if err := errors.Join(p.bound(a.o.Site), a.executor(p.Task.Step.Uses)); err != nil {
-		return reply{}, err
-	}
-	ctx, r, done, err := a.slot(p.Mark)
-	if err != nil {
-		return reply{}, err
-	}
-	defer done()
-	found, err := r.Preflight(ctx, p.Frozen, p.Task)
-	if err != nil {
-		return reply{Failed: true, Detail: err.Error()}, nil
-	}
-	return reply{Violations: found}, nil
-}
-
-func (a *Agent) check(c *check) (reply, error) {
-	if err := c.bound(a.o.Site); err != nil {
-		return reply{}, err
-	}
-	ctx, r, done, err := a.slot(c.Mark)
-	if err != nil {
-		return reply{}, err
-	}
-	defer done()
-	seen := r.Check(ctx, runner.Look{
-		Target: c.Target, ChangeID: c.Gate.ChangeID, Frozen: c.Frozen, Gate: backout.GatePassed{PlanHash: c.Gate.PlanHash, Targets: c.Gate.Targets},
-	}, c.Check)
-	return reply{Green: seen.Green, Detail: seen.Detail}, nil
-}
-
-func (a *Agent) forget(f *forget) (reply, error) {
-	if err := f.bound(a.o.Site); err != nil {
-		return reply{}, err
-	}
-	ctx, r, done, err := a.slot(f.Mark)
-	if err != nil {
-		return reply{}, err
-	}
-	defer done()
-	if err := r.Forget(ctx, f.Target, f.Attempts); err != nil {
-		return reply{Failed: true, Detail: err.Error()}, nil
-	}
-	return reply{}, nil
 }

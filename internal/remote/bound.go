@@ -5,16 +5,22 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/host/attempt"
 	"github.com/backout-io/backout/internal/planhash"
 )
 
-// attemptName is what an attempt's id looks like: it is a file's name on targets.
-var attemptName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,250}$`)
+// named tells why targets would not take an attempt of this id, which is a file's
+// name there, with the store's mark before it.
+func named(mark, id string) error {
+	if mark != "" {
+		id = mark + "." + id
+	}
+	return attempt.CheckID(id)
+}
 
 // bound tells why the work may not be carried out at this site: it is not bound to
 // what the gate has seen.
@@ -33,12 +39,12 @@ func (w *work) bound(site string) error {
 		return errors.New("its task names another plan than its gate")
 	case !strings.HasPrefix(t.RollbackID, t.ChangeID+"-"):
 		return fmt.Errorf("rollback %s is not one of change %s", t.RollbackID, t.ChangeID)
-	case !attemptName.MatchString(t.AttemptID) || !within(t, level, step):
+	case !within(t, level, step):
 		return fmt.Errorf("attempt %q is not one of this step of rollback %s", clip(t.AttemptID, 100), t.RollbackID)
 	case w.Holder == "":
 		return errors.New("it does not say who follows it")
 	}
-	return facts(t)
+	return errors.Join(named(w.Mark, t.AttemptID), facts(t))
 }
 
 // passed tells why the gate does not cover the plan and the target.
@@ -143,8 +149,8 @@ func (f *forget) bound(site string) error {
 		return fmt.Errorf("target %s stands at site %q, this runner at %q", f.Target.Name, f.Target.Site, site)
 	}
 	for _, id := range f.Attempts {
-		if !attemptName.MatchString(id) {
-			return fmt.Errorf("%q is not an attempt", clip(id, 100))
+		if err := named(f.Mark, id); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -39,6 +39,7 @@ type carried struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed at every change, and made anew
 	holder  string
+	issued  time.Time // when the holder signed that it is the holder
 	heard   time.Time
 	polls   uint64
 	claimed bool
@@ -54,9 +55,9 @@ type carried struct {
 	over    time.Time // when it was confirmed
 }
 
-func newCarried(w *work, r *runner.Runner) *carried {
+func newCarried(w *work, issued time.Time, r *runner.Runner) *carried {
 	return &carried{
-		id: w.Task.AttemptID, runner: r, boot: w.Boot, resume: w.Resume, holder: w.Holder, heard: time.Now(), claimed: w.Resume,
+		id: w.Task.AttemptID, runner: r, boot: w.Boot, resume: w.Resume, holder: w.Holder, issued: issued, heard: time.Now(), claimed: w.Resume,
 		changed: make(chan struct{}), ending: make(chan struct{}), sent: map[string]bool{},
 	}
 }
@@ -126,6 +127,13 @@ func (c *carried) begin(ctx context.Context) error {
 	return err
 }
 
+// handOver asks the server whether another runner is there to try, as the target
+// has been out of reach from here for a while. Then this one lets go of it.
+func (c *carried) handOver(ctx context.Context) bool {
+	_, err := c.question(ctx, askHandOver, "", beginPatience)
+	return err == nil
+}
+
 // finish keeps how it ended.
 func (c *carried) finish(r runner.Result) {
 	c.mu.Lock()
@@ -139,18 +147,22 @@ func (c *carried) void() bool { return c.result != nil && (c.result.Unclaimed ||
 
 // join lets the holder watch, or says why not: somebody else does, and nothing
 // entitles the holder to take it from him. The one who resumes is entitled by the
-// log; the one who runs only while nobody has claimed it.
-func (c *carried) join(w *work) error {
+// log, unless his order is the older one: it comes late, or is sent again. The one
+// who runs is entitled only while nobody has claimed it.
+func (c *carried) join(w *work, issued time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.holder == w.Holder, w.Resume:
+	case c.holder == w.Holder:
+	case w.Resume && issued.Before(c.issued):
+		return errors.New("another server has taken it up since this was signed")
+	case w.Resume:
 	case c.claimed:
 		return errors.New("it is being carried out here, and claimed")
 	case time.Since(c.heard) < silence:
 		return errors.New("another server has offered it here, and waits for its claim")
 	}
-	c.holder, c.heard = w.Holder, time.Now()
+	c.holder, c.issued, c.heard = w.Holder, issued, time.Now()
 	c.news()
 	return nil
 }
@@ -271,8 +283,9 @@ func (c *carried) state(w *watch, most int) state {
 	return s
 }
 
-// release lets go of it: what has ended is confirmed, what waits for its claim is
-// dropped. What runs goes on.
+// release lets go of it: what has ended is confirmed, and its output given up, which
+// is on the target and with the server; what waits for its claim is dropped. What
+// runs goes on.
 func (c *carried) release(r *release) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -280,6 +293,8 @@ func (c *carried) release(r *release) {
 	case c.holder != r.Holder:
 	case c.result != nil:
 		c.over = time.Now()
+		c.result.Output = nil
+		c.live = live{from: c.live.end()}
 	case c.ask != nil && c.ask.What == askClaim:
 		c.answers <- answer{Number: c.ask.Number, No: r.Reason}
 		c.ask = nil

@@ -23,6 +23,10 @@
 //   - A runner that is not heard of for ten seconds loses the attempt to another,
 //     or to itself when it is back, by probing the target. It keeps nothing that
 //     the target does not know.
+//   - A runner that has not reached a target for 45 seconds lets another of its site
+//     try, when there is one.
+//   - What a runner answers is believed of its own attempts and targets only, and is
+//     bounded: nothing that it says makes a server keep more than an honest one would.
 //   - Nobody at the site: a step waits, with the reason, as long as its level does.
 //
 // # What a recorded message can do when it is sent again
@@ -33,7 +37,8 @@
 //   - offer: the runner says once more whether it is free. Nothing is kept.
 //   - take: names a runner and its life, so no other one and no later start of the
 //     same one takes it. This one has the attempt already, or had it: it keeps the
-//     ended ones for longer than a message lives, and answers from memory. One
+//     ended ones for longer than a message lives, and answers from memory. It makes
+//     nobody the holder again from whom another has taken it meanwhile. One
 //     whose claim failed is taken again, asks for its claim, and hears nothing.
 //   - watch: shows output to whom it is answered, and acknowledges nothing that
 //     was not. An answer in it counts for the one question whose number it has; a

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -344,6 +345,34 @@ func TestARunnerThatStopsLetsGo(t *testing.T) {
 	if took := time.Since(began); took > absence {
 		t.Errorf("the hand-over took %v", took)
 	}
+}
+
+// TestARunnerThatReachesNoTargetHandsOver to another one of its site, and keeps the
+// attempt while it is the only one.
+func TestARunnerThatReachesNoTargetHandsOver(t *testing.T) {
+	w := newWorld(t)
+	a := w.agent("fra-1", func(o *AgentOptions) { o.Slots = 1000 })
+	j, c := job(here, 1, slow(w))
+	hub := w.hub()
+	got := make(chan runner.Result, 1)
+	go func() { got <- run(t.Context(), hub.Site("fra"), j) }()
+	eventually(t, "it has begun", func() bool { return c.output() == "begun\n" })
+	has := a.find(j.Task.AttemptID)
+	if has.handOver(t.Context()) {
+		t.Fatal("it may hand over to nobody")
+	}
+	b := w.agent("fra-2")
+	eventually(t, "both are seen", func() bool { return len(hub.Runners()) == 2 })
+	if !has.handOver(t.Context()) {
+		t.Fatal("it may not hand over")
+	}
+	has.finish(runner.Result{Err: errors.New("handed over"), Interrupted: true})
+	eventually(t, "the other has it", func() bool { return b.find(j.Task.AttemptID) != nil })
+	if a.find(j.Task.AttemptID) != has {
+		t.Error("it got it back, while the other had not tried")
+	}
+	w.goOn()
+	wholeOnce(t, w, <-got, c)
 }
 
 // recorder keeps every message that a runner hears.

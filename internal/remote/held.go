@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +26,9 @@ const (
 	// stopPatience is how long a claimed attempt that is to end waits for a runner;
 	// then nobody can tell what became of it.
 	stopPatience = time.Minute
+	// leastTurn is how long one turn of watching takes at least, however fast the
+	// runner answers.
+	leastTurn = 2 * time.Millisecond
 	// watchPatience is how long one watching may take.
 	watchPatience = pollMost + time.Second
 )
@@ -41,6 +45,9 @@ type held struct {
 	offset   int64 // of the live output
 	kept     []byte
 	answer   *answer
+	// tired are the runners that have not reached the target for a while, by name,
+	// the latest last.
+	tired []string
 
 	mu     sync.Mutex
 	stop   string
@@ -127,7 +134,7 @@ func (h *held) overdue() bool {
 // once has one runner carry it out. An error means that another is to be found.
 func (h *held) once(ctx context.Context) (runner.Result, error) {
 	h.work.Resume, h.work.Task.Deadline = h.claimed, h.deadline
-	address, err := h.site.offer(ctx, &h.work)
+	address, err := h.site.offer(ctx, &h.work, h.tired)
 	if err != nil {
 		return runner.Result{}, err
 	}
@@ -142,7 +149,7 @@ func (h *held) tell(ctx context.Context, address string, o order) error {
 	lost := newLost()
 	for {
 		once, cancel := context.WithTimeout(ctx, watchPatience)
-		_, err := h.ask(once, address, o)
+		_, err := h.site.ask(once, address, o)
 		cancel()
 		if err == nil || errors.As(err, new(refusal)) {
 			return err
@@ -157,16 +164,7 @@ func (h *held) tell(ctx context.Context, address string, o order) error {
 // it pauses.
 func (h *held) lost(ctx context.Context, l *lost, address string, err error) bool {
 	left := errors.Is(err, bus.ErrNobody) && h.site.hub.left(address)
-	return left || l.over(err) || !wait(ctx, again)
-}
-
-func (h *held) ask(ctx context.Context, address string, o order) (reply, error) {
-	o.Site, o.To = h.site.name, address
-	r, err := h.site.hub.ask(ctx, directed(h.site.name, address), o)
-	if err == nil && r.Address != address {
-		return r, fmt.Errorf("%s answered for %s", clip(r.Address, 100), address)
-	}
-	return r, err
+	return left || errors.Is(err, errNonsense) || l.over(err) || !wait(ctx, again)
 }
 
 func (h *held) gone(address string, err error) error {
@@ -179,6 +177,7 @@ func (h *held) follow(ctx context.Context, address string) (runner.Result, error
 	lost := newLost()
 	h.kept = nil
 	for {
+		turn := time.Now()
 		r, err := h.watch(ctx, address)
 		switch {
 		case err == nil:
@@ -198,6 +197,7 @@ func (h *held) follow(ctx context.Context, address string) (runner.Result, error
 		if result, ended, err := h.heed(ctx, address, r.State); ended {
 			return result, err
 		}
+		wait(ctx, leastTurn-time.Since(turn))
 	}
 }
 
@@ -221,7 +221,7 @@ func (h *held) watch(ctx context.Context, address string) (reply, error) {
 	}
 	h.poll = cancel
 	h.mu.Unlock()
-	r, err := h.ask(once, address, order{Op: opWatch, Watch: w})
+	r, err := h.site.ask(once, address, order{Op: opWatch, Watch: w})
 	h.mu.Lock()
 	h.poll = nil
 	h.mu.Unlock()
@@ -244,11 +244,14 @@ func (h *held) heed(ctx context.Context, address string, s *state) (_ runner.Res
 			return runner.Result{Err: fmt.Errorf("claim attempt: %w", err), Unclaimed: true}, true, nil
 		}
 	case s.Result != nil && s.Result.Interrupted:
-		return runner.Result{}, true, h.gone(address, errLeaving)
+		return runner.Result{}, true, fmt.Errorf("runner %s of site %s lets go of it: %s", nameOf(address), h.site.name, s.Result.Error)
 	case s.Result != nil && s.Result.Unclaimed && h.claimed:
 		// It gave up waiting for the claim that has been made meanwhile.
 		return runner.Result{}, true, h.gone(address, errors.New("it did not get to know of its claim"))
 	case s.Result != nil:
+		if len(h.kept)+len(s.Kept) > s.KeptSize {
+			return runner.Result{}, true, h.gone(address, fmt.Errorf("%w: more than the %d bytes of output that it kept", errNonsense, s.KeptSize))
+		}
 		if h.kept = append(h.kept, s.Kept...); len(h.kept) < s.KeptSize {
 			return runner.Result{}, false, nil
 		}
@@ -280,7 +283,7 @@ func (h *held) reply(ctx context.Context, address string, q *ask) error {
 	switch {
 	case q.What == askClaim && !h.claimed:
 		if h.job.Claim != nil {
-			deadline, err := h.job.Claim(ctx, runner.Claimed{Via: nameOf(address), Boot: clip(q.Boot, 100)})
+			deadline, err := h.job.Claim(ctx, runner.Claimed{Via: nameOf(address), Boot: q.Boot})
 			if err != nil {
 				return err
 			}
@@ -299,6 +302,11 @@ func (h *held) reply(ctx context.Context, address string, q *ask) error {
 				a.No = clip(err.Error(), 300)
 			}
 		}
+	case q.What == askHandOver && h.claimed && h.site.hub.others(h.site.name, nameOf(address)):
+		h.tired = slices.DeleteFunc(h.tired, func(name string) bool { return name == nameOf(address) })
+		h.tired = append(h.tired, nameOf(address))
+	case q.What == askHandOver:
+		a.No = "no other runner is there"
 	default:
 		a.No = "this server does not know the question"
 	}
@@ -310,7 +318,7 @@ func (h *held) reply(ctx context.Context, address string, q *ask) error {
 func (h *held) letGo(ctx context.Context, address, why string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	_, err := h.ask(ctx, address, order{Op: opRelease, Release: &release{Attempt: h.job.Task.AttemptID, Holder: h.work.Holder, Reason: clip(why, 300)}})
+	_, err := h.site.ask(ctx, address, order{Op: opRelease, Release: &release{Attempt: h.job.Task.AttemptID, Holder: h.work.Holder, Reason: clip(why, 300)}})
 	if err != nil {
 		h.log.Debug("runner not told that the attempt is over for it", "runner", nameOf(address), "error", err)
 	}

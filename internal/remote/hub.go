@@ -26,7 +26,8 @@ type HubOptions struct {
 
 // Hub is a server's end: it speaks to the runners of all sites.
 type Hub struct {
-	o HubOptions
+	o     HubOptions
+	since time.Time
 
 	mu    sync.Mutex
 	seen  map[string]Info // by address
@@ -62,7 +63,7 @@ func NewHub(o HubOptions) (*Hub, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	h := &Hub{o: o, seen: map[string]Info{}, sites: map[string]*Site{}}
+	h := &Hub{o: o, since: time.Now(), seen: map[string]Info{}, sites: map[string]*Site{}}
 	stop, err := o.Conn.Subscribe(hellos("*", "*"), "", h.greeted)
 	if err != nil {
 		return nil, fmt.Errorf("listen for runners: %w", err)
@@ -73,6 +74,9 @@ func NewHub(o HubOptions) (*Hub, error) {
 
 // Close stops listening. The calls of its sites end with their contexts.
 func (h *Hub) Close() { h.stop() }
+
+// PublicKey is the other half of the key that it signs with, as text.
+func (h *Hub) PublicKey() string { return h.o.Key.Public() }
 
 // Site returns the way to the runners of a site; the same one every time.
 func (h *Hub) Site(name string) *Site {
@@ -107,31 +111,40 @@ func (h *Hub) Runners() []Info {
 func (h *Hub) greeted(m bus.Message) {
 	tokens := strings.Split(strings.TrimPrefix(m.Subject, root), ".")
 	var said hello
-	if len(tokens) != 3 || json.Unmarshal(m.Data, &said) != nil || nameOf(said.Address) != tokens[2] {
+	if len(tokens) != 3 || json.Unmarshal(m.Data, &said) != nil || !addressForm.MatchString(said.Address) || nameOf(said.Address) != tokens[2] {
 		return
 	}
 	r := Info{
-		Name: tokens[2], Site: tokens[0], Address: clip(said.Address, 100), Release: clip(said.Release, 60),
-		Running: said.Running, Slots: said.Slots, LastSeen: time.Now(), Alive: !said.Leaving,
+		Name: tokens[2], Site: tokens[0], Address: said.Address, Release: clip(said.Release, nameMost),
+		Running: min(max(0, said.Running), slotsMost), Slots: min(max(0, said.Slots), slotsMost), LastSeen: time.Now(), Alive: !said.Leaving,
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, known := h.seen[r.Address]; !known {
-		h.o.Log.Info("runner seen", "runner", r.Name, "site", r.Site, "release", r.Release)
-	}
+	lives := 0
 	for address, other := range h.seen {
-		lived := other.Site == r.Site && other.Name == r.Name && address != r.Address && time.Since(other.LastSeen) > aliveFor
-		if lived || time.Since(other.LastSeen) > seenFor {
+		namesake := other.Site == r.Site && other.Name == r.Name && address != r.Address
+		if namesake && time.Since(other.LastSeen) > aliveFor || time.Since(other.LastSeen) > seenFor {
 			delete(h.seen, address)
+		} else if namesake {
+			lives++
 		}
 	}
-	if _, known := h.seen[r.Address]; known || len(h.seen) < seenMost {
-		h.seen[r.Address] = r
+	if _, known := h.seen[r.Address]; !known {
+		if lives >= livesMost || len(h.seen) >= seenMost {
+			return
+		}
+		h.o.Log.Info("runner seen", "runner", r.Name, "site", r.Site, "release", r.Release)
 	}
+	h.seen[r.Address] = r
 }
 
-// seenMost bounds the list, whatever somebody says hello with.
-const seenMost = 10_000
+// livesMost is how many lives of one runner are listed at once: it may have been
+// started again and again. seenMost bounds the list, whatever somebody says hello
+// with.
+const (
+	livesMost = 4
+	seenMost  = 10_000
+)
 
 // left tells whether the runner at the address has said good-bye.
 func (h *Hub) left(address string) bool {
@@ -150,6 +163,45 @@ func (h *Hub) alive(site string) int {
 		}
 	}
 	return n
+}
+
+// firstHello is how long a new server waits to hear of the runners there are.
+const firstHello = helloEvery + time.Second
+
+// choose returns the address of a runner of the site that is not among those, or
+// "" when there is none: any of those that are alive, else one that may be.
+func (h *Hub) choose(ctx context.Context, site string, not []string) string {
+	for {
+		if address := h.another(site, not); address != "" {
+			return address
+		}
+		if time.Since(h.since) > firstHello || !wait(ctx, again/4) {
+			return ""
+		}
+	}
+}
+
+func (h *Hub) another(site string, not []string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	newest := map[string]Info{} // by name: many lives of one count no more than one
+	for _, r := range h.seen {
+		if r.Site == site && r.Alive && r.LastSeen.After(newest[r.Name].LastSeen) && !slices.Contains(not, r.Address) {
+			newest[r.Name] = r
+		}
+	}
+	address := ""
+	for _, r := range newest { // in no order
+		if address = r.Address; time.Since(r.LastSeen) < aliveFor {
+			break
+		}
+	}
+	return address
+}
+
+// others tells whether the site has another runner than the one of that name.
+func (h *Hub) others(site, name string) bool {
+	return slices.ContainsFunc(h.Runners(), func(r Info) bool { return r.Site == site && r.Alive && r.Name != name })
 }
 
 // ErrNoRunner says that nobody is there to do it.
@@ -189,13 +241,14 @@ func (h *Hub) ask(ctx context.Context, subject string, o order) (reply, error) {
 func read(m bus.Message) (reply, error) {
 	var r reply
 	if err := json.Unmarshal(m.Data, &r); err != nil {
-		return r, fmt.Errorf("a runner's answer cannot be read: %w", err)
+		return reply{}, fmt.Errorf("a runner's answer cannot be read: %w", err)
 	}
+	nonsense := r.fit()
 	switch {
 	case r.Version != version:
-		return r, refusal{runner: clip(r.Runner, 64), reason: fmt.Sprintf("it speaks version %d of the runners' messages, this server %d: run the same release of backout on both sides", r.Version, version)}
+		return r, refusal{runner: r.Runner, reason: fmt.Sprintf("it speaks version %d of the runners' messages, this server %d: run the same release of backout on both sides", r.Version, version)}
 	case r.Refused != "":
-		return r, refusal{clip(r.Runner, 64), clip(r.Refused, 500), r.Moved}
+		return r, refusal{r.Runner, r.Refused, r.Moved}
 	}
-	return r, nil
+	return r, nonsense
 }

@@ -28,7 +28,7 @@ type order struct {
 	Version int    `json:"version"`
 	Op      op     `json:"op"`
 	Site    string `json:"site"`
-	// To is the address of the runner that is meant; empty for any of the site.
+	// To is the address of the runner that is meant; empty for an offer.
 	To      string    `json:"to,omitempty"`
 	Issued  time.Time `json:"issued"`
 	Expires time.Time `json:"expires"`
@@ -163,8 +163,9 @@ type ask struct {
 
 // The questions.
 const (
-	askClaim = "claim"
-	askBegin = "begin"
+	askClaim    = "claim"
+	askBegin    = "begin"
+	askHandOver = "hand over"
 )
 
 // result is how an attempt ended, as [runner.Result] says it.

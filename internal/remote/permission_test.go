@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/backout-io/backout/internal/bus"
+	"github.com/backout-io/backout/internal/runner"
 	"github.com/backout-io/backout/internal/store"
 )
 
@@ -54,7 +55,7 @@ func TestWhatAStolenRunnerCannotDo(t *testing.T) {
 	}
 	c, refused := thief(t, w, "fra-1")
 	for _, subject := range []string{
-		">", "_INBOX.>", "_INBOX.x", "$JS.>", "$SYS.>", "backout.>", "backout.rollbacks.*", "backout.alerts", "backout.presence", "backout.sites.>", offers("nyc"), looks("nyc"),
+		">", "_INBOX.>", "_INBOX.x", "$JS.>", "$SYS.>", "backout.>", "backout.rollbacks.*", "backout.alerts", "backout.presence", "backout.sites.>", offers("nyc"),
 		directed("nyc", "nyc-1.*"), directed("fra", "fra-2.*"), hellos("fra", "fra-1"), hellos("*", "*"),
 	} {
 		if _, err := c.SubscribeSync(subject); err != nil {
@@ -65,7 +66,7 @@ func TestWhatAStolenRunnerCannotDo(t *testing.T) {
 	for _, subject := range []string{
 		"backout.rollbacks.x", "backout.changes.x", "backout.alerts", "backout.presence", "$KV.BACKOUT_CONTROL.pause", "$O.BACKOUT_ARTIFACTS.C.x", "$JS.API.INFO", "$JS.API.STREAM.NAMES",
 		"$JS.API.STREAM.MSG.GET.BACKOUT_ROLLBACKS", "$JS.API.DIRECT.GET.BACKOUT_ROLLBACKS", "$JS.API.CONSUMER.CREATE.BACKOUT_ROLLBACKS",
-		"$JS.API.STREAM.PURGE.BACKOUT_ROLLBACKS", "$JS.ACK.BACKOUT_ROLLBACKS.x", "_INBOX.x", offers("fra"), looks("fra"), offers("nyc"),
+		"$JS.API.STREAM.PURGE.BACKOUT_ROLLBACKS", "$JS.ACK.BACKOUT_ROLLBACKS.x", "_INBOX.x", offers("fra"), offers("nyc"),
 		directed("fra", "fra-2.x"), directed("fra", "fra-1.x"), hellos("fra", "fra-2"), hellos("nyc", "nyc-1"),
 	} {
 		if err := c.Publish(subject, nil); err != nil {
@@ -123,13 +124,49 @@ func TestAnswersGoOnceToWhoAsked(t *testing.T) {
 	}
 }
 
+// TestAStolenRunnerHearsNoLookOfOthers, so that it cannot answer before them.
+func TestAStolenRunnerHearsNoLookOfOthers(t *testing.T) {
+	w := newWorld(t)
+	c, _ := thief(t, w, "fra-1")
+	heard := make(chan string, 10)
+	p, err := RunnerPermissions("fra", "fra-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, subject := range p.Subscribe {
+		if _, err := c.Subscribe(subject, func(m *nats.Msg) { heard <- m.Subject }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	w.agent("fra-2")
+	j, _ := job(here, 1, step("true"))
+	look := runner.Look{Target: here, ChangeID: "CHG1", Frozen: j.Frozen, Gate: j.Gate}
+	site := w.hub().Site("fra")
+	for range 20 {
+		if seen := site.Check(t.Context(), look, j.Frozen.Plan.Verify.Checks[0]); !seen.Green {
+			t.Fatalf("check: %+v", seen)
+		}
+	}
+	if err := c.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case subject := <-heard:
+		t.Errorf("it heard %s", subject)
+	default:
+	}
+}
+
 func TestPermissionsAsNSCArguments(t *testing.T) {
 	p, err := RunnerPermissions("fra", "fra-1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := strings.Join(p.NSC(), " ")
-	const want = "--allow-pub backout.sites.fra.hello.fra-1 --allow-sub backout.sites.fra.offer,backout.sites.fra.look,backout.sites.fra.to.fra-1.* " +
+	const want = "--allow-pub backout.sites.fra.hello.fra-1 --allow-sub backout.sites.fra.offer,backout.sites.fra.to.fra-1.* " +
 		"--allow-pub-response=1 --response-ttl=1m"
 	if got != want {
 		t.Errorf("%s", got)

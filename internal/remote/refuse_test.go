@@ -12,6 +12,7 @@ import (
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/bus"
 	"github.com/backout-io/backout/internal/planhash"
+	"github.com/backout-io/backout/internal/runner"
 )
 
 // desk is a runner's connection without a NATS: what it publishes is kept.
@@ -82,19 +83,19 @@ func TestRefusals(t *testing.T) {
 	}
 	look := func() *message {
 		j, _ := job(here, 1, step("true"))
-		return &message{subject: looks("fra"), key: w.key, now: time.Now(), order: order{
-			Op: opCheck, Site: "fra", Check: &check{Target: here, Frozen: j.Frozen, Gate: gateOf("CHG1", j.Gate), Check: j.Frozen.Plan.Verify.Checks[0]},
+		return &message{subject: directed("fra", a.Address()), key: w.key, now: time.Now(), order: order{
+			Op: opCheck, Site: "fra", To: a.Address(), Check: &check{Target: here, Frozen: j.Frozen, Gate: gateOf("CHG1", j.Gate), Check: j.Frozen.Plan.Verify.Checks[0]},
 		}}
 	}
 	before := func() *message {
 		j, _ := job(here, 1, step("true"))
-		return &message{subject: looks("fra"), key: w.key, now: time.Now(), order: order{
-			Op: opPreflight, Site: "fra", Preflight: &preflight{Task: j.Task, Frozen: j.Frozen},
+		return &message{subject: directed("fra", a.Address()), key: w.key, now: time.Now(), order: order{
+			Op: opPreflight, Site: "fra", To: a.Address(), Preflight: &preflight{Task: j.Task, Frozen: j.Frozen},
 		}}
 	}
 	after := func() *message {
-		return &message{subject: looks("fra"), key: w.key, now: time.Now(), order: order{
-			Op: opForget, Site: "fra", Forget: &forget{Target: here, Attempts: []string{"CHG1-r1.L1.s1.t1.a7"}},
+		return &message{subject: directed("fra", a.Address()), key: w.key, now: time.Now(), order: order{
+			Op: opForget, Site: "fra", To: a.Address(), Forget: &forget{Target: here, Attempts: []string{"CHG1-r1.L1.s1.t1.a7"}},
 		}}
 	}
 	another := planhash.Freeze(backout.Plan{Name: "web", Levels: []backout.Level{{Name: "L1", Steps: []backout.Step{step("false")}}}})
@@ -147,12 +148,17 @@ func TestRefusals(t *testing.T) {
 		{"a level that is not in the plan", take, func(m *message) { m.Work.Task.Level = "L9" }, `no level "L9"`},
 		{"a step of another level", take, func(m *message) { m.Work.Task.Level = "L2" }, "not one of this step"},
 		{"an attempt of another step", take, func(m *message) { m.Work.Task.AttemptID = "CHG1-r1.L1.s2.t1.a1" }, "not one of this step"},
-		{"an attempt that is a path", take, func(m *message) { m.Work.Task.AttemptID = "CHG1-r1.L1.s1.t/../x" }, "not one of this step"},
+		{"an attempt that is a path", take, func(m *message) { m.Work.Task.AttemptID = "CHG1-r1.L1.s1.t/../x" }, "want letters, digits"},
+		{"an attempt whose name is too long", take, func(m *message) { m.Work.Task.AttemptID += strings.Repeat("1", 182) }, "want 1 to 200 characters"},
+		{"an attempt whose name is too long with its mark", take, func(m *message) { m.Work.Mark = strings.Repeat("m", 190) }, "want 1 to 200 characters"},
 		{"a variable that is not ours", take, func(m *message) { m.Work.Task.Facts["LD_PRELOAD"] = "x" }, "not one of backout's"},
 		{"no holder", take, func(m *message) { m.Work.Holder = "" }, "who follows it"},
 		{"an executor that is not known", take, func(m *message) { uses(m.Work, "telepathy") }, `executor "telepathy" is not known`},
 		{"an executor that is not allowed", take, func(m *message) { uses(m.Work, "systemd.restart") }, "config allows: command"},
 
+		{"check: for anybody", look, func(m *message) { m.To = "" }, "is not an order"},
+		{"preflight: over the offers' subject", before, func(m *message) { m.subject = offers("fra") }, "is not an order"},
+		{"forget: for anybody", after, func(m *message) { m.To = "" }, "is not an order"},
 		{"check: one that is not in the plan", look, func(m *message) { m.Check.Check.With = []byte(`{"argv":["false"]}`) }, "not one of plan"},
 		{"check: another target", look, func(m *message) { m.Check.Gate.Targets = nil }, "not among those that the gate"},
 		{"check: another plan", look, func(m *message) { m.Check.Frozen.Plan = another.Plan }, "not what its hash says"},
@@ -163,7 +169,8 @@ func TestRefusals(t *testing.T) {
 		{"preflight: a step that is not in it", before, func(m *message) { m.Preflight.Task.Step = step("false") }, "not one of level"},
 		{"preflight: a variable that is not ours", before, func(m *message) { m.Preflight.Task.Facts["PATH"] = "x" }, "not one of backout's"},
 		{"forget: another site", after, func(m *message) { m.Forget.Target = nowhere }, `stands at site "nyc"`},
-		{"forget: a path", after, func(m *message) { m.Forget.Attempts = []string{"../x"} }, "not an attempt"},
+		{"forget: a path", after, func(m *message) { m.Forget.Attempts = []string{"../x"} }, "beginning with a letter or digit"},
+		{"forget: under a mark that is a path", after, func(m *message) { m.Forget.Mark = "a/b" }, "want letters, digits"},
 	}
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -188,6 +195,69 @@ func TestRefusals(t *testing.T) {
 	defer a.mu.Unlock()
 	if len(a.carried) != 1 {
 		t.Errorf("%d attempts are carried out, want the one that was taken", len(a.carried))
+	}
+}
+
+// TestAPlanThatItsGateHasNotSeen is not carried out, whatever a server sends: what the
+// gate of the change has recorded is compared with what comes with the task.
+func TestAPlanThatItsGateHasNotSeen(t *testing.T) {
+	w := newWorld(t)
+	w.agent("fra-1")
+	j, c := job(here, 1, step(`echo x >>"$1"`, w.file("effects")))
+	j.Gate.PlanHash = aPlan(step("true")).Hash
+	site := w.hub().Site("fra")
+	if r := site.Run(t.Context(), j); !r.Unclaimed || !strings.Contains(r.Err.Error(), "another hash than the one its gate has seen") {
+		t.Errorf("%+v", r)
+	}
+	j.Gate.PlanHash = ""
+	if r := site.Run(t.Context(), j); !r.Unclaimed || !strings.Contains(r.Err.Error(), "no plan hash") {
+		t.Errorf("%+v", r)
+	}
+	look := runner.Look{Target: here, ChangeID: "CHG1", Frozen: j.Frozen, Gate: j.Gate}
+	if seen := site.Check(t.Context(), look, j.Frozen.Plan.Verify.Checks[0]); seen.Green || !strings.Contains(seen.Detail, "no plan hash") {
+		t.Errorf("check: %+v", seen)
+	}
+	if len(c.claimed()) != 0 || lines(w.file("effects")) != 0 {
+		t.Errorf("%d claims, %d effects", len(c.claimed()), lines(w.file("effects")))
+	}
+}
+
+// TestChecksThatAreNotAllowed: what a plan calls a check runs no command that the
+// runner's file does not allow, and the preflight says so before.
+func TestChecksThatAreNotAllowed(t *testing.T) {
+	w := newWorld(t)
+	site := w.hub().Site("fra")
+	check := backout.Check{Name: "runs", Uses: "command"}
+	check.With = step(`echo x >>"$1"`, w.file("effects")).With
+	frozen := planhash.Freeze(backout.Plan{
+		Name: "web", Levels: []backout.Level{{Name: "L1", Steps: []backout.Step{step("true")}}}, Verify: backout.Verify{Checks: []backout.Check{check}},
+	})
+	some := []string{"systemd.restart"}
+	for _, tt := range []struct {
+		executors, checks []string
+		want              string
+	}{
+		{nil, nil, ""},
+		{some, nil, "leaves out: name it in checks"},
+		{[]string{"command"}, nil, ""},
+		{some, []string{"command"}, ""},
+		{nil, []string{"unit", "http"}, "config allows: unit, http"},
+		{nil, []string{}, "config allows: none"},
+	} {
+		a := w.agent("fra-1", func(o *AgentOptions) { o.Executors, o.Checks = tt.executors, tt.checks })
+		eventually(t, "it is heard of", func() bool { return site.hub.another("fra", nil) == a.Address() })
+		before := lines(w.file("effects"))
+		seen := site.Check(t.Context(), runner.Look{
+			Target: here, ChangeID: "CHG1", Frozen: frozen, Gate: backout.GatePassed{PlanHash: frozen.Hash, Targets: []string{"web1"}},
+		}, check)
+		if allowed := tt.want == ""; seen.Green != allowed || (lines(w.file("effects")) > before) != allowed || !strings.Contains(seen.Detail, tt.want) {
+			t.Errorf("%v %v: green %v, %d effects, %q", tt.executors, tt.checks, seen.Green, lines(w.file("effects"))-before, seen.Detail)
+		}
+		task := backout.Task{ChangeID: "CHG1", Level: "L1", Step: frozen.Plan.Levels[0].Steps[0], Target: here}
+		if found, err := site.Preflight(t.Context(), frozen, task); err == nil && ((len(found) > 0) != (tt.want != "") || len(found) > 0 && !strings.Contains(found[0].Reason, tt.want)) {
+			t.Errorf("%v %v: preflight finds %v", tt.executors, tt.checks, found)
+		}
+		a.Close()
 	}
 }
 
@@ -272,13 +342,13 @@ func TestSlotsAreCounted(t *testing.T) {
 	a := w.agentOver(&desk{}, "fra-1", func(o *AgentOptions) { o.Slots = 1 })
 	for number, want := range []string{"", "no slot left of 1"} {
 		j, _ := job(here, number+1, step("true"))
-		err := a.take(&work{Task: j.Task, Frozen: j.Frozen, Gate: gateOf("CHG1", j.Gate), Holder: "h"})
+		err := a.take(&work{Task: j.Task, Frozen: j.Frozen, Gate: gateOf("CHG1", j.Gate), Holder: "h"}, time.Now())
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("attempt %d: %v, want %q", number, err, want)
 		}
 	}
 	j, _ := job(here, 3, step("true"))
-	if err := a.take(&work{Task: j.Task, Frozen: j.Frozen, Gate: gateOf("CHG1", j.Gate), Holder: "h", Resume: true}); err != nil {
+	if err := a.take(&work{Task: j.Task, Frozen: j.Frozen, Gate: gateOf("CHG1", j.Gate), Holder: "h", Resume: true}, time.Now()); err != nil {
 		t.Error(err)
 	}
 }

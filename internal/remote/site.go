@@ -28,6 +28,9 @@ type Site struct {
 	told map[string]time.Time
 }
 
+// toldMost bounds the reasons that are remembered, which are runners' words.
+const toldMost = 100
+
 // untold tells whether nobody has logged the reason within a minute: many attempts
 // may wait for the same.
 func (s *Site) untold(reason string) bool {
@@ -35,7 +38,7 @@ func (s *Site) untold(reason string) bool {
 	defer s.mu.Unlock()
 	now := time.Now()
 	maps.DeleteFunc(s.told, func(_ string, at time.Time) bool { return now.Sub(at) > time.Minute })
-	if _, told := s.told[reason]; told {
+	if _, told := s.told[reason]; told || len(s.told) >= toldMost {
 		return false
 	}
 	s.told[reason] = now
@@ -82,7 +85,7 @@ func (s *Site) Forget(ctx context.Context, t backout.Target, attemptIDs []string
 		return fmt.Errorf("forget attempts: %w", err)
 	}
 	if r.Failed {
-		return fmt.Errorf("forget attempts: runner %s: %s", r.Runner, clip(r.Detail, 500))
+		return fmt.Errorf("forget attempts: runner %s: %s", r.Runner, r.Detail)
 	}
 	return nil
 }
@@ -97,7 +100,7 @@ func (s *Site) Preflight(ctx context.Context, plan backout.FrozenPlan, t backout
 		return nil, err
 	}
 	if r.Failed {
-		return nil, fmt.Errorf("runner %s: %s", r.Runner, clip(r.Detail, 500))
+		return nil, fmt.Errorf("runner %s: %s", r.Runner, r.Detail)
 	}
 	for i := range r.Violations {
 		r.Violations[i].Target, r.Violations[i].Level = t.Target.Name, t.Level
@@ -111,32 +114,49 @@ func (s *Site) Check(ctx context.Context, l runner.Look, c backout.Check) checks
 	if err != nil {
 		return checks.Result{Detail: err.Error()}
 	}
-	return checks.Result{Green: r.Green, Detail: clip(r.Detail, 500)}
+	return checks.Result{Green: r.Green, Detail: r.Detail}
 }
 
-// lookTries is how often a look is asked for while runners do not answer: one may
-// have gone right after it got the question.
+// lookTries is how many runners of the site are asked that do not answer.
 const lookTries = 2
 
-// look asks one runner of the site.
+// look asks one runner of the site. The order goes over that runner's own subject:
+// whoever has the credentials of another neither hears it nor can answer first.
 func (s *Site) look(ctx context.Context, o order) (reply, error) {
-	o.Site = s.name
 	ctx, cancel := context.WithTimeout(ctx, lookTries*(lookPatience+beginPatience))
 	defer cancel()
-	var err error
-	for range lookTries {
+	err := fmt.Errorf("look: %w", bus.ErrNobody)
+	var asked []string
+	for silent := 0; silent < lookTries; {
+		address := s.hub.choose(ctx, s.name, asked)
+		if address == "" {
+			break
+		}
+		asked = append(asked, address)
 		var r reply
 		once, done := context.WithTimeout(ctx, lookPatience+beginPatience)
-		r, err = s.hub.ask(once, looks(s.name), o)
+		r, err = s.ask(once, address, o)
 		done()
 		switch {
 		case err == nil:
 			return r, nil
 		case errors.As(err, new(refusal)), ctx.Err() != nil:
 			return reply{}, s.explain(err)
+		case !errors.Is(err, bus.ErrNobody):
+			silent++
 		}
 	}
 	return reply{}, s.explain(err)
+}
+
+// ask sends an order to one runner, and returns its answer.
+func (s *Site) ask(ctx context.Context, address string, o order) (reply, error) {
+	o.Site, o.To = s.name, address
+	r, err := s.hub.ask(ctx, directed(s.name, address), o)
+	if err == nil && r.Address != address {
+		return r, fmt.Errorf("%w: %s answered for %s", errNonsense, r.Address, address)
+	}
+	return r, err
 }
 
 // explain says what is wrong with the site in words for people.
@@ -150,16 +170,18 @@ func (s *Site) explain(err error) error {
 	return err
 }
 
-// offerPatience is how long runners may think about an offer, and offerChoice how
-// long it stays open for a better one when there is one.
 const (
+	// offerPatience is how long runners may think about an offer, and offerChoice how
+	// long it stays open for a better one when there is one.
 	offerPatience = 2 * time.Second
 	offerChoice   = 200 * time.Millisecond
+	// refusalsMost is how many are told.
+	refusalsMost = 10
 )
 
-// offer asks who takes the attempt, and returns the address of the one that
-// carries it already, or else has most room.
-func (s *Site) offer(ctx context.Context, w *work) (address string, err error) {
+// offer asks who takes the attempt, and returns the address of the one that carries
+// it already, or else is not tired of it, or the longest ago, or has most room.
+func (s *Site) offer(ctx context.Context, w *work, tired []string) (address string, err error) {
 	m, err := s.hub.message(offers(s.name), order{Op: opOffer, Site: s.name, Work: w})
 	if err != nil {
 		return "", err
@@ -172,9 +194,10 @@ func (s *Site) offer(ctx context.Context, w *work) (address string, err error) {
 	err = s.hub.o.Conn.Gather(ctx, m, func(m bus.Message) bool {
 		answers++
 		switch r, err := read(m); {
-		case err != nil:
+		case err != nil && len(refusals) < refusalsMost:
 			refusals = append(refusals, err.Error())
-		case best.Address == "" || r.Carries && !best.Carries || r.Carries == best.Carries && r.Free > best.Free:
+		case err != nil:
+		case best.Address == "" || r.before(best, tired):
 			best = r
 			time.AfterFunc(offerChoice, cancel)
 		}
@@ -191,4 +214,16 @@ func (s *Site) offer(ctx context.Context, w *work) (address string, err error) {
 		err = context.DeadlineExceeded
 	}
 	return "", s.explain(err)
+}
+
+// before tells whether the runner of this answer is to be preferred.
+func (r reply) before(other reply, tired []string) bool {
+	mine, its := slices.Index(tired, nameOf(r.Address)), slices.Index(tired, nameOf(other.Address))
+	switch {
+	case r.Carries != other.Carries:
+		return r.Carries
+	case mine != its:
+		return mine < its
+	}
+	return r.Free > other.Free
 }

@@ -14,7 +14,6 @@ import (
 const root = "backout.sites."
 
 func offers(site string) string            { return root + site + ".offer" }
-func looks(site string) string             { return root + site + ".look" }
 func directed(site, address string) string { return root + site + ".to." + address }
 func hellos(site, name string) string      { return root + site + ".hello." + name }
 
@@ -44,7 +43,7 @@ func RunnerPermissions(site, name string) (Permissions, error) {
 	}
 	return Permissions{
 		Publish:   []string{hellos(site, name)},
-		Subscribe: []string{offers(site), looks(site), directed(site, name+".*")},
+		Subscribe: []string{offers(site), directed(site, name+".*")},
 		Answer:    true,
 	}, nil
 }
