@@ -7,14 +7,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/host/attempt"
 )
 
-// Forget implements [backout.Host]. An attempt that is not finished is kept:
-// without its directory it would look as if it had never started.
+// Forget implements [backout.Host]. Of one that is not finished nothing may run any
+// more: without its directory it would look as if it had never started.
 func (h *Host) Forget(ctx context.Context, id string) error {
 	if err := attempt.CheckID(id); err != nil {
 		return fmt.Errorf("forget attempt: %w", err)
@@ -30,11 +31,11 @@ func (h *Host) Forget(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("forget attempt: %w", err)
 	}
-	switch r.State {
-	case backout.AttemptNotStarted:
-	case backout.AttemptRunning, backout.AttemptUnknown:
+	switch {
+	case r.State == backout.AttemptNotStarted:
+	case r.State != backout.AttemptFinished && !r.Rebooted():
 		return fmt.Errorf("forget attempt: it is %s", r.State)
-	case backout.AttemptFinished:
+	default:
 		if err := h.setAside(id); err != nil {
 			return fmt.Errorf("forget attempt: %w", err)
 		}
@@ -57,19 +58,39 @@ func (h *Host) setAside(id string) error {
 	return nil
 }
 
-// spendUnused tells whether the attempt was claimed and is known never to have
-// begun, and if so, takes that mark: of any number of calls, in any process, one
-// gets it, and may start the attempt or end it.
-func (h *Host) spendUnused(id string) (bool, error) {
-	dir := h.path(id)
-	if h.owned(id) != nil || h.facts(dir).Report().Detail != attempt.DetailNeverStarted {
+// free tells whether the id may be claimed, and frees it when its attempt is known
+// never to have begun. Any number of calls, in any process, may do so at once: the
+// lock on that attempt's directory lets one of them set it aside, it goes with its
+// process, and what was claimed meanwhile is another directory.
+func (h *Host) free(id string) (bool, error) {
+	fail := func(err error) (bool, error) { return false, fmt.Errorf("free what never began: %w", err) }
+	dir, err := os.Open(h.path(id))
+	if errors.Is(err, os.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return fail(err)
+	}
+	defer dir.Close()
+	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
+		return fail(err)
+	}
+	seen, err := dir.Stat()
+	if err != nil {
+		return fail(err)
+	}
+	now, err := os.Lstat(h.path(id))
+	if errors.Is(err, os.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return fail(err)
+	}
+	if !os.SameFile(seen, now) || h.owned(id) != nil || h.facts(h.path(id)).Report().Detail != attempt.DetailNeverStarted {
 		return false, nil
 	}
-	switch err := os.Rename(filepath.Join(dir, "unused"), filepath.Join(dir, "spent")); {
-	case errors.Is(err, os.ErrNotExist):
-		return false, nil
-	case err != nil:
-		return false, fmt.Errorf("take what never began: %w", err)
+	if err := h.setAside(id); err != nil {
+		return fail(err)
 	}
 	return true, nil
 }
@@ -78,6 +99,9 @@ func (h *Host) spendUnused(id string) (bool, error) {
 // of attempts that were forgotten, by this process or another one.
 func (h *Host) sweep() error {
 	entries, err := os.ReadDir(h.dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("list attempts directory: %w", err)
 	}

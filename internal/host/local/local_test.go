@@ -408,6 +408,64 @@ func TestStartThatWasCutAfterItsClaimBeginsOnce(t *testing.T) {
 	}
 }
 
+// TestStartOfWhatNeverBeganMayItselfBeCut: at any moment before its own claim, and
+// the next one begins the attempt.
+func TestStartOfWhatNeverBeganMayItselfBeCut(t *testing.T) {
+	next, dir := cut(t, "a1")
+	if err := next.Arm(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// In its way: setting aside what never began fails.
+	obstacle := filepath.Join(dir, fmt.Sprintf(".gone.%d.a1", os.Getpid()))
+	if err := os.MkdirAll(filepath.Join(obstacle, "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := next.Start(t.Context(), "a1", shell("exit 0")); err == nil {
+		t.Fatal("it was set aside: this test tests nothing")
+	}
+	if r := state(t, next, "a1"); r.State != backout.AttemptNotStarted {
+		t.Errorf("after a start that was cut: %+v", r)
+	}
+	if err := os.RemoveAll(obstacle); err != nil {
+		t.Fatal(err)
+	}
+	if err := another(t, dir).Start(t.Context(), "a1", shell("exit 6")); err != nil {
+		t.Fatal(err)
+	}
+	if r, _ := attach(t, next, "a1"); r.State != backout.AttemptFinished || r.ExitCode != 6 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestHostThatIsNotUsedNeedsNoDirectory: the server of a machine without local
+// targets has none that it could write to.
+func TestHostThatIsNotUsedNeedsNoDirectory(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h, err := local.New(local.Options{Dir: filepath.Join(file, "attempts")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	if err := h.Start(t.Context(), "a1", shell("true")); err == nil || !strings.Contains(err.Error(), "attempts directory") || !strings.Contains(err.Error(), file) {
+		t.Errorf("the first use: %v", err)
+	}
+	dir := filepath.Join(t.TempDir(), "attempts")
+	unused, err := local.New(local.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unused.Close()
+	if err := unused.Forget(t.Context(), "a1"); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("it was made before its first use")
+	}
+}
+
 func TestStopOfWhatWasCutAfterItsClaim(t *testing.T) {
 	next, _ := cut(t, "a1")
 	if err := next.Stop(t.Context(), "a1"); err != nil {
