@@ -92,7 +92,7 @@ func intact(ctx context.Context, streams map[string]jetstream.Stream, keep Marks
 			err = whole(name, state)
 		}
 		if err != nil && !decides(name) {
-			log.Error("a stream has lost its end; both logs are whole, so the store is used", "stream", name,
+			log.Warn("a stream has lost its end; both logs are whole, so the store is used", "stream", name,
 				"messages", marks[name]-state.LastSeq, "ends_at", state.LastSeq, "stored", marks[name], "lost", lost[name])
 			err = nil
 		}

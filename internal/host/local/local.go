@@ -172,7 +172,7 @@ func (h *Host) Start(ctx context.Context, id string, e backout.Exec) error {
 // BootID implements [backout.Host].
 func (h *Host) BootID(context.Context) (string, error) {
 	if h.boot == "" {
-		return "", fmt.Errorf("read boot id: %s cannot be read: a service that runs local steps must not have ProcSubset=pid, nor PrivateUsers=yes, which hides the steps of the service before a restart", bootFile)
+		return "", fmt.Errorf("read boot id: %s cannot be read: a service that runs local steps must have neither ProcSubset=pid, which hides it, nor PrivateUsers=yes, which hides the steps that ran before a restart", bootFile)
 	}
 	return h.boot, nil
 }
