@@ -59,40 +59,50 @@ func (h *Host) setAside(id string) error {
 }
 
 // free tells whether the id may be claimed, and frees it when its attempt is known
-// never to have begun. Any number of calls, in any process, may do so at once: the
-// lock on that attempt's directory lets one of them set it aside, it goes with its
-// process, and what was claimed meanwhile is another directory.
+// never to have begun. Any number of calls, in any process, may do so at once.
 func (h *Host) free(id string) (bool, error) {
-	fail := func(err error) (bool, error) { return false, fmt.Errorf("free what never began: %w", err) }
-	dir, err := os.Open(h.path(id))
-	if errors.Is(err, os.ErrNotExist) {
-		return true, nil
+	for {
+		dir, err := os.Open(h.path(id))
+		if errors.Is(err, os.ErrNotExist) {
+			return true, nil
+		}
+		var free, again bool
+		if err == nil {
+			free, again, err = h.freeSeen(id, dir)
+			_ = dir.Close() // with it goes the lock
+		}
+		if err != nil {
+			return false, fmt.Errorf("free what never began: %w", err)
+		}
+		if !again {
+			return free, nil
+		}
 	}
-	if err != nil {
-		return fail(err)
-	}
-	defer dir.Close()
+}
+
+// freeSeen frees the id unless dir is its directory no more; then again is set. The
+// lock on the directory lets one caller at a time look and set it aside, and goes
+// with its process: nobody sets aside what another has claimed meanwhile.
+func (h *Host) freeSeen(id string, dir *os.File) (free, again bool, _ error) {
 	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
-		return fail(err)
+		return false, false, err
 	}
 	seen, err := dir.Stat()
 	if err != nil {
-		return fail(err)
+		return false, false, err
 	}
 	now, err := os.Lstat(h.path(id))
-	if errors.Is(err, os.ErrNotExist) {
-		return true, nil
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return false, true, nil
+	case err != nil:
+		return false, false, err
+	case !os.SameFile(seen, now):
+		return false, true, nil
+	case h.owned(id) != nil || h.facts(h.path(id)).Report().Detail != attempt.DetailNeverStarted:
+		return false, false, nil
 	}
-	if err != nil {
-		return fail(err)
-	}
-	if !os.SameFile(seen, now) || h.owned(id) != nil || h.facts(h.path(id)).Report().Detail != attempt.DetailNeverStarted {
-		return false, nil
-	}
-	if err := h.setAside(id); err != nil {
-		return fail(err)
-	}
-	return true, nil
+	return true, false, h.setAside(id)
 }
 
 // sweep removes directories of supervisors that were never used and are gone, and
