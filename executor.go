@@ -178,10 +178,10 @@ type Host interface {
 	// 143, and a later Start runs nothing. An error means that it may still run, or
 	// begin to: stop it again.
 	Stop(ctx context.Context, attempt string) error
-	// Forget removes the record of a finished attempt, and what earlier Forgets
-	// that were cut have left. One that never started is not an error; one that is
-	// running or unknown is, and is kept: without its record it would look as if it
-	// never started.
+	// Forget removes the record of an attempt that is finished, or that a reboot has
+	// ended, and what earlier Forgets that were cut have left. One that never started
+	// is not an error; one that is running or otherwise unknown is, and is kept:
+	// without its record it would look as if it never started.
 	Forget(ctx context.Context, attempt string) error
 	// BootID changes when the target reboots, and only then. It may be remembered
 	// as long as the connection lives.

@@ -171,6 +171,13 @@ func TestChangedContentIsRefused(t *testing.T) {
 	}
 }
 
+func TestStreamThatBeginsTwiceIsRefused(t *testing.T) {
+	m := backup.Message{Seq: 1, Subject: "a", Time: at}
+	if _, _, err := read(write(t, []held{{"A", m}, {"B", m}, {"A", m}})); !errors.Is(err, backup.ErrDamaged) || !strings.Contains(err.Error(), "twice") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestTheReadersErrorIsReturned(t *testing.T) {
 	own := errors.New("the caller's")
 	if _, err := backup.Read(bytes.NewReader(write(t, sample())), func(string, backup.Message) error { return own }); !errors.Is(err, own) {

@@ -72,6 +72,9 @@ func (b *reader) next() error {
 		}
 		b.contents.Sum, b.ended = sum, true
 	case l.Stream != "":
+		if slices.ContainsFunc(b.contents.Streams, func(s Stream) bool { return s.Stream == l.Stream }) {
+			return fmt.Errorf("%w: stream %q begins twice", ErrDamaged, l.Stream)
+		}
 		b.contents.Streams = append(b.contents.Streams, Stream{Stream: l.Stream})
 	case l.Message != nil && len(b.contents.Streams) > 0:
 		stream := &b.contents.Streams[len(b.contents.Streams)-1]

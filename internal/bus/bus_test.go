@@ -22,8 +22,6 @@ import (
 	"github.com/backout-io/backout/internal/bus/bustest"
 )
 
-func TestMain(m *testing.M) { bustest.Main(m) }
-
 func wantError(t *testing.T, err error, parts ...string) {
 	t.Helper()
 	if err == nil {

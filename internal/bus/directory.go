@@ -50,14 +50,21 @@ type directory struct {
 	marker marker
 }
 
-// claimDirectory makes the directory if it is missing, locks it, and reads or
-// writes its marker.
+// claimDirectory makes the directory if it is missing, locks it, reads or writes its
+// marker, and makes sure that NATS will be able to read what is there.
 func claimDirectory(path string) (*directory, error) {
 	if err := os.MkdirAll(path, 0o750); err != nil {
 		return nil, unusable(path, err)
 	}
-	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
+	foreign, flags := ofAnother(path), os.O_RDWR
+	if foreign == nil {
+		flags |= os.O_CREATE
+	}
+	lock, err := os.OpenFile(filepath.Join(path, lockFile), flags, 0o600)
+	switch {
+	case err != nil && foreign != nil:
+		return nil, foreign
+	case err != nil:
 		return nil, unusable(path, err)
 	}
 	d := &directory{path: path, lock: lock}
@@ -68,7 +75,14 @@ func claimDirectory(path string) (*directory, error) {
 		}
 		return nil, fmt.Errorf("lock data directory %s: %w", path, err)
 	}
-	if err := d.readMarker(); err != nil {
+	err = foreign
+	if err == nil {
+		err = d.readMarker()
+	}
+	if err == nil {
+		err = d.readable()
+	}
+	if err != nil {
 		return nil, errors.Join(err, d.release())
 	}
 	return d, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -37,7 +36,8 @@ func openEmbedded(ctx context.Context, o Options) (_ *Bus, err error) {
 			return nil, err
 		}
 	}
-	if b.server, err = startServer(ctx, o); err != nil {
+	said := &serverLog{log: o.Logger}
+	if b.server, err = startServer(ctx, o, said); err != nil {
 		return nil, err
 	}
 	if err = serverHealth(b.server, dir.path); err != nil {
@@ -52,14 +52,14 @@ func openEmbedded(ctx context.Context, o Options) (_ *Bus, err error) {
 		return nil, fmt.Errorf("use JetStream: %w", err)
 	}
 	b.js = &remembering{JetStream: inner, dir: dir}
-	if err = checkStreams(ctx, inner, dir, o.Logger); err != nil {
+	if err = checkStreams(ctx, inner, dir, said); err != nil {
 		return nil, err
 	}
 	b.bulk = o.Bulk
 	return b, nil
 }
 
-func startServer(ctx context.Context, o Options) (*server.Server, error) {
+func startServer(ctx context.Context, o Options, log *serverLog) (*server.Server, error) {
 	maxStore := o.MaxStore
 	if maxStore == 0 {
 		maxStore = DefaultMaxStore
@@ -80,7 +80,7 @@ func startServer(ctx context.Context, o Options) (*server.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set up the embedded NATS: %w", err)
 	}
-	s.SetLoggerV2(&serverLog{log: o.Logger}, false, false, false)
+	s.SetLoggerV2(log, false, false, false)
 	s.Start()
 	wait := readyTimeout
 	if deadline, ok := ctx.Deadline(); ok {
@@ -135,13 +135,13 @@ func askHealth(s *server.Server) *server.HealthStatus {
 
 // checkStreams compares the streams that are there with those that were, and
 // reports what a recovery cut off.
-func checkStreams(ctx context.Context, js jetstream.JetStream, dir *directory, log *slog.Logger) error {
+func checkStreams(ctx context.Context, js jetstream.JetStream, dir *directory, said *serverLog) error {
 	there := make(map[string]bool)
 	list := js.ListStreams(ctx)
 	for info := range list.Info() {
 		there[info.Config.Name] = true
 		if lost := info.State.Lost; lost != nil {
-			log.Warn("stream lost data that was not readable", "stream", info.Config.Name, "bytes", lost.Bytes, "messages", len(lost.Msgs))
+			said.log.Warn("stream lost data that was not readable", "stream", info.Config.Name, "bytes", lost.Bytes, "messages", len(lost.Msgs))
 		}
 	}
 	if err := list.Err(); err != nil {
@@ -149,7 +149,7 @@ func checkStreams(ctx context.Context, js jetstream.JetStream, dir *directory, l
 	}
 	for _, name := range dir.streams() {
 		if !there[name] {
-			return fmt.Errorf("the store in %s has lost its stream %s: restore it from a backup, or move the directory away to start with nothing", dir.path, name)
+			return fmt.Errorf("the store in %s has lost its stream %s%s: restore it from a backup, or move the directory away to start with nothing", dir.path, name, said.about(name))
 		}
 	}
 	return nil

@@ -3,6 +3,8 @@ package bus
 import (
 	"fmt"
 	"log/slog"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -39,8 +41,33 @@ func connOptions(o Options) []nats.Option {
 	}
 }
 
-// serverLog hands the embedded server's log lines to slog.
-type serverLog struct{ log *slog.Logger }
+// serverLog hands the embedded server's log lines to slog, and keeps what it warned
+// of: it has no other way to say why it gave a stream up.
+type serverLog struct {
+	log *slog.Logger
+
+	mu       sync.Mutex
+	warnings []string
+}
+
+// maxWarnings bounds how many warnings are kept, the first ones.
+const maxWarnings = 100
+
+// about returns what was warned of the name, as the end of an error.
+func (l *serverLog) about(name string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var said []string
+	for _, text := range l.warnings {
+		if strings.Contains(text, name) {
+			said = append(said, strings.TrimSpace(text))
+		}
+	}
+	if len(said) == 0 {
+		return ""
+	}
+	return " (NATS says: " + strings.Join(said, "; ") + ")"
+}
 
 func (l *serverLog) write(level func(string, ...any), format string, v []any) {
 	level("nats server", "text", fmt.Sprintf(format, v...))
@@ -50,7 +77,14 @@ func (l *serverLog) write(level func(string, ...any), format string, v []any) {
 func (l *serverLog) Noticef(format string, v ...any) { l.write(l.log.Debug, format, v) }
 
 // Warnf implements [server.Logger].
-func (l *serverLog) Warnf(format string, v ...any) { l.write(l.log.Warn, format, v) }
+func (l *serverLog) Warnf(format string, v ...any) {
+	l.write(l.log.Warn, format, v)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.warnings) < maxWarnings {
+		l.warnings = append(l.warnings, fmt.Sprintf(format, v...))
+	}
+}
 
 // Fatalf implements [server.Logger]; the server stops itself where it must.
 func (l *serverLog) Fatalf(format string, v ...any) { l.write(l.log.Error, format, v) }

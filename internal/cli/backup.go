@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -136,9 +138,32 @@ func (p *program) checked(w io.Writer, write func(io.Writer) error) (backup.Cont
 	return contents, err
 }
 
+const (
+	// unfinishedFile begins the name of a backup until it is whole.
+	unfinishedFile = ".backout-backup-"
+	// abandonedAfter is how long nothing was written to an unfinished one whose
+	// command is gone.
+	abandonedAfter = 24 * time.Hour
+)
+
+// sweepBackups removes what commands that were killed have left. What cannot be
+// removed is in nobody's way.
+func sweepBackups(dir string) {
+	entries, _ := os.ReadDir(dir)
+	for _, entry := range entries {
+		if !strings.HasPrefix(entry.Name(), unfinishedFile) || !entry.Type().IsRegular() {
+			continue
+		}
+		if info, err := entry.Info(); err == nil && time.Since(info.ModTime()) > abandonedAfter {
+			_ = os.Remove(filepath.Join(dir, entry.Name()))
+		}
+	}
+}
+
 // replaceFile writes a file that is there as a whole, and synced, or not at all.
 func replaceFile(name string, write func(io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".backout-backup-*")
+	sweepBackups(filepath.Dir(name))
+	f, err := os.CreateTemp(filepath.Dir(name), unfinishedFile+"*")
 	if err != nil {
 		return fmt.Errorf("write backup: %w", err)
 	}

@@ -33,17 +33,24 @@ func storedAt(h nats.Header, stamped time.Time) time.Time {
 func isLog(stream string) bool { return stream == changesStream || stream == rollbacksStream }
 
 // inspector checks the messages of a backup as they pass by, in order: each can be
-// read by this release, no log has a hole, and every object is whole.
+// read by this release and lies where its stream keeps such things, no log has a
+// hole, and every object is whole. A backup may be anybody's file, and a restore
+// publishes what it holds with the rights of a server.
 type inspector struct {
-	due     map[string]uint64    // the next sequence of each log
-	last    map[string]uint64    // the last sequence of each subject of a log
-	objects map[string]hash.Hash // what came of each object, by its id
+	subjects map[string][]string  // of each stream
+	due      map[string]uint64    // the next sequence of each log
+	last     map[string]uint64    // the last sequence of each subject of a log
+	objects  map[string]hash.Hash // what came of each object, by its id
 	// largest is the size of the largest message, in bytes.
 	largest int
 }
 
 func newInspector() *inspector {
-	return &inspector{due: map[string]uint64{}, last: map[string]uint64{}, objects: map[string]hash.Hash{}}
+	subjects := map[string][]string{}
+	for _, cfg := range streamConfigs(0, 0, 0) {
+		subjects[cfg.Name] = cfg.Subjects
+	}
+	return &inspector{subjects: subjects, due: map[string]uint64{}, last: map[string]uint64{}, objects: map[string]hash.Hash{}}
 }
 
 func (v *inspector) take(stream string, m backup.Message) error {
@@ -55,6 +62,10 @@ func (v *inspector) take(stream string, m backup.Message) error {
 }
 
 func (v *inspector) inspect(stream string, m backup.Message) error {
+	patterns, known := v.subjects[stream]
+	if known && !slices.ContainsFunc(patterns, func(p string) bool { return matches(p, m.Subject) }) {
+		return fmt.Errorf("subject %q is none of this stream: somebody has made this file, do not use it", m.Subject)
+	}
 	switch stream {
 	case changesStream, rollbacksStream:
 		return v.record(stream, m)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"time"
 
@@ -43,6 +44,19 @@ func whole(name string, state jetstream.StreamState) error {
 	return fmt.Errorf("stream %s has lost %d of its %d records (it begins at %d): %s", name, state.LastSeq-min(state.Msgs, state.LastSeq), state.LastSeq, state.FirstSeq, advice)
 }
 
+// decides tells whether what a rollback does next hangs on the stream. The end of
+// any other may be lost, as when all disks of a cluster lose power at once, without
+// anything being done that the logs do not say.
+func decides(name string) bool { return isLog(name) || name == controlStream }
+
+// lost says what is missing for people when a stream has lost its end.
+var lost = map[string]string{
+	alertsStream:    "alerts that came then are not known after a restart: those that still fire come again",
+	noticesStream:   "people may not have been told what was to be delivered then",
+	receiptsStream:  "notices that were delivered then may be delivered again",
+	artifactsStream: "output of steps that ended then",
+}
+
 // reaches checks that a stream holds what is known to have been stored.
 func reaches(name string, state jetstream.StreamState, mark uint64) error {
 	if state.LastSeq >= mark {
@@ -51,8 +65,10 @@ func reaches(name string, state jetstream.StreamState, mark uint64) error {
 	return fmt.Errorf("stream %s ends at %d, but %d was stored: the last %d messages are lost: %s", name, state.LastSeq, mark, mark-state.LastSeq, advice)
 }
 
-// intact checks every stream against its mark, and the logs for holes.
-func intact(ctx context.Context, streams map[string]jetstream.Stream, keep Marks) (map[string]uint64, error) {
+// intact checks every stream against its mark, and the logs for holes. It returns
+// the marks. The lost end of a stream that decides nothing is said to people; the
+// mark follows when the marks are saved next.
+func intact(ctx context.Context, streams map[string]jetstream.Stream, keep Marks, log *slog.Logger) (map[string]uint64, error) {
 	marks := map[string]uint64{}
 	if keep != nil {
 		known, err := keep.Load(ctx)
@@ -67,13 +83,18 @@ func intact(ctx context.Context, streams map[string]jetstream.Stream, keep Marks
 		for try := 1; err != nil && stream.CachedInfo().Config.Replicas > 1 && try < marksTries && sleep(ctx, marksPause); try++ {
 			info, again := stream.Info(ctx)
 			if again != nil {
-				return nil, fmt.Errorf("look at stream %s: %w", name, again)
+				return nil, fmt.Errorf("look at stream %s: %w", name, passing(again))
 			}
 			state = info.State
 			err = reaches(name, state, marks[name])
 		}
-		if err == nil && (name == changesStream || name == rollbacksStream) {
+		if err == nil && isLog(name) {
 			err = whole(name, state)
+		}
+		if err != nil && !decides(name) {
+			log.Warn("a stream has lost its end; both logs are whole, so the store is used", "stream", name,
+				"messages", marks[name]-state.LastSeq, "ends_at", state.LastSeq, "stored", marks[name], "lost", lost[name])
+			err = nil
 		}
 		if err != nil {
 			return nil, err
@@ -103,7 +124,11 @@ func (s *Store) saveMarks(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("look at stream %s: %w", name, err)
 		}
-		if last := max(info.State.LastSeq, s.marks[name]); last > 0 {
+		last, known := info.State.LastSeq, s.marks[name]
+		if decides(name) {
+			last = max(last, known)
+		}
+		if last > 0 || known > 0 {
 			now[name] = last
 		}
 	}
@@ -145,7 +170,8 @@ func (m ControlMarks) Load(ctx context.Context) (map[string]uint64, error) {
 	return decodeMarks(doc.value)
 }
 
-// Save implements [Marks]. Several servers save theirs: the highest counts.
+// Save implements [Marks]. Several servers save theirs: the highest counts, and
+// for a stream whose end may be lost the last one.
 func (m ControlMarks) Save(ctx context.Context, marks map[string]uint64) error {
 	docs, err := m.documents(ctx)
 	if err != nil {
@@ -160,8 +186,12 @@ func (m ControlMarks) Save(ctx context.Context, marks map[string]uint64) error {
 		}
 		before := maps.Clone(next)
 		for name, seq := range marks {
-			if name != controlStream { // saving moves it
+			switch {
+			case name == controlStream: // saving moves it
+			case decides(name):
 				next[name] = max(next[name], seq)
+			default:
+				next[name] = seq
 			}
 		}
 		if maps.Equal(before, next) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -181,4 +182,21 @@ func subjectFor(prefix string, names ...string) (string, error) {
 		tokens[i] = tok
 	}
 	return prefix + strings.Join(tokens, "."), nil
+}
+
+// matches tells whether one message's subject is one of a stream's: the pattern
+// itself, or, where that ends in "*" or ">", with one token or any number instead.
+func matches(pattern, subject string) bool {
+	if strings.ContainsFunc(subject, func(r rune) bool { return r <= ' ' || r == '*' || r == '>' || r > '~' }) {
+		return false
+	}
+	if prefix, ok := strings.CutSuffix(pattern, ">"); ok {
+		rest, ok := strings.CutPrefix(subject, prefix)
+		return ok && !slices.Contains(strings.Split(rest, "."), "")
+	}
+	if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
+		rest, ok := strings.CutPrefix(subject, prefix)
+		return ok && rest != "" && !strings.Contains(rest, ".")
+	}
+	return subject == pattern
 }

@@ -101,7 +101,7 @@ func open(ctx context.Context, o Options) (*Store, error) {
 		}
 		streams[cfg.Name] = stream
 	}
-	marks, err := intact(ctx, streams, o.Marks)
+	marks, err := intact(ctx, streams, o.Marks, o.Logger)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func assemble(ctx context.Context, o Options, streams map[string]jetstream.Strea
 	}
 	objects, err := o.JS.ObjectStore(ctx, artifactsBucket)
 	if err != nil {
-		return nil, fmt.Errorf("stream %s: %w", artifactsStream, err)
+		return nil, fmt.Errorf("stream %s: %w", artifactsStream, passing(err))
 	}
 	run := newRun()
 	// A batch may be as large as a message can be: few of them wait in memory.

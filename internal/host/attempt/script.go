@@ -203,13 +203,19 @@ const GonePrefix = ".gone."
 // sweep removes what a [Script.Forget] that was cut has left.
 const sweep = `for g in "$b"/` + GonePrefix + `*; do [ ! -d "$g" ] || rm -rf "$g" || [ ! -d "$g" ] || exit 3; done`
 
-// Forget removes a finished attempt. One that is not finished is kept and the
-// text ends with 4: without its directory it would look as if it never started.
+// Forget removes an attempt that is finished, or that was claimed before a reboot:
+// nothing of it can run. Any other is kept and the text ends with 4: without its
+// directory it would look as if it never started.
 // Its unit is not stopped: it is gone with its last process, and what the step
 // has left running there is to stay.
 func (s Script) Forget(id string) string {
 	return whole(s.place(id) + `if [ -d "$d" ]; then
-[ -e "$d/rc" ] || { echo "it is not finished" >&2; exit 4; }
+if [ ! -e "$d/rc" ]; then
+boot= l=
+read -r boot </proc/sys/kernel/random/boot_id && { read -r l <"$d/claim"; } 2>/dev/null
+set -- $l
+[ $# -eq 3 ] && [ -n "$boot" ] && [ "$1" != "$boot" ] || { echo "it is not finished" >&2; exit 4; }
+fi
 [ ! -e "$d/unit" ] || systemctl reset-failed ` + Unit(id) + ` 2>/dev/null
 mv "$d" "$b/` + GonePrefix + `$$.${d##*/}" || [ ! -d "$d" ] || exit 3
 fi

@@ -269,6 +269,23 @@ func leftoversAreRemoved(t *testing.T, s Suite, id string) {
 	}
 }
 
+// rebootedIsForgotten: nothing of it can run, and it would stay on the target for
+// ever. A claim that cannot be read says nothing of that kind.
+func rebootedIsForgotten(t *testing.T, s Suite, id string) {
+	h := s.Host(t)
+	for claim, forgotten := range map[string]bool{
+		"11111111-2222-3333-4444-555555555555 1 1": true, "11111111-2222-3333-4444-555555555555 1": false, "": false,
+	} {
+		Look(t, h, `mkdir -p "$DIR"; echo "$CLAIM" >"$DIR/claim"`, "DIR", path.Join(s.Attempts, id), "CLAIM", claim)
+		if r := Probe(t, h, id); r.State != backout.AttemptUnknown || r.Rebooted() != forgotten {
+			t.Errorf("claimed by %q: %+v", claim, r)
+		}
+		if err := h.Forget(t.Context(), id); (err == nil) != forgotten || exists(t, h, path.Join(s.Attempts, id)) == forgotten {
+			t.Errorf("claimed by %q: forget: %v", claim, err)
+		}
+	}
+}
+
 // whatItStartedMayStay: a service that a step starts by itself, without a service
 // manager, is not ended with the attempt.
 func whatItStartedMayStay(t *testing.T, s Suite, id string) {

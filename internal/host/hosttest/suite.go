@@ -37,6 +37,7 @@ func (s Suite) promises(t *testing.T) {
 		"SupervisorKilled":     supervisorKilled,
 		"CutStartIsUnknown":    cutStartIsUnknown,
 		"LeftoversAreRemoved":  leftoversAreRemoved,
+		"RebootedIsForgotten":  rebootedIsForgotten,
 		"WhatItStartedMayStay": whatItStartedMayStay,
 	} {
 		t.Run(name, func(t *testing.T) {

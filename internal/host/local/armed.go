@@ -50,6 +50,9 @@ type exit struct {
 
 // arm starts a supervisor and waits until it is ready.
 func (h *Host) arm(ctx context.Context) (_ *armed, err error) {
+	if err := h.prepare(); err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp(h.dir, idlePrefix)
 	if err != nil {
 		return nil, fmt.Errorf("make supervisor's directory: %w", err)

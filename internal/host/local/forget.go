@@ -7,14 +7,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/host/attempt"
 )
 
-// Forget implements [backout.Host]. An attempt that is not finished is kept:
-// without its directory it would look as if it had never started.
+// Forget implements [backout.Host]. Of one that is not finished nothing may run any
+// more: without its directory it would look as if it had never started.
 func (h *Host) Forget(ctx context.Context, id string) error {
 	if err := attempt.CheckID(id); err != nil {
 		return fmt.Errorf("forget attempt: %w", err)
@@ -30,11 +31,11 @@ func (h *Host) Forget(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("forget attempt: %w", err)
 	}
-	switch r.State {
-	case backout.AttemptNotStarted:
-	case backout.AttemptRunning, backout.AttemptUnknown:
+	switch {
+	case r.State == backout.AttemptNotStarted:
+	case r.State != backout.AttemptFinished && !r.Rebooted():
 		return fmt.Errorf("forget attempt: it is %s", r.State)
-	case backout.AttemptFinished:
+	default:
 		if err := h.setAside(id); err != nil {
 			return fmt.Errorf("forget attempt: %w", err)
 		}
@@ -57,27 +58,60 @@ func (h *Host) setAside(id string) error {
 	return nil
 }
 
-// spendUnused tells whether the attempt was claimed and is known never to have
-// begun, and if so, takes that mark: of any number of calls, in any process, one
-// gets it, and may start the attempt or end it.
-func (h *Host) spendUnused(id string) (bool, error) {
-	dir := h.path(id)
-	if h.owned(id) != nil || h.facts(dir).Report().Detail != attempt.DetailNeverStarted {
-		return false, nil
+// free tells whether the id may be claimed, and frees it when its attempt is known
+// never to have begun. Any number of calls, in any process, may do so at once.
+func (h *Host) free(id string) (bool, error) {
+	for {
+		dir, err := os.Open(h.path(id))
+		if errors.Is(err, os.ErrNotExist) {
+			return true, nil
+		}
+		var free, again bool
+		if err == nil {
+			free, again, err = h.freeSeen(id, dir)
+			_ = dir.Close() // with it goes the lock
+		}
+		if err != nil {
+			return false, fmt.Errorf("free what never began: %w", err)
+		}
+		if !again {
+			return free, nil
+		}
 	}
-	switch err := os.Rename(filepath.Join(dir, "unused"), filepath.Join(dir, "spent")); {
+}
+
+// freeSeen frees the id unless dir is its directory no more; then again is set. The
+// lock on the directory lets one caller at a time look and set it aside, and goes
+// with its process: nobody sets aside what another has claimed meanwhile.
+func (h *Host) freeSeen(id string, dir *os.File) (free, again bool, _ error) {
+	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
+		return false, false, err
+	}
+	seen, err := dir.Stat()
+	if err != nil {
+		return false, false, err
+	}
+	now, err := os.Lstat(h.path(id))
+	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return false, nil
+		return false, true, nil
 	case err != nil:
-		return false, fmt.Errorf("take what never began: %w", err)
+		return false, false, err
+	case !os.SameFile(seen, now):
+		return false, true, nil
+	case h.owned(id) != nil || h.facts(h.path(id)).Report().Detail != attempt.DetailNeverStarted:
+		return false, false, nil
 	}
-	return true, nil
+	return true, false, h.setAside(id)
 }
 
 // sweep removes directories of supervisors that were never used and are gone, and
 // of attempts that were forgotten, by this process or another one.
 func (h *Host) sweep() error {
 	entries, err := os.ReadDir(h.dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("list attempts directory: %w", err)
 	}

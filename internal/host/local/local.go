@@ -42,6 +42,10 @@ type Host struct {
 	// boot was read once: no process outlives a boot.
 	boot string
 
+	// made says that dir is there; making guards it.
+	making sync.Mutex
+	made   bool
+
 	mu     sync.Mutex
 	closed bool
 	// done is closed with closed set.
@@ -61,8 +65,9 @@ type Host struct {
 
 var _ backout.Host = (*Host)(nil)
 
-// New makes the directory of attempts and removes what idle supervisors of an
-// earlier process left. Nothing is started before the first Start, or [Host.Arm].
+// New touches nothing: a server without local targets may have no place for their
+// attempts. The first use of the host makes their directory, and removes what idle
+// supervisors of an earlier process left.
 func New(o Options) (*Host, error) {
 	home, err := os.UserHomeDir()
 	if err != nil {
@@ -79,15 +84,29 @@ func New(o Options) (*Host, error) {
 	default:
 		dir = filepath.Join(home, ".local/state/backout/attempts")
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make attempts directory: %w", err)
-	}
 	h := &Host{
 		dir: dir, home: home, live: map[string]*armed{}, done: make(chan struct{}),
 		env: []string{"PATH=" + attempt.Path, "HOME=" + home, "LC_ALL=C", "LANG=C"},
 	}
 	h.boot = readLine(bootFile)
-	return h, h.sweep()
+	return h, nil
+}
+
+// prepare makes the directory of attempts, once.
+func (h *Host) prepare() error {
+	h.making.Lock()
+	defer h.making.Unlock()
+	if h.made {
+		return nil
+	}
+	if err := os.MkdirAll(h.dir, 0o700); err != nil {
+		return fmt.Errorf("make attempts directory: %w: the user that runs local steps must be able to; its HOME says where", err)
+	}
+	if err := h.sweep(); err != nil {
+		return err
+	}
+	h.made = true
+	return nil
 }
 
 // Close ends the idle supervisor and everything this process waits with.
@@ -128,13 +147,11 @@ func (h *Host) Start(ctx context.Context, id string, e backout.Exec) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	if _, err := os.Lstat(h.path(id)); err == nil {
-		if spent, err := h.spendUnused(id); err != nil || !spent {
-			return err
-		}
-		if err := h.setAside(id); err != nil {
-			return fmt.Errorf("start attempt: %w", err)
-		}
+	if err := h.prepare(); err != nil {
+		return fmt.Errorf("start attempt: %w", err)
+	}
+	if free, err := h.free(id); err != nil || !free {
+		return err
 	}
 	for try := 0; ; try++ {
 		a, err := h.take(ctx)
@@ -155,7 +172,7 @@ func (h *Host) Start(ctx context.Context, id string, e backout.Exec) error {
 // BootID implements [backout.Host].
 func (h *Host) BootID(context.Context) (string, error) {
 	if h.boot == "" {
-		return "", fmt.Errorf("read boot id: %s cannot be read: a service that runs local steps must not have ProcSubset=pid", bootFile)
+		return "", fmt.Errorf("read boot id: %s cannot be read: a service that runs local steps must have neither ProcSubset=pid, which hides it, nor PrivateUsers=yes, which hides the steps that ran before a restart", bootFile)
 	}
 	return h.boot, nil
 }

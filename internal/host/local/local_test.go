@@ -408,6 +408,121 @@ func TestStartThatWasCutAfterItsClaimBeginsOnce(t *testing.T) {
 	}
 }
 
+// TestOnlyOneLooksAtWhatNeverBegan: a start that would set it aside waits for the
+// one that is about to, and then for whoever is at what that has left.
+func TestOnlyOneLooksAtWhatNeverBegan(t *testing.T) {
+	next, dir := cut(t, "a1")
+	second, other := cut(t, "a1")
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+	lock := func(path string) *os.File {
+		f, err := os.Open(path)
+		if err == nil {
+			err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	first, then := lock(filepath.Join(dir, "a1")), lock(filepath.Join(other, "a1"))
+	started := make(chan error, 1)
+	go func() { started <- next.Start(t.Context(), "a1", shell("exit 6")) }()
+	waits := func(f *os.File) {
+		t.Helper()
+		info, err := f.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		inode := fmt.Sprintf(":%d ", info.Sys().(*syscall.Stat_t).Ino)
+		eventually(t, "the start to wait", func() bool {
+			select {
+			case err := <-started:
+				t.Fatalf("it did not wait: %v", err)
+			default:
+			}
+			locks, err := os.ReadFile("/proc/locks")
+			return err == nil && slices.ContainsFunc(strings.Split(string(locks), "\n"), func(line string) bool {
+				return strings.Contains(line, "-> FLOCK") && strings.Contains(line, inode)
+			})
+		})
+	}
+	waits(first)
+	// What the one before it does, and that one's claim is cut too.
+	if err := errors.Join(os.Rename(first.Name(), filepath.Join(dir, ".gone.1.a1")), os.Rename(then.Name(), first.Name()), first.Close()); err != nil {
+		t.Fatal(err)
+	}
+	waits(then)
+	if err := then.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
+	if r, _ := attach(t, next, "a1"); r.State != backout.AttemptFinished || r.ExitCode != 6 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestStartOfWhatNeverBeganMayItselfBeCut: at any moment before its own claim, and
+// the next one begins the attempt.
+func TestStartOfWhatNeverBeganMayItselfBeCut(t *testing.T) {
+	next, dir := cut(t, "a1")
+	if err := next.Arm(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// In its way: setting aside what never began fails.
+	obstacle := filepath.Join(dir, fmt.Sprintf(".gone.%d.a1", os.Getpid()))
+	if err := os.MkdirAll(filepath.Join(obstacle, "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := next.Start(t.Context(), "a1", shell("exit 0")); err == nil {
+		t.Fatal("it was set aside: this test tests nothing")
+	}
+	if r := state(t, next, "a1"); r.State != backout.AttemptNotStarted {
+		t.Errorf("after a start that was cut: %+v", r)
+	}
+	if err := os.RemoveAll(obstacle); err != nil {
+		t.Fatal(err)
+	}
+	if err := another(t, dir).Start(t.Context(), "a1", shell("exit 6")); err != nil {
+		t.Fatal(err)
+	}
+	if r, _ := attach(t, next, "a1"); r.State != backout.AttemptFinished || r.ExitCode != 6 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestHostThatIsNotUsedNeedsNoDirectory: the server of a machine without local
+// targets has none that it could write to.
+func TestHostThatIsNotUsedNeedsNoDirectory(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h, err := local.New(local.Options{Dir: filepath.Join(file, "attempts")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	if err := h.Start(t.Context(), "a1", shell("true")); err == nil || !strings.Contains(err.Error(), "attempts directory") || !strings.Contains(err.Error(), file) {
+		t.Errorf("the first use: %v", err)
+	}
+	dir := filepath.Join(t.TempDir(), "attempts")
+	unused, err := local.New(local.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unused.Close()
+	if err := unused.Forget(t.Context(), "a1"); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("it was made before its first use")
+	}
+}
+
 func TestStopOfWhatWasCutAfterItsClaim(t *testing.T) {
 	next, _ := cut(t, "a1")
 	if err := next.Stop(t.Context(), "a1"); err != nil {

@@ -57,12 +57,12 @@ func (h *Host) Stop(ctx context.Context, id string) error {
 	if err := attempt.CheckID(id); err != nil {
 		return fmt.Errorf("stop attempt: %w", err)
 	}
-	if spent, err := h.spendUnused(id); err != nil {
+	err := h.prepare()
+	if err == nil {
+		_, err = h.free(id)
+	}
+	if err != nil {
 		return fmt.Errorf("stop attempt: %w", err)
-	} else if spent {
-		if err := h.setAside(id); err != nil {
-			return fmt.Errorf("stop attempt: %w", err)
-		}
 	}
 	if claimed, err := h.claimStopped(id); err != nil || claimed {
 		return err
