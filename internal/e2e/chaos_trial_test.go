@@ -331,5 +331,8 @@ func (tr *trial) story() string {
 	for _, srv := range tr.g.alive() {
 		fmt.Fprintf(&b, "%s said at last:\n%s", srv.site.name, srv.said.tail(40))
 	}
+	for _, r := range tr.g.runners {
+		fmt.Fprintf(&b, "%s said at last:\n%s", r.name, r.said.tail(40))
+	}
 	return b.String()
 }
