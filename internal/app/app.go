@@ -63,6 +63,8 @@ type App struct {
 
 	// refusing is set while the store is known to take no writes.
 	refusing atomic.Bool
+	// working is set once the engine has started.
+	working  atomic.Bool
 	presence *bus.Presence
 	namesake namesake
 	cleanup  []func() error
@@ -202,6 +204,7 @@ func (a *App) startEngine(ctx context.Context, l *loaded) error {
 	if err := a.engine.Start(ctx); err != nil {
 		return err
 	}
+	a.working.Store(true)
 	api, intake := l.tokens()
 	if a.auth, err = handlers.NewAuth(api, intake); err != nil {
 		return err

@@ -11,15 +11,16 @@ import (
 	"github.com/backout-io/backout/internal/config"
 )
 
-// announce lets the servers on one NATS know of each other. The embedded store has
-// one server only.
+// announce lets the servers on one NATS know of each other, once they have started:
+// what one had that takes long to start, or hangs, others take over meanwhile. The
+// embedded store has one server only.
 func (a *App) announce(cfg *config.Config) error {
 	if cfg.NATS.URL == "" {
 		return nil
 	}
 	a.namesake.name, a.namesake.log = cfg.ServerName, a.o.Log
 	var err error
-	a.presence, err = a.bus.Announce(bus.PresenceOptions{Name: cfg.ServerName, Namesake: a.namesake.heard})
+	a.presence, err = a.bus.Announce(bus.PresenceOptions{Name: cfg.ServerName, Ready: a.working.Load, Namesake: a.namesake.heard})
 	if err != nil {
 		return err
 	}

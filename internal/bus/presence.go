@@ -23,6 +23,9 @@ type PresenceOptions struct {
 	// Every is how often this server says that it is there, 1 s unless given. One
 	// that was not heard four times in a row is gone.
 	Every time.Duration
+	// Ready tells whether the server does its work; while it does not, others are not
+	// told that it is there, and look after what it had. nil means at once.
+	Ready func() bool
 	// Namesake is called, each time it is heard, when another server has this one's
 	// name; nil ignores it.
 	Namesake func()
@@ -81,7 +84,9 @@ func (p *Presence) announce() {
 	ticker := time.NewTicker(p.o.Every)
 	defer ticker.Stop()
 	for {
-		p.say(beat{Name: p.o.Name, Run: p.run})
+		if p.o.Ready == nil || p.o.Ready() {
+			p.say(beat{Name: p.o.Name, Run: p.run})
+		}
 		select {
 		case <-p.stop:
 			return

@@ -2,6 +2,7 @@ package bus_test
 
 import (
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,6 +58,29 @@ func TestPresence(t *testing.T) {
 		}
 		if err := one.Close(); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// Whoever has not started does nothing: others must not wait for it.
+func TestPresenceOfAServerThatStarts(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b := bustest.StartIn(t, dir)
+		defer b.Close()
+		one := announce(t, b, bus.PresenceOptions{Name: "one"})
+		defer one.Close()
+		var started atomic.Bool
+		two := announce(t, b, bus.PresenceOptions{Name: "two", Ready: started.Load})
+		defer two.Close()
+		time.Sleep(10 * time.Second)
+		if one.Alive("two") {
+			t.Error("two counts as there while it starts")
+		}
+		started.Store(true)
+		time.Sleep(2 * time.Second)
+		if !one.Alive("two") {
+			t.Error("two has started, and counts as gone")
 		}
 	})
 }
