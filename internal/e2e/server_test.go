@@ -134,8 +134,14 @@ var errEnded = errors.New("the server ended")
 // tryServe is serve for servers that may end before they are ready.
 func (s *site) tryServe(within time.Duration) (*server, error) {
 	s.t.Helper()
+	return s.await(s.launch(), within)
+}
+
+// await returns the server once it is ready, or why it is not.
+func (s *site) await(p *process, within time.Duration) (*server, error) {
+	s.t.Helper()
 	began := time.Now()
-	srv := &server{process: s.launch(), site: s}
+	srv := &server{process: p, site: s}
 	err := poll(within, "the server says where it listens and is ready", func() error {
 		select {
 		case <-srv.over:
