@@ -114,29 +114,53 @@ func (s *Site) Check(ctx context.Context, l runner.Look, c backout.Check) checks
 	return checks.Result{Green: r.Green, Detail: clip(r.Detail, 500)}
 }
 
-// lookTries is how often a look is asked for while runners do not answer: one may
-// have gone right after it got the question.
-const lookTries = 2
+// lookAgain is after how long one more runner is asked for the same look: the first
+// may have gone right after it got the question. Up to lookTries are asked, and the
+// first answer counts; a look changes nothing, so two may take it.
+const (
+	lookAgain = 5 * time.Second
+	lookTries = 3
+)
 
-// look asks one runner of the site.
+// look asks a runner of the site, and another one while there is no answer.
 func (s *Site) look(ctx context.Context, o order) (reply, error) {
 	o.Site = s.name
-	ctx, cancel := context.WithTimeout(ctx, lookTries*(lookPatience+beginPatience))
+	ctx, cancel := context.WithTimeout(ctx, lookTries*lookAgain+lookPatience+beginPatience)
+	type answer struct {
+		reply
+		err error
+	}
+	answers := make(chan answer, lookTries)
+	var asking sync.WaitGroup
+	defer asking.Wait()
 	defer cancel()
-	var err error
-	for range lookTries {
-		var r reply
-		once, done := context.WithTimeout(ctx, lookPatience+beginPatience)
-		r, err = s.hub.ask(once, looks(s.name), o)
-		done()
-		switch {
-		case err == nil:
-			return r, nil
-		case errors.As(err, new(refusal)), ctx.Err() != nil:
-			return reply{}, s.explain(err)
+	open := 0
+	ask := func() {
+		open++
+		asking.Go(func() {
+			once, done := context.WithTimeout(ctx, lookPatience+beginPatience)
+			defer done()
+			r, err := s.hub.ask(once, looks(s.name), o)
+			answers <- answer{r, err}
+		})
+	}
+	again := time.NewTicker(lookAgain)
+	defer again.Stop()
+	ask()
+	for tries := 1; ; {
+		select {
+		case a := <-answers:
+			open--
+			if a.err == nil || errors.As(a.err, new(refusal)) || open == 0 {
+				return a.reply, s.explain(a.err)
+			}
+		case <-again.C:
+			if tries < lookTries {
+				tries++
+				ask()
+			}
 		}
 	}
-	return reply{}, s.explain(err)
 }
 
 // explain says what is wrong with the site in words for people.
