@@ -37,6 +37,9 @@ func openEmbedded(ctx context.Context, o Options) (_ *Bus, err error) {
 			return nil, err
 		}
 	}
+	if err = dir.tidy(); err != nil {
+		return nil, err
+	}
 	if b.server, err = startServer(ctx, o); err != nil {
 		return nil, err
 	}

@@ -94,6 +94,10 @@ func newTrial(g *ground, rng *rand.Rand, number int, draw func(*rand.Rand) fault
 	tr.change = fmt.Sprintf("%s-%d", g.sites[0].change, number)
 	tr.id = tr.change + "-r1"
 	tr.moment = drawMoment(rng, tr.plan)
+	if g.runners != nil && rng.IntN(2) == 0 {
+		// Nothing but the runners' target: what comes first after the fault is theirs.
+		tr.targets, tr.moment.n = chaosTargets[1:2], min(tr.moment.n, 2)
+	}
 	tr.fault = draw(rng)
 	tr.figures.kind = tr.fault.name
 	return tr
