@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -140,6 +141,30 @@ func (tr *trial) checkFailed(ev backout.StepFailed, stopped, overdue bool, begun
 		tr.figures.never++
 	case !stopped && !meant:
 		tr.fail("%s failed: %s", ev.AttemptID, ev.Reason)
+	}
+}
+
+// TestNeverStartedIsJudged: the trials take it for what it is only when nothing
+// has happened and the level's time was up.
+func TestNeverStartedIsJudged(t *testing.T) {
+	t.Parallel()
+	never := backout.StepFailed{AttemptID: "C-r1.L1.s1.t1.a1", Reason: "never started: the level's time is up"}
+	for _, c := range []struct {
+		stopped, overdue bool
+		begun            int
+		fine             bool
+	}{
+		{false, true, 0, true},
+		{true, true, 0, true},
+		{false, true, 1, false},
+		{true, true, 1, false},
+		{false, false, 0, false},
+	} {
+		tr := &trial{plan: "escalates", began: time.Now()}
+		tr.checkFailed(never, c.stopped, c.overdue, c.begun)
+		if fine := len(tr.broken) == 0; fine != c.fine {
+			t.Errorf("stopped %v, overdue %v, begun %d: fine is %v, want %v", c.stopped, c.overdue, c.begun, fine, c.fine)
+		}
 	}
 }
 
