@@ -25,8 +25,8 @@ func TestPresence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := bustest.StartIn(t, dir)
 		defer b.Close()
-		namesakes := 0
-		one := announce(t, b, bus.PresenceOptions{Name: "one", Namesake: func() { namesakes++ }})
+		var namesakes atomic.Int32
+		one := announce(t, b, bus.PresenceOptions{Name: "one", Namesake: func() { namesakes.Add(1) }})
 		two := announce(t, b, bus.PresenceOptions{Name: "two"})
 		if !one.Alive("stranger") {
 			t.Error("right after the start it cannot be known who is gone")
@@ -45,12 +45,12 @@ func TestPresence(t *testing.T) {
 		if one.Alive("two") || !slices.Equal(one.Names(), []string{"one"}) {
 			t.Error("two left, and is still thought to be there")
 		}
-		if namesakes != 0 {
-			t.Errorf("%d namesakes heard", namesakes)
+		if n := namesakes.Load(); n != 0 {
+			t.Errorf("%d namesakes heard", n)
 		}
 		again := announce(t, b, bus.PresenceOptions{Name: "one"})
 		time.Sleep(2 * time.Second)
-		if namesakes == 0 {
+		if namesakes.Load() == 0 {
 			t.Error("the other server of the same name was not noticed")
 		}
 		if err := again.Close(); err != nil {

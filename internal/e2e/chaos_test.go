@@ -15,10 +15,11 @@ import (
 
 // How long the first action after a fault may take. Single servers are measured
 // from the new start of the process, clusters from the fault itself: NATS takes 4
-// to 9 s to elect a new leader, and a runner that falls silent is believed for 10.
+// to 9 s to elect a new leader, one that is cut off takes 10 to notice, and a runner
+// that falls silent is believed for 10.
 const (
 	singleBar  = 3 * time.Second
-	clusterBar = 15 * time.Second
+	clusterBar = 20 * time.Second
 )
 
 // Where a chaos run is asked for by name, its size and its seed.
