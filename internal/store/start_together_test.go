@@ -38,6 +38,21 @@ func (j *justMade) Stream(ctx context.Context, name string) (jetstream.Stream, e
 	return j.JetStream.Stream(ctx, name)
 }
 
+// forming is a cluster some of whose nodes are not there yet.
+type forming struct{ jetstream.JetStream }
+
+// CreateStream implements [jetstream.JetStream].
+func (forming) CreateStream(context.Context, jetstream.StreamConfig) (jetstream.Stream, error) {
+	return nil, &jetstream.APIError{Code: 400, ErrorCode: 10005, Description: "no suitable peers for placement, peer offline"}
+}
+
+func TestClusterThatForms(t *testing.T) {
+	js := forming{bustest.Start(t).JetStream()}
+	if _, err := store.Open(t.Context(), store.Options{JS: js, Server: "one"}); !errors.Is(err, backout.ErrUnavailable) {
+		t.Errorf("Open: %v, want one that says to come again", err)
+	}
+}
+
 // TestStreamThatAnotherServerHasJustMade: opening again helps, and the error says so.
 func TestStreamThatAnotherServerHasJustMade(t *testing.T) {
 	js := &justMade{JetStream: bustest.Start(t).JetStream()}

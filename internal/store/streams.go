@@ -15,6 +15,10 @@ import (
 // or the account may still promise.
 const codeNoRoom jetstream.ErrorCode = 10047
 
+// codeNoPeers is JetStream's answer while too few nodes of a cluster are there to
+// keep the stream's replicas.
+const codeNoPeers jetstream.ErrorCode = 10005
+
 // ensureStream makes the stream, or checks that the one there keeps what is
 // promised, and returns it. It may widen a limit; it narrows none but the age of
 // alerts, and that only when asked.
