@@ -11,8 +11,9 @@ import (
 	"github.com/backout-io/backout/internal/config"
 )
 
-// announce lets the servers on one NATS know of each other. The embedded store has
-// one server only.
+// announce lets the servers on one NATS know of each other, once they have started:
+// what one had that takes long to start, or hangs, others take over meanwhile. The
+// embedded store has one server only.
 func (a *App) announce(cfg *config.Config) error {
 	if cfg.NATS.URL == "" {
 		return nil

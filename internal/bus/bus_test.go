@@ -158,6 +158,26 @@ func missing(t *testing.T, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
+// TestCrashWhileItStarts: what a start that was killed has left is no damage.
+func TestCrashWhileItStarts(t *testing.T) {
+	dir := t.TempDir()
+	fillDir(t, dir)
+	left := []string{filepath.Join(dir, "jetstream", "_test_3832515886"), filepath.Join(dir, ".backout-try-1")}
+	for _, name := range left {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := openDir(t, dir); err != nil {
+		t.Error(err)
+	}
+	for _, name := range left {
+		if _, err := os.Stat(name); err == nil {
+			t.Errorf("%s is still there", name)
+		}
+	}
+}
+
 func TestLostStreamIsAnError(t *testing.T) {
 	streamDir := func(dir string) string { return filepath.Join(dir, "jetstream", "$G", "streams", "LOG") }
 	tests := []struct {

@@ -165,6 +165,28 @@ func (d *directory) tryWrite() error {
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
+// tidy removes the empty files by which a start tries whether the directories take
+// writes. A crash at that moment leaves one behind, and NATS takes its own for an
+// account that is damaged, from the next start on.
+func (d *directory) tidy() error {
+	for _, pattern := range []string{"jetstream/_test_*", ".backout-try-*"} {
+		left, err := fs.Glob(os.DirFS(d.path), pattern)
+		if err != nil {
+			return fmt.Errorf("tidy %s: %w", d.path, err)
+		}
+		for _, name := range left {
+			name = filepath.Join(d.path, name)
+			if info, err := os.Lstat(name); err != nil || !info.Mode().IsRegular() || info.Size() > 0 {
+				continue // not one of these
+			}
+			if err := os.Remove(name); err != nil {
+				return fmt.Errorf("tidy %s: %w", d.path, err)
+			}
+		}
+	}
+	return nil
+}
+
 func (d *directory) streams() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -36,6 +36,9 @@ func openEmbedded(ctx context.Context, o Options) (_ *Bus, err error) {
 			return nil, err
 		}
 	}
+	if err = dir.tidy(); err != nil {
+		return nil, err
+	}
 	said := &serverLog{log: o.Logger}
 	if b.server, err = startServer(ctx, o, said); err != nil {
 		return nil, err

@@ -170,6 +170,16 @@ func start(t testing.TB, cmd *exec.Cmd) *process {
 	return p
 }
 
+// ended tells whether the process has ended.
+func (p *process) ended() bool {
+	select {
+	case <-p.over:
+		return true
+	default:
+		return false
+	}
+}
+
 // kill ends the process with SIGKILL, and waits for its end.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()

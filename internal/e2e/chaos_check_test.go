@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -73,9 +74,48 @@ var sameInstant = cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) })
 
 // checkEffects: each step happened once on its target, as the log says.
 func (tr *trial) checkEffects() {
-	file := read(tr.g.file(tr.change, ""))
-	begun, ended, steps := map[string]int{}, map[string]int{}, map[string]int{}
-	for line := range strings.Lines(file) {
+	begun, ended, steps := tr.effects()
+	for step, n := range steps {
+		if n > 1 {
+			tr.figures.twice++
+			tr.fail("step %s happened %d times", step, n)
+		}
+	}
+	claimed, stopped, overdue := map[string]bool{}, map[string]bool{}, false
+	for _, e := range tr.log {
+		for _, ev := range e.Record.Events {
+			switch ev := ev.(type) {
+			case backout.LevelEntered:
+				overdue = false
+			case backout.LevelOverdue:
+				overdue = true
+			case backout.StepStarted:
+				claimed[ev.AttemptID] = true
+			case backout.StopRequested:
+				stopped[ev.AttemptID] = true
+			case backout.StepInDoubt:
+				tr.figures.doubts = append(tr.figures.doubts, fmt.Sprintf("trial %d, %s: %s: %s", tr.number, tr.fault.name, ev.AttemptID, ev.Reason))
+			case backout.StepDone:
+				if begun[ev.AttemptID] != 1 || ended[ev.AttemptID] != 1 {
+					tr.fail("%s is done; it began %d times and ended %d times", ev.AttemptID, begun[ev.AttemptID], ended[ev.AttemptID])
+				}
+			case backout.StepFailed:
+				tr.checkFailed(ev, stopped[ev.AttemptID], overdue, begun[ev.AttemptID])
+			}
+		}
+	}
+	for attempt := range begun {
+		if !claimed[attempt] {
+			tr.fail("%s happened and nobody had claimed it", attempt)
+		}
+	}
+}
+
+// effects counts what the targets' file says: which attempts began, which ended,
+// and how often each step began, whatever the attempt.
+func (tr *trial) effects() (begun, ended, steps map[string]int) {
+	begun, ended, steps = map[string]int{}, map[string]int{}, map[string]int{}
+	for line := range strings.Lines(read(tr.g.file(tr.change, ""))) {
 		attempt, what, _ := strings.Cut(strings.TrimSpace(line), " ")
 		if what == "end" {
 			ended[attempt]++
@@ -84,38 +124,46 @@ func (tr *trial) checkEffects() {
 		begun[attempt]++
 		steps[attempt[:strings.LastIndexByte(attempt, '.')]]++
 	}
-	for step, n := range steps {
-		if n > 1 {
-			tr.figures.twice++
-			tr.fail("step %s happened %d times", step, n)
-		}
+	return begun, ended, steps
+}
+
+// checkFailed: a step fails when it was meant to, or was asked to stop; and it may
+// never start, when its level's time was up before anybody could append the claim,
+// as while the store takes no writes. What is said never to have started has not.
+// That the rollback goes on in each case, settle has seen.
+func (tr *trial) checkFailed(ev backout.StepFailed, stopped, overdue bool, begun int) {
+	never := strings.HasPrefix(ev.Reason, "never started")
+	meant := tr.plan == "fails" && strings.Contains(ev.AttemptID, ".L1.s2.")
+	switch {
+	case never && begun > 0:
+		tr.fail("%s is said never to have started, and began: %s", ev.AttemptID, ev.Reason)
+	case never && overdue:
+		tr.figures.never++
+	case !stopped && !meant:
+		tr.fail("%s failed: %s", ev.AttemptID, ev.Reason)
 	}
-	claimed, stopped := map[string]bool{}, map[string]bool{}
-	for _, e := range tr.log {
-		for _, ev := range e.Record.Events {
-			switch ev := ev.(type) {
-			case backout.StepStarted:
-				claimed[ev.AttemptID] = true
-			case backout.StopRequested:
-				stopped[ev.AttemptID] = true
-			case backout.StepInDoubt:
-				tr.figures.doubt++
-				tr.g.t.Logf("trial %d: %s is in doubt: %s; replay: %s", tr.number, ev.AttemptID, ev.Reason, tr.replay)
-			case backout.StepDone:
-				if begun[ev.AttemptID] != 1 || ended[ev.AttemptID] != 1 {
-					tr.fail("%s is done; it began %d times and ended %d times", ev.AttemptID, begun[ev.AttemptID], ended[ev.AttemptID])
-				}
-			case backout.StepFailed:
-				meant := tr.plan == "fails" && strings.Contains(ev.AttemptID, ".L1.s2.")
-				if !meant && !stopped[ev.AttemptID] {
-					tr.fail("%s failed: %s", ev.AttemptID, ev.Reason)
-				}
-			}
-		}
-	}
-	for attempt := range begun {
-		if !claimed[attempt] {
-			tr.fail("%s happened and nobody had claimed it", attempt)
+}
+
+// TestNeverStartedIsJudged: the trials take it for what it is only when nothing
+// has happened and the level's time was up.
+func TestNeverStartedIsJudged(t *testing.T) {
+	t.Parallel()
+	never := backout.StepFailed{AttemptID: "C-r1.L1.s1.t1.a1", Reason: "never started: the level's time is up"}
+	for _, c := range []struct {
+		stopped, overdue bool
+		begun            int
+		fine             bool
+	}{
+		{false, true, 0, true},
+		{true, true, 0, true},
+		{false, true, 1, false},
+		{true, true, 1, false},
+		{false, false, 0, false},
+	} {
+		tr := &trial{plan: "escalates", began: time.Now()}
+		tr.checkFailed(never, c.stopped, c.overdue, c.begun)
+		if fine := len(tr.broken) == 0; fine != c.fine {
+			t.Errorf("stopped %v, overdue %v, begun %d: fine is %v, want %v", c.stopped, c.overdue, c.begun, fine, c.fine)
 		}
 	}
 }

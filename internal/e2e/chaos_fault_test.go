@@ -50,6 +50,19 @@ func (g *ground) killServer(rng *rand.Rand, which func() int) fault {
 
 // busy is the server that has an attempt in hand, or otherwise this one.
 func (g *ground) busy(otherwise int) int {
+	i := -1
+	g.attempts(func(a *backout.Attempt) bool {
+		i = slices.IndexFunc(g.sites, func(s *site) bool { return s.name == a.Runner })
+		return i >= 0
+	})
+	if i < 0 {
+		return otherwise
+	}
+	return i
+}
+
+// attempts calls found with those that run, until it returns true.
+func (g *ground) attempts(found func(*backout.Attempt) bool) {
 	for _, srv := range g.alive() {
 		list, err := srv.client.ListRollbacks(g.t.Context(), handlers.RollbackFilter{ActiveOnly: true})
 		if err != nil {
@@ -57,17 +70,13 @@ func (g *ground) busy(otherwise int) int {
 		}
 		for _, r := range list {
 			for _, t := range r.Targets {
-				if t.Phase != backout.TargetRunning || t.Attempt == nil {
-					continue
-				}
-				if i := slices.IndexFunc(g.sites, func(s *site) bool { return s.name == t.Attempt.Runner }); i >= 0 {
-					return i
+				if t.Phase == backout.TargetRunning && t.Attempt != nil && found(t.Attempt) {
+					return
 				}
 			}
 		}
-		break
+		return
 	}
-	return otherwise
 }
 
 func (g *ground) killSSHD(rng *rand.Rand) fault {
@@ -81,9 +90,9 @@ func (g *ground) killSSHD(rng *rand.Rand) fault {
 // both makes two faults one.
 func both(a, b fault) fault {
 	return fault{
-		name: a.name + " and " + b.name[len("kill -9 "):],
+		name: a.name + " and " + b.name,
 		hit:  func() { a.hit(); b.hit() }, heal: func() { b.heal(); a.heal() },
-		down: a.down,
+		down: max(a.down, b.down),
 	}
 }
 

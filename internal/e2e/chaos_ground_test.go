@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,12 +28,18 @@ type ground struct {
 	near  []*link
 	box   *inbox
 	sites []*site
-	// mu guards servers: those of sites, nil while one is dead.
+	// mu guards servers, those of sites, nil while one is dead; and started.
 	mu      sync.Mutex
 	servers []*server
+	// started is when a server was started last.
+	started time.Time
 	// cluster is nil on the embedded store; nats are each server's links to it.
 	cluster *natsCluster
 	nats    [][]*link
+	// runners are those of the first target behind sshd, where it has any, and
+	// theirs the links of each to the cluster.
+	runners []*nearRunner
+	theirs  [][]*link
 }
 
 // chaosStep notes that it began and that it ended, each by one write. It is held
@@ -75,27 +80,38 @@ func chaosPlans(dir string) string {
 	return text
 }
 
-// newGround starts sshd, the hook of notices and n servers: on the embedded store,
-// or on a cluster.
+// newGround starts sshd and the hook of notices and lays out n servers: on the
+// embedded store, or on a cluster. On a cluster with users, one target is reached
+// by two runners of its site.
 func newGround(t testing.TB, n int, cluster *natsCluster) *ground {
 	t.Helper()
 	g := &ground{t: t, sshd: hosttest.SSHD(t, 2, "LogLevel ERROR"), cluster: cluster}
 	g.dir = g.sshd.Attempts
-	t.Cleanup(func() { g.leftBehind() })
+	t.Cleanup(g.forget)
 	write(t, filepath.Join(g.dir, "step"), fmt.Sprintf(chaosStep, g.dir), 0o644)
 	write(t, filepath.Join(g.dir, "check"), fmt.Sprintf("test -e %s/$BACKOUT_CHANGE_ID.healed.$BACKOUT_TARGET\n", g.dir), 0o644)
 	inventory, known := g.targets()
 	url, box := hook(t)
 	g.box = box
+	write(t, filepath.Join(g.dir, "known_hosts"), known, 0o644)
+	reach := fmt.Sprintf("ssh: {user: %s, key: {file: %q}, known_hosts: %s/known_hosts}\n", g.sshd.User, g.sshd.Key, g.dir)
+	signing := ""
+	if cluster != nil && cluster.users != nil {
+		inventory = strings.Replace(inventory, "{name: far-1,", "{name: far-1, site: fra,", 1)
+		signing = g.newRunners(reach)
+	}
 	for i := range n {
 		s := newSite(t, chaosPlans(g.dir), strings.Replace(autoRule, "scope: target", "scope: change", 1), inventory)
 		s.name = fmt.Sprintf("server-%d", i+1)
-		write(t, s.path("known_hosts"), known, 0o644)
-		s.more = fmt.Sprintf("ssh: {user: %s, key: {file: %q}, known_hosts: known_hosts}\n", g.sshd.User, g.sshd.Key)
+		s.more = reach
 		if cluster != nil {
 			links, urls := cluster.links()
 			g.nats = append(g.nats, links)
 			s.more += fmt.Sprintf("nats: {url: %q, replicas: 3}\n", urls)
+		}
+		if signing != "" {
+			write(t, s.path("secrets/nats.creds"), cluster.users.creds("--server"), 0o600)
+			s.more = strings.Replace(s.more, "replicas: 3", "replicas: 3, credentials: {file: secrets/nats.creds}", 1) + signing
 		}
 		s.channels = fmt.Sprintf("  hook: {type: webhook, url: %q, secret: {file: secrets/hook.secret}}\n", url)
 		s.audience = "  ops: [hook]\n  stakeholders: [hook]\n"
@@ -121,11 +137,15 @@ func (g *ground) targets() (inventory, known string) {
 	return inventory, known
 }
 
-// boot starts every server.
+// boot starts every server and every runner.
 func (g *ground) boot() {
 	g.t.Helper()
 	for i := range g.sites {
 		g.revive(i)
+	}
+	for _, r := range g.runners {
+		r.start(60 * time.Second)
+		r.silent.Store(true)
 	}
 }
 
@@ -133,8 +153,13 @@ func (g *ground) boot() {
 // and returns when it is ready.
 func (g *ground) revive(i int) {
 	g.t.Helper()
-	srv, err := g.sites[i].tryServe()
-	for until := time.Now().Add(60 * time.Second); errors.Is(err, errEnded) && g.cluster != nil && time.Now().Before(until); srv, err = g.sites[i].tryServe() {
+	within := 30 * time.Second
+	if g.cluster != nil {
+		within = 90 * time.Second // a start waits a minute for an election
+	}
+	began := time.Now()
+	srv, err := g.sites[i].tryServe(within)
+	for until := time.Now().Add(within); errors.Is(err, errEnded) && g.cluster != nil && time.Now().Before(until); srv, err = g.sites[i].tryServe(within) {
 		g.t.Logf("%s is started again: %v", g.sites[i].name, err)
 	}
 	if err != nil {
@@ -143,7 +168,7 @@ func (g *ground) revive(i int) {
 	srv.silent.Store(true)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.servers[i] = srv
+	g.servers[i], g.started = srv, began
 }
 
 // slay kills a server.
@@ -171,26 +196,6 @@ func (g *ground) calm() {
 	for _, srv := range g.alive() {
 		eventually(g.t, 60*time.Second, srv.site.name+" is ready", func() error { return get(srv.url+"/readyz", http.StatusOK) })
 	}
-}
-
-// leftBehind removes what the targets still keep of attempts, and says how many.
-func (g *ground) leftBehind() int {
-	places := []string{"/var/lib/backout/attempts"}
-	for _, name := range []string{g.sshd.User, "root"} {
-		if u, err := user.Lookup(name); err == nil {
-			places = append(places, filepath.Join(u.HomeDir, ".local/state/backout/attempts"))
-		}
-	}
-	n := 0
-	for _, place := range places {
-		left, _ := filepath.Glob(filepath.Join(place, "*"+g.sites[0].change+"-*"))
-		for _, dir := range left {
-			if os.RemoveAll(dir) == nil {
-				n++
-			}
-		}
-	}
-	return n
 }
 
 // call asks the servers in turn until one has answered without an error.

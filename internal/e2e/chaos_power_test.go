@@ -76,7 +76,8 @@ func (d *disk) become(image string) {
 	d.mount()
 }
 
-// tracer stops a server at its fsyncs.
+// tracer stops a server at its fsyncs. What the server starts meanwhile is traced
+// with it, and has to be let go of when the server is dead.
 type tracer struct {
 	p    *process
 	pid  int
@@ -122,6 +123,17 @@ func (tr *tracer) await(n int, within time.Duration) bool {
 	return false
 }
 
+// release ends the tracing of what has outlived the server, and lets it go on.
+func (tr *tracer) release() {
+	tr.p.kill()
+	for line := range strings.Lines(read(tr.said)) {
+		pid, _, _ := strings.Cut(line, " ")
+		if n, err := strconv.Atoi(pid); err == nil && strings.Contains(line, "stopped by SIGSTOP") {
+			_ = syscall.Kill(n, syscall.SIGCONT)
+		}
+	}
+}
+
 // powerFault draws how the server's machine dies: its power is cut at any point, or
 // at a sync of its store that was not done any more.
 func (g *ground) powerFault(d *disk) func(*rand.Rand) fault {
@@ -131,8 +143,10 @@ func (g *ground) powerFault(d *disk) func(*rand.Rand) fault {
 			cut := f.hit
 			f.name = "power cut before an fsync"
 			f.hit = func() {
-				g.alive()[0].trace(beforeNext).await(1, time.Second)
+				tr := g.alive()[0].trace(beforeNext)
+				tr.await(1, time.Second)
 				cut()
+				tr.release()
 			}
 		}
 		return f
@@ -167,6 +181,7 @@ func (g *ground) fsyncFault(d *disk, n int, over *bool) fault {
 	f.hit = func() {
 		*over = !tr.await(n, 3*time.Second)
 		die()
+		tr.release()
 	}
 	return f
 }

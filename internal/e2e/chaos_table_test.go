@@ -16,8 +16,11 @@ type figures struct {
 	kind                       string
 	trials, twice, stuck, lost int
 	notices, untold, doubled   int
-	doubt                      int
-	resumed                    []time.Duration
+	// doubts say what was in doubt, and why; never counts the attempts whose level
+	// was over before they could begin.
+	doubts  []string
+	never   int
+	resumed []time.Duration
 }
 
 func (f *figures) add(o figures) {
@@ -28,7 +31,8 @@ func (f *figures) add(o figures) {
 	f.notices += o.notices
 	f.untold += o.untold
 	f.doubled += o.doubled
-	f.doubt += o.doubt
+	f.doubts = append(f.doubts, o.doubts...)
+	f.never += o.never
 	f.resumed = append(f.resumed, o.resumed...)
 }
 
@@ -55,17 +59,20 @@ func table(title string, trials []*trial) string {
 		all.add(tr.figures)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n| fault | trials | effects twice | stuck | records lost | in doubt | notices (lost, came twice) | first action after it p50 | p99 | most |\n", title)
-	b.WriteString("|---|---|---|---|---|---|---|---|---|---|\n")
+	fmt.Fprintf(&b, "%s\n\n| fault | trials | effects twice | stuck | records lost | in doubt | never begun, level over | notices (lost, came twice) | first action after it p50 | p99 | most |\n", title)
+	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
 		kinds[kind].row(&b)
 	}
 	all.row(&b)
+	for _, doubt := range all.doubts {
+		fmt.Fprintf(&b, "\nIn doubt, and told: %s\n", doubt)
+	}
 	return b.String()
 }
 
 func (f *figures) row(b *strings.Builder) {
-	fmt.Fprintf(b, "| %s | %d | %d | %d | %d | %d | %d (%d, %d) | %s | %s | %s |\n", f.kind, f.trials, f.twice, f.stuck, f.lost, f.doubt,
+	fmt.Fprintf(b, "| %s | %d | %d | %d | %d | %d | %d | %d (%d, %d) | %s | %s | %s |\n", f.kind, f.trials, f.twice, f.stuck, f.lost, len(f.doubts), f.never,
 		f.notices, f.untold, f.doubled, f.quantile(0.5), f.quantile(0.99), f.quantile(1))
 }
 

@@ -94,6 +94,10 @@ func newTrial(g *ground, rng *rand.Rand, number int, draw func(*rand.Rand) fault
 	tr.change = fmt.Sprintf("%s-%d", g.sites[0].change, number)
 	tr.id = tr.change + "-r1"
 	tr.moment = drawMoment(rng, tr.plan)
+	if g.runners != nil && rng.IntN(2) == 0 {
+		// Nothing but the runners' target: what comes first after the fault is theirs.
+		tr.targets, tr.moment.n = chaosTargets[1:2], min(tr.moment.n, 2)
+	}
 	tr.fault = draw(rng)
 	tr.figures.kind = tr.fault.name
 	return tr
@@ -330,6 +334,9 @@ func (tr *trial) story() string {
 	fmt.Fprintf(&b, "effects:\n%s", read(tr.g.file(tr.change, "")))
 	for _, srv := range tr.g.alive() {
 		fmt.Fprintf(&b, "%s said at last:\n%s", srv.site.name, srv.said.tail(40))
+	}
+	for _, r := range tr.g.runners {
+		fmt.Fprintf(&b, "%s said at last:\n%s", r.name, r.said.tail(40))
 	}
 	return b.String()
 }

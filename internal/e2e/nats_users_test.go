@@ -10,15 +10,25 @@ import (
 	"github.com/nats-io/nkeys"
 )
 
-// natsUsers is a NATS server with an operator and one account, as nsc makes them,
-// and the credentials of users.
+// natsUsers is an operator with one account, as nsc makes them, and the credentials
+// of users.
 type natsUsers struct {
-	t       testing.TB
-	address string
-	account nkeys.KeyPair
+	t testing.TB
+	// config is what the NATS servers' configuration says of them, address a server
+	// of that configuration, if there is a single one.
+	config, address string
+	account         nkeys.KeyPair
 }
 
+// newNATSUsers starts a NATS server with them.
 func newNATSUsers(t testing.TB) *natsUsers {
+	t.Helper()
+	n := newOperator(t)
+	n.address = natsServer(t, n.config)
+	return n
+}
+
+func newOperator(t testing.TB) *natsUsers {
 	t.Helper()
 	operator, operatorID := keyPair(t, nkeys.CreateOperator)
 	account, accountID := keyPair(t, nkeys.CreateAccount)
@@ -37,10 +47,9 @@ func newNATSUsers(t testing.TB) *natsUsers {
 		return text
 	}
 	ours := encode(accountID, jwt.JetStreamLimits{DiskStorage: jwt.NoLimit, MemoryStorage: jwt.NoLimit, Streams: jwt.NoLimit, Consumer: jwt.NoLimit})
-	n := &natsUsers{t: t, account: account}
-	n.address = natsServer(t, fmt.Sprintf("operator: %s\nsystem_account: %s\nresolver: MEMORY\nresolver_preload: { %s: %s, %s: %s }\n",
-		operatorJWT, systemID, accountID, ours, systemID, encode(systemID, jwt.JetStreamLimits{})))
-	return n
+	return &natsUsers{t: t, account: account, config: fmt.Sprintf(
+		"operator: %s\nsystem_account: %s\nresolver: MEMORY\nresolver_preload: { %s: %s, %s: %s }\n",
+		operatorJWT, systemID, accountID, ours, systemID, encode(systemID, jwt.JetStreamLimits{}))}
 }
 
 func keyPair(t testing.TB, create func() (nkeys.KeyPair, error)) (nkeys.KeyPair, string) {

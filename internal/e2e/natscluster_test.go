@@ -19,6 +19,8 @@ type natsCluster struct {
 	t       testing.TB
 	program string
 	nodes   []*natsNode
+	// users may connect; nil lets everybody.
+	users *natsUsers
 }
 
 // natsNode is one of them. Others reach it over links only.
@@ -30,10 +32,11 @@ type natsNode struct {
 	run    *process
 }
 
-// newNATSCluster starts the nodes and returns when they have a leader.
-func newNATSCluster(t testing.TB) *natsCluster {
+// newNATSCluster starts the nodes and returns when they have a leader. Users, if
+// any, are all that may connect.
+func newNATSCluster(t testing.TB, users *natsUsers) *natsCluster {
 	t.Helper()
-	c := &natsCluster{t: t, program: programs.nats.build(t, "nats-server", "github.com/nats-io/nats-server/v2")}
+	c := &natsCluster{t: t, users: users, program: programs.nats.build(t, "nats-server", "github.com/nats-io/nats-server/v2")}
 	for i := range 3 {
 		n := &natsNode{name: fmt.Sprintf("n%d", i+1), dir: t.TempDir(), routes: map[int]*link{}}
 		n.client, n.route, n.monitor = ownPorts(t)
@@ -104,7 +107,11 @@ cluster { name: chaos, listen: %q, advertise: "127.0.0.1:1", no_advertise: true,
 func (c *natsCluster) start(i int) {
 	c.t.Helper()
 	n := c.nodes[i]
-	write(c.t, filepath.Join(n.dir, "nats.conf"), n.config(), 0o644)
+	text := n.config()
+	if c.users != nil {
+		text += c.users.config
+	}
+	write(c.t, filepath.Join(n.dir, "nats.conf"), text, 0o644)
 	n.run = start(c.t, exec.Command(c.program, "-c", filepath.Join(n.dir, "nats.conf")))
 	n.run.silent.Store(true)
 }

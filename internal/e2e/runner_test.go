@@ -5,7 +5,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -22,16 +21,36 @@ func must(t testing.TB, args ...string) string {
 	return stdout
 }
 
-// runnerOf starts a runner of site fra.
-func runnerOf(t testing.TB, name string, n *natsUsers, key string) *process {
+// nearRunner is a runner of site fra, and its file.
+type nearRunner struct {
+	t         testing.TB
+	name, dir string
+	*process
+}
+
+// newRunner lays out its files. It speaks to NATS at url; more is YAML for
+// runner.yaml.
+func newRunner(t testing.TB, name, url string, n *natsUsers, key, more string) *nearRunner {
 	t.Helper()
-	dir := t.TempDir()
-	write(t, filepath.Join(dir, "nats.creds"), n.creds("--site", "fra", "--name", name), 0o600)
-	write(t, filepath.Join(dir, "runner.yaml"), fmt.Sprintf("name: %s\nsite: fra\nnats: {url: %q, credentials: {file: nats.creds}}\nserver_keys: [%q]\n", name, n.address, key), 0o644)
-	must(t, "check", "--runner", filepath.Join(dir, "runner.yaml"))
-	p := start(t, exec.Command(binary(t), "runner", "--config", filepath.Join(dir, "runner.yaml"), "--log-level", "debug"))
-	eventually(t, 30*time.Second, "the runner waits for steps", func() error { return notYet(strings.Contains(p.said.String(), "waiting for steps")) })
-	return p
+	r := &nearRunner{t: t, name: name, dir: t.TempDir()}
+	write(t, filepath.Join(r.dir, "nats.creds"), n.creds("--site", "fra", "--name", name), 0o600)
+	write(t, r.file(), fmt.Sprintf("name: %s\nsite: fra\nnats: {url: %q, credentials: {file: nats.creds}}\nserver_keys: [%q]\n%s", name, url, key, more), 0o644)
+	must(t, "check", "--runner", r.file())
+	return r
+}
+
+func (r *nearRunner) file() string { return filepath.Join(r.dir, "runner.yaml") }
+
+// start runs it, again and again as a service manager does, and returns when it
+// waits for steps.
+func (r *nearRunner) start(within time.Duration) {
+	r.t.Helper()
+	eventually(r.t, within, r.name+" waits for steps", func() error {
+		if r.process == nil || r.ended() {
+			r.process = start(r.t, exec.Command(binary(r.t), "runner", "--config", r.file(), "--log-level", "debug"))
+		}
+		return notYet(strings.Contains(r.said.String(), "waiting for steps"))
+	})
 }
 
 // TestRunnersNearTheTargets: the whole way with a site of its own. The gate is shut
@@ -50,16 +69,14 @@ func TestRunnersNearTheTargets(t *testing.T) {
 	if code, _, said := srv.cli("change", "open", s.change); code != 3 || !strings.Contains(said, "no runner at site fra") {
 		t.Fatalf("opening without a runner ended with %d: %s", code, said)
 	}
-	first := runnerOf(t, "fra-1", n, key)
+	first := newRunner(t, "fra-1", n.address, n, key, "")
+	first.start(30 * time.Second)
 	srv.mustCLI("change", "open", s.change)
 	red := shopDown("web-1")
 	srv.mustPost(red)
 	eventually(t, 20*time.Second, "the step runs", func() error { return notYet(step.began() > 0) })
-	runnerOf(t, "fra-2", n, key)
-	if err := first.cmd.Process.Signal(syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	<-first.over
+	newRunner(t, "fra-2", n.address, n, key, "").start(30 * time.Second)
+	first.kill()
 	srv.kill()
 	step.letGo()
 	srv = s.serve()

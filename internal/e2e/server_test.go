@@ -121,7 +121,7 @@ func (s *site) launch() *process {
 // serve runs the server until the test ends and returns once it is ready.
 func (s *site) serve() *server {
 	s.t.Helper()
-	srv, err := s.tryServe()
+	srv, err := s.tryServe(30 * time.Second)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -132,11 +132,17 @@ func (s *site) serve() *server {
 var errEnded = errors.New("the server ended")
 
 // tryServe is serve for servers that may end before they are ready.
-func (s *site) tryServe() (*server, error) {
+func (s *site) tryServe(within time.Duration) (*server, error) {
+	s.t.Helper()
+	return s.await(s.launch(), within)
+}
+
+// await returns the server once it is ready, or why it is not.
+func (s *site) await(p *process, within time.Duration) (*server, error) {
 	s.t.Helper()
 	began := time.Now()
-	srv := &server{process: s.launch(), site: s}
-	err := poll(30*time.Second, "the server says where it listens and is ready", func() error {
+	srv := &server{process: p, site: s}
+	err := poll(within, "the server says where it listens and is ready", func() error {
 		select {
 		case <-srv.over:
 			return nil

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/bus"
 	"github.com/backout-io/backout/internal/runner"
 )
 
@@ -254,4 +256,35 @@ func TestRunnersAreSeen(t *testing.T) {
 	}
 	a.Close()
 	eventually(t, "its good-bye is heard", func() bool { return !hub.Runners()[0].Alive })
+}
+
+// loses is a connection on which the first request goes to somebody who never
+// answers.
+type loses struct {
+	Conn
+	lost atomic.Bool
+}
+
+// Request implements [Conn].
+func (l *loses) Request(ctx context.Context, m bus.Message) (bus.Message, error) {
+	if l.lost.CompareAndSwap(false, true) {
+		<-ctx.Done()
+		return bus.Message{}, context.Cause(ctx)
+	}
+	return l.Conn.Request(ctx, m)
+}
+
+// TestLookAsksAnotherRunner: one that is gone with a question holds nobody up for
+// as long as a look may take.
+func TestLookAsksAnotherRunner(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.agent("fra-1")
+	site := w.hubOver(&loses{Conn: w.dial("server", w.nats)}).Site("fra")
+	j, _ := job(here, 1, step("true"))
+	began := time.Now()
+	seen := site.Check(t.Context(), runner.Look{Target: here, ChangeID: "CHG1", Frozen: j.Frozen, Gate: j.Gate}, j.Frozen.Plan.Verify.Checks[0])
+	if took := time.Since(began); !seen.Green || took > lookPatience {
+		t.Errorf("the check said %+v after %s", seen, took)
+	}
 }

@@ -117,36 +117,71 @@ func (s *Site) Check(ctx context.Context, l runner.Look, c backout.Check) checks
 	return checks.Result{Green: r.Green, Detail: r.Detail}
 }
 
-// lookTries is how many runners of the site are asked that do not answer.
-const lookTries = 2
+// lookAgain is after how long one more runner is asked for the same look: the first
+// may have gone right after it got the question. Up to lookTries are asked, and the
+// first answer counts; a look changes nothing, so two may take it.
+const (
+	lookAgain = 5 * time.Second
+	lookTries = 3
+)
 
-// look asks one runner of the site. The order goes over that runner's own subject:
-// whoever has the credentials of another neither hears it nor can answer first.
+// look asks one runner of the site, and another one while there is no answer. The
+// order goes over that runner's own subject: whoever has the credentials of another
+// neither hears it nor can answer first.
 func (s *Site) look(ctx context.Context, o order) (reply, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookTries*(lookPatience+beginPatience))
+	ctx, cancel := context.WithTimeout(ctx, lookTries*lookAgain+lookPatience+beginPatience)
+	var asking sync.WaitGroup
+	defer asking.Wait()
 	defer cancel()
-	err := fmt.Errorf("look: %w", bus.ErrNobody)
+	type answer struct {
+		reply
+		err error
+	}
+	answers := make(chan answer)
 	var asked []string
-	for silent := 0; silent < lookTries; {
+	open := 0
+	ask := func() bool {
 		address := s.hub.choose(ctx, s.name, asked)
 		if address == "" {
-			break
+			return false
 		}
 		asked = append(asked, address)
-		var r reply
-		once, done := context.WithTimeout(ctx, lookPatience+beginPatience)
-		r, err = s.ask(once, address, o)
-		done()
-		switch {
-		case err == nil:
-			return r, nil
-		case errors.As(err, new(refusal)), ctx.Err() != nil:
-			return reply{}, s.explain(err)
-		case !errors.Is(err, bus.ErrNobody):
-			silent++
+		open++
+		asking.Go(func() {
+			once, done := context.WithTimeout(ctx, lookPatience+beginPatience)
+			defer done()
+			r, err := s.ask(once, address, o)
+			select {
+			case answers <- answer{r, err}:
+			case <-ctx.Done():
+			}
+		})
+		return true
+	}
+	if !ask() {
+		return reply{}, s.explain(fmt.Errorf("look: %w", bus.ErrNobody))
+	}
+	again := time.NewTicker(lookAgain)
+	defer again.Stop()
+	for tries := 1; ; {
+		select {
+		case <-ctx.Done():
+			return reply{}, s.explain(context.Cause(ctx))
+		case a := <-answers:
+			open--
+			if a.err == nil || errors.As(a.err, new(refusal)) {
+				return a.reply, s.explain(a.err)
+			}
+			// Who is gone does not count; who was silent has been followed already.
+			if open == 0 && !(errors.Is(a.err, bus.ErrNobody) && ask()) {
+				return reply{}, s.explain(a.err)
+			}
+		case <-again.C:
+			if tries < lookTries && ask() {
+				tries++
+			}
 		}
 	}
-	return reply{}, s.explain(err)
 }
 
 // ask sends an order to one runner, and returns its answer.

@@ -138,7 +138,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func passing(err error) error {
 	var api *jetstream.APIError
 	switch {
-	case errors.As(err, &api) && api.Code == 503, errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout),
+	case errors.As(err, &api) && (api.Code == 503 || api.ErrorCode == codeNoPeers), errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout),
 		errors.Is(err, nats.ErrNoResponders):
 		return unavailable(err)
 	}

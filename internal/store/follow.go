@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -155,9 +156,12 @@ func (f follower) config(p *progress) jetstream.ConsumerConfig {
 }
 
 // await returns the next message. While the follower has not caught up it asks
-// now and then whether anything is left: what was counted may have expired.
+// now and then whether anything is left: what was counted may have expired. What
+// is left and does not come after the answer either, on the same connection, was
+// asked for in vain: the request is lost. Once caught up missing heartbeats tell;
+// the library counts them anew in each short wait.
 func (f follower) await(ctx context.Context, it jetstream.MessagesContext, c jetstream.Consumer, p *progress) (jetstream.Msg, error) {
-	for p.caughtUp != nil {
+	for asked := false; p.caughtUp != nil; asked = true {
 		wait, cancel := context.WithTimeout(ctx, followIdle)
 		m, err := it.Next(jetstream.NextContext(wait))
 		cancel()
@@ -169,6 +173,9 @@ func (f follower) await(ctx context.Context, it jetstream.MessagesContext, c jet
 			return nil, err
 		}
 		p.report(info.NumPending == 0)
+		if asked && p.caughtUp != nil {
+			return nil, fmt.Errorf("%d messages are left and none comes", info.NumPending)
+		}
 	}
 	return it.Next(jetstream.NextContext(ctx))
 }

@@ -92,12 +92,9 @@ func open(ctx context.Context, o Options) (*Store, error) {
 	}
 	streams := make(map[string]jetstream.Stream)
 	for _, cfg := range streamConfigs(o.Replicas, o.AlertsMaxBytes, o.AlertsMaxAge) {
-		if err := ensureStream(ctx, o.JS, cfg, o, o.Logger); err != nil {
-			return nil, err
-		}
-		stream, err := o.JS.Stream(ctx, cfg.Name)
+		stream, err := ensureStream(ctx, o.JS, cfg, o, o.Logger)
 		if err != nil {
-			return nil, fmt.Errorf("stream %s: %w", cfg.Name, passing(err))
+			return nil, err
 		}
 		streams[cfg.Name] = stream
 	}
@@ -134,7 +131,7 @@ func assemble(ctx context.Context, o Options, streams map[string]jetstream.Strea
 	}
 	objects, err := o.JS.ObjectStore(ctx, artifactsBucket)
 	if err != nil {
-		return nil, fmt.Errorf("stream %s: %w", artifactsStream, passing(err))
+		return nil, fmt.Errorf("stream %s: %w", artifactsStream, unavailable(err)) // it is there
 	}
 	run := newRun()
 	// A batch may be as large as a message can be: few of them wait in memory.

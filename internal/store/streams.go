@@ -15,10 +15,14 @@ import (
 // or the account may still promise.
 const codeNoRoom jetstream.ErrorCode = 10047
 
+// codeNoPeers is JetStream's answer while too few nodes of a cluster are there to
+// keep the stream's replicas.
+const codeNoPeers jetstream.ErrorCode = 10005
+
 // ensureStream makes the stream, or checks that the one there keeps what is
-// promised. It may widen a limit; it narrows none but the age of alerts, and that
-// only when asked.
-func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig, asked Options, log *slog.Logger) error {
+// promised, and returns it. It may widen a limit; it narrows none but the age of
+// alerts, and that only when asked.
+func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig, asked Options, log *slog.Logger) (jetstream.Stream, error) {
 	stream, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		stream, err = js.CreateStream(ctx, want)
@@ -26,12 +30,15 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 			stream, err = js.Stream(ctx, want.Name) // another server was faster
 		}
 	}
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		err = unavailable(err) // not every node of a cluster knows yet what another has made
+	}
 	if err != nil {
-		return fmt.Errorf("open stream %s: %w", want.Name, passing(withAdvice(err)))
+		return nil, fmt.Errorf("open stream %s: %w", want.Name, passing(withAdvice(err)))
 	}
 	have := stream.CachedInfo().Config
 	if err := checkStream(have, want, asked); err != nil {
-		return fmt.Errorf("open stream %s: %w", want.Name, err)
+		return nil, fmt.Errorf("open stream %s: %w", want.Name, err)
 	}
 	changed := have
 	if want.Name == alertsStream && asked.AlertsMaxBytes == 0 {
@@ -51,13 +58,13 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 	}
 	changed.Replicas = max(have.Replicas, want.Replicas)
 	if changed.MaxBytes == have.MaxBytes && changed.MaxAge == have.MaxAge && changed.Replicas == have.Replicas {
-		return nil
+		return stream, nil
 	}
 	log.Info("changing the limits of a stream", "stream", want.Name, "max_bytes", changed.MaxBytes, "max_age", changed.MaxAge, "replicas", changed.Replicas)
-	if _, err := js.UpdateStream(ctx, changed); err != nil {
-		return fmt.Errorf("change limits of stream %s: %w", want.Name, passing(withAdvice(err)))
+	if stream, err = js.UpdateStream(ctx, changed); err != nil {
+		return nil, fmt.Errorf("change limits of stream %s: %w", want.Name, passing(withAdvice(err)))
 	}
-	return nil
+	return stream, nil
 }
 
 // checkStream refuses a stream on which a promise of this package would not
