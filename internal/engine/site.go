@@ -85,14 +85,20 @@ func (e *Engine) job(r backout.Rollback, task backout.Task) runner.Job {
 	}
 	return runner.Job{
 		Task: task, Frozen: r.Frozen, Gate: gate, Live: e.outputs.writer(task.AttemptID),
-		Begin:    func() error { return e.mayBegin(r.ID, task) },
+		Begin:    func() error { return e.mayBegin(e.ctx, r.ID, task) },
 		HandOver: func(ctx context.Context) bool { return e.handOver(ctx, r.ID, task.AttemptID) },
 	}
 }
 
 // mayBegin says why a claimed attempt must not begin on its target now. A claim
-// may be old by then: its target was away, or its server gone.
-func (e *Engine) mayBegin(rollbackID string, task backout.Task) error {
+// may be old by then: its target was away, its server gone, or its append's answer
+// late. What other servers have decided up to this moment counts.
+func (e *Engine) mayBegin(ctx context.Context, rollbackID string, task backout.Task) error {
+	if !e.sole {
+		if err := e.rollbacks.seeAll(ctx); err != nil {
+			return err
+		}
+	}
 	r, _ := e.rollbacks.get(rollbackID)
 	t := r.Target(task.Target.Name)
 	c, _ := e.changes.get(r.ChangeID)
