@@ -291,6 +291,7 @@ func (d *driver) crashStore(away time.Duration) {
 func (d *driver) heal() {
 	d.do("the world is healed")
 	d.sky.clear.Store(true)
+	d.tend() // who has crashed just now returns too
 	for i := range d.back {
 		d.back[i] = time.Now()
 	}
@@ -331,6 +332,10 @@ func (d *driver) heal() {
 				d.monitor.see("WebErrors", name, false)
 				d.monitor.see("Latency", name, false)
 			}
+		}
+		if len(d.up()) == 0 {
+			d.advance(time.Minute)
+			continue
 		}
 		active := d.active()
 		if len(active) == 0 {
