@@ -72,6 +72,16 @@ func (e *Engine) startPaused(ctx context.Context) {
 	})
 }
 
+// resumable says why no single rollback is to be resumed now: the switch holds for
+// all of them.
+func (e *Engine) resumable(ctx context.Context) error {
+	pause, err := e.store.Control.Pause(ctx)
+	if err == nil && pause.On {
+		return fmt.Errorf("everything is paused by %s: resume everything: %w", pause.By, backout.ErrPaused)
+	}
+	return err
+}
+
 // endStalePause resumes a rollback that the switch paused, when the switch is off
 // by now: it was read on, or a crash came, between the two.
 func (e *Engine) endStalePause(r backout.Rollback) {

@@ -165,6 +165,9 @@ func (e *Engine) Act(ctx context.Context, by handlers.Actor, id string, a handle
 	case handlers.VerbPause:
 		in = rollback.Pause{By: by.Name, Reason: a.Reason}
 	case handlers.VerbResume:
+		if err := e.resumable(ctx); err != nil {
+			return backout.Rollback{}, fmt.Errorf("resume rollback %s: %w", id, err)
+		}
 		in = rollback.Resume{By: by.Name}
 	case handlers.VerbEscalate:
 		in = rollback.Escalate{By: by.Name, Reason: a.Reason}

@@ -98,23 +98,18 @@ func (e *Engine) gate(r backout.Rollback) backout.GatePassed {
 	return backout.GatePassed{PlanHash: c.Frozen.Hash, Targets: c.Targets}
 }
 
-// fresh is how long after its claim an attempt may begin without the store being
-// asked again: this server had the last word on it then.
-const fresh = time.Second
-
 // mayBegin says why a claimed attempt must not begin on its target now. A claim
-// may be old by then: its target was away, or this server was cut off, and another
-// has gone on. So what this server thinks is first held against the store.
+// may be old by then: its target was away, its append's answer late, or this server
+// cut off, and another has gone on. So what this server thinks is first held
+// against the store.
 func (e *Engine) mayBegin(ctx context.Context, rollbackID string, task backout.Task) error {
-	r, _ := e.rollbacks.get(rollbackID)
-	t := r.Target(task.Target.Name)
-	if !e.sole && !e.justClaimed(t) {
+	if !e.sole {
 		if err := errors.Join(e.rollbacks.confirm(ctx, rollbackID), e.changes.confirm(ctx, task.ChangeID)); err != nil {
 			return err
 		}
-		r, _ = e.rollbacks.get(rollbackID)
-		t = r.Target(task.Target.Name)
 	}
+	r, _ := e.rollbacks.get(rollbackID)
+	t := r.Target(task.Target.Name)
 	c, _ := e.changes.get(r.ChangeID)
 	switch {
 	case t == nil || t.Phase != backout.TargetRunning || t.Attempt == nil || t.Attempt.ID != task.AttemptID:
@@ -129,12 +124,6 @@ func (e *Engine) mayBegin(ctx context.Context, rollbackID string, task backout.T
 		return fmt.Errorf("attempt %s: its change is %s, or has another plan: %w", task.AttemptID, c.State, backout.ErrRefused)
 	}
 	return nil
-}
-
-// justClaimed goes by the wall clock: the other one stands still while a machine is
-// suspended.
-func (e *Engine) justClaimed(t *backout.TargetState) bool {
-	return t != nil && t.Attempt != nil && t.Attempt.Runner == e.server && time.Now().Round(0).Sub(t.Attempt.StartedAt.Round(0)).Abs() < fresh
 }
 
 // clockStands is when it is looked again at an attempt whose clock stands still.

@@ -111,12 +111,15 @@ func (t *table[S]) confirm(ctx context.Context, id string) error {
 	return t.await(ctx, func() bool { return t.entry(id).now.Load().seq >= last })
 }
 
-// catchUp waits until this server has folded all that the log holds at this
-// moment, so that whoever asks one server sees what another has just done. It
-// gives up quietly: what is known then is what there is to go by.
-func (t *table[S]) catchUp(ctx context.Context) {
+// seeAll waits until this server has folded all that the log holds at this moment.
+func (t *table[S]) seeAll(ctx context.Context) error {
 	last, err := t.log.Last(ctx)
 	if err == nil && last > t.folded.Load() {
-		_ = t.awaitBeyond(ctx, last-1)
+		err = t.awaitBeyond(ctx, last-1)
 	}
+	return err
 }
+
+// catchUp does that where it can, so that whoever asks one server sees what
+// another has just done; else what is known is what there is to go by.
+func (t *table[S]) catchUp(ctx context.Context) { _ = t.seeAll(ctx) }

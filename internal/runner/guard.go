@@ -28,11 +28,6 @@ func (g guarded) Start(ctx context.Context, attempt string, e backout.Exec) erro
 	if _, reason := g.j.tooLate(); reason != nil {
 		return g.late(ctx, attempt, reason)
 	}
-	if g.j.Begin != nil {
-		if err := g.j.Begin(ctx); err != nil {
-			return fmt.Errorf("%w: %w", errNotNow, err)
-		}
-	}
 	if g.j.sent || g.j.resumed {
 		report, err := g.Probe(ctx, attempt)
 		if err != nil {
@@ -42,6 +37,12 @@ func (g guarded) Start(ctx context.Context, attempt string, e backout.Exec) erro
 			if err := g.j.lost(report); err != nil {
 				return err
 			}
+		}
+	}
+	// Right before the start: asking the target may have taken long.
+	if g.j.Begin != nil {
+		if err := g.j.Begin(ctx); err != nil {
+			return fmt.Errorf("%w: %w", errNotNow, err)
 		}
 	}
 	err := g.Host.Start(ctx, attempt, e)

@@ -200,20 +200,37 @@ func (j *job) probeFirst(ctx context.Context) (Result, bool) {
 		}
 	default:
 		j.starting.Lock()
-		j.sent, j.taken = true, true
+		j.sent, j.taken, j.bootAtStart = true, true, report.ClaimBoot
 		j.starting.Unlock()
 	}
 	return Result{}, false
 }
 
-// probe asks the target until it answers, the context ends, or asking is in
-// vain: it refuses, or has been away for too long after a stop.
-func (j *job) probe(ctx context.Context) (backout.AttemptReport, error) {
-	var report backout.AttemptReport
-	refused := 0
-	err := retry.Do(ctx, retry.Policy{}, func(ctx context.Context) error {
-		var err error
+// probe asks the target what became of the attempt.
+func (j *job) probe(ctx context.Context) (report backout.AttemptReport, err error) {
+	err = j.insist(ctx, func(ctx context.Context) (err error) {
 		report, err = j.host.Probe(ctx, j.Task.AttemptID)
+		return err
+	})
+	return report, err
+}
+
+// forbid makes the target take no start of the attempt any more, as one may still
+// be on its way, and asks what became of it.
+func (j *job) forbid(ctx context.Context) (backout.AttemptReport, error) {
+	err := j.insist(ctx, func(ctx context.Context) error { return j.host.Stop(ctx, j.Task.AttemptID) })
+	if err != nil {
+		return backout.AttemptReport{}, err
+	}
+	return j.probe(ctx)
+}
+
+// insist calls the target until it answers, the context ends, or asking is in
+// vain: it refuses, or has been away for too long after a stop.
+func (j *job) insist(ctx context.Context, call func(context.Context) error) error {
+	refused := 0
+	return retry.Do(ctx, retry.Policy{}, func(ctx context.Context) error {
+		err := call(ctx)
 		if err == nil {
 			return nil
 		}
@@ -229,7 +246,6 @@ func (j *job) probe(ctx context.Context) (backout.AttemptReport, error) {
 		}
 		return err
 	})
-	return report, err
 }
 
 // follow calls the executor until the attempt's end is known.
@@ -286,10 +302,10 @@ func (j *job) settle(ctx context.Context, outcome backout.Outcome, err error) (_
 	}
 	report, asked := j.probe(ctx)
 	if asked == nil && report.State == backout.AttemptNotStarted {
-		// A start may yet be on its way: it must find that its attempt is over.
-		if _, asked = j.fence(ctx); asked == nil {
-			report, asked = j.probe(ctx)
+		if err := j.lost(report); err != nil {
+			return doubt(err), nil
 		}
+		report, asked = j.forbid(ctx)
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -380,6 +396,12 @@ func (j *job) hasSent() bool {
 	j.starting.Lock()
 	defer j.starting.Unlock()
 	return j.sent
+}
+
+func (j *job) hasTaken() bool {
+	j.starting.Lock()
+	defer j.starting.Unlock()
+	return j.taken
 }
 
 func doubt(err error) Result { return Result{Err: err, InDoubt: true} }

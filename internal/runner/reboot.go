@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,8 @@ func (j *job) rebooted(ctx context.Context, outcome backout.Outcome, err error) 
 	switch {
 	case ctx.Err() != nil:
 		return interrupted(ctx), true
+	case errors.Is(err, backout.ErrInDoubt):
+		return doubt(err), true
 	case err != nil:
 		// Its command is over: nothing of it runs any more.
 		return Result{Outcome: outcome, Err: err}, true
@@ -54,13 +57,12 @@ func (j *job) rebooted(ctx context.Context, outcome backout.Outcome, err error) 
 // cutByReboot tells whether the attempt was begun, and a reboot has ended it: its
 // record says so, or went with the disk that the reboot has put back.
 func (j *job) cutByReboot(report backout.AttemptReport) bool {
-	j.starting.Lock()
-	defer j.starting.Unlock()
 	switch report.State {
 	case backout.AttemptUnknown:
 		return report.Rebooted()
 	case backout.AttemptNotStarted:
-		return j.taken && j.bootAtStart != "" && report.Boot != "" && report.Boot != j.bootAtStart
+		before := j.begunUnder()
+		return j.hasTaken() && before != "" && report.Boot != "" && report.Boot != before
 	case backout.AttemptFinished, backout.AttemptRunning:
 	}
 	return false
@@ -84,17 +86,23 @@ func (j *job) awaitReboot(ctx context.Context) error {
 	})
 }
 
+// begunUnder is the boot id that the attempt began under, as far as this runner
+// knows: the claim's where the target did not tell any more.
+func (j *job) begunUnder() string {
+	j.starting.Lock()
+	defer j.starting.Unlock()
+	return cmp.Or(j.bootAtStart, j.Boot)
+}
+
 // backFromReboot returns nil once the target has come up again.
 func (j *job) backFromReboot(ctx context.Context) error {
 	report, err := j.host.Probe(ctx, j.Task.AttemptID)
 	if err != nil {
 		return err
 	}
-	before := report.ClaimBoot
-	if before == "" {
-		j.starting.Lock()
-		before = j.bootAtStart
-		j.starting.Unlock()
+	before := cmp.Or(report.ClaimBoot, j.begunUnder())
+	if before == "" && report.State == backout.AttemptNotStarted {
+		return backout.Permanent(fmt.Errorf("%w: its record is gone, and it is not known under which boot id it began", backout.ErrInDoubt))
 	}
 	if before == "" || report.Boot == "" || before == report.Boot {
 		return errors.New("the target has not rebooted yet")

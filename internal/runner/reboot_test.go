@@ -27,6 +27,8 @@ type machine struct {
 	stays, reverts, dead bool
 	// mute makes it tell no boot id when it is claimed.
 	mute bool
+	// forgetful keeps it from telling under which boot id an attempt began.
+	forgetful bool
 	// slow is how long it says "starting" after it is back, lag how long it stays up
 	// after its command has ended.
 	slow, lag time.Duration
@@ -121,7 +123,9 @@ func (m *machine) Probe(context.Context, string) (backout.AttemptReport, error) 
 	if !m.seen {
 		return r, nil
 	}
-	r.ClaimBoot = fmt.Sprint(m.claimBoot)
+	if !m.forgetful {
+		r.ClaimBoot = fmt.Sprint(m.claimBoot)
+	}
 	switch {
 	case m.finished:
 		r.State, r.ExitCode = backout.AttemptFinished, m.exit

@@ -432,7 +432,7 @@ func TestUnknownEndIsInDoubt(t *testing.T) {
 	}
 	defer h.Close()
 	j := job(t, "true")
-	if err := os.Mkdir(filepath.Join(dir, j.Task.AttemptID), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, j.Task.AttemptID), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	claim := "11111111-2222-3333-4444-555555555555 1 1\n"

@@ -1,6 +1,7 @@
 package simtest
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -158,5 +159,32 @@ func TestServer_with_a_new_name_tells_no_old_news(t *testing.T) {
 		w.Join("server-9")
 		w.Advance(10 * time.Minute)
 		equal(t, "notices read", read, len(w.Inbox("ops").Notices()))
+	})
+}
+
+// While everything is paused no single rollback is resumed: what it has claimed
+// would begin.
+func TestSwitch_holds_for_every_rollback(t *testing.T) {
+	Story(t, Setup{}, func(t *testing.T, w *World) {
+		w.OpenChange("CHG1", "web-1")
+		w.Break("web-1")
+		w.Host("web-1").SetOffline(true)
+		w.Fire("WebErrors", "web-1")
+		w.Advance(10 * time.Second)
+		if _, err := w.Server().engine.Pause(t.Context(), as("ann"), "look first"); err != nil {
+			t.Fatal(err)
+		}
+		resume := handlers.Action{Verb: handlers.VerbResume}
+		if _, err := w.Server().engine.Act(t.Context(), as("bob"), "CHG1-r1", resume); !errors.Is(err, backout.ErrPaused) {
+			t.Errorf("resume of one: %v", err)
+		}
+		w.Host("web-1").SetOffline(false)
+		w.Advance(2 * time.Minute)
+		equal(t, "effects while everything is paused", 0, len(w.Effects()))
+		if _, err := w.Server().engine.Resume(t.Context(), as("ann"), ""); err != nil {
+			t.Fatal(err)
+		}
+		w.Advance(2 * time.Minute)
+		equal(t, "effects after", 1, len(w.Effects()))
 	})
 }

@@ -24,6 +24,18 @@
 // the world is healed, and every rollback must come to its end. "make sim" plays
 // many seeds, "make sim SEEDS=1234" that one, and prints its story.
 //
+// Beside the faults of single operations there are servers that die for a while or
+// for good, are not heard though they live, or do not reach a target that others
+// reach; targets that reboot, as their plan says or not, and whose disk may come
+// back without the attempt; starts that arrive minutes after their server was told
+// that they were lost; and two people who do at once, on two servers, what only one
+// may do.
+//
+// What is excused: a step in doubt whose target a person judges wrongly may overlap
+// the next; a notice may be read twice when its channel's answer was lost or its
+// server ended at that moment; a start that is on its way does not outlive a reboot
+// of its target, as no connection does.
+//
 // Whether an operation goes wrong is a hash of the seed and of what the operation
 // is, never of when it comes, so that a seed tells the same story again: the same
 // rollbacks end in the same way nearly always. Which of two servers is first, and

@@ -22,6 +22,9 @@ import (
 const (
 	serverKilled    Fault = "server killed"
 	serverRestarted Fault = "server restarted"
+	serverGone      Fault = "server gone for good"
+	serverUnheard   Fault = "server not heard"
+	targetCut       Fault = "target cut from a server"
 	storeCrashed    Fault = "store crashed"
 	storeRefuses    Fault = "store refuses for a while"
 	targetOffline   Fault = "target offline"
@@ -31,10 +34,6 @@ const (
 
 // leastFaults is how many faults a seed has at least.
 const leastFaults = 10
-
-// killForGood lets the last but one server die without return. It needs servers
-// that take over each other's attempts.
-const killForGood = false
 
 // driver tells the story of one seed.
 type driver struct {
@@ -49,10 +48,20 @@ type driver struct {
 	offline map[string]time.Time
 	down    map[string]time.Time
 	refuses map[int]time.Time
+	// unheard is when a server that is not heard is heard again, cuts when one
+	// reaches a target again.
+	unheard map[*Server]time.Time
+	cuts    map[cut]time.Time
 	sent    time.Time
 	changes int
 	// said are words of people that a server took.
 	said []word
+}
+
+// cut is a target out of one server's reach.
+type cut struct {
+	s      *Server
+	target string
 }
 
 // word is what somebody said, and a server took.
@@ -100,11 +109,11 @@ func memoryDir(t *testing.T) string {
 func newDriver(t *testing.T, p plot, dir string) *driver {
 	d := &driver{
 		plot: p, back: map[int]time.Time{}, offline: map[string]time.Time{}, down: map[string]time.Time{}, refuses: map[int]time.Time{},
-		r: dice(p.seed, -2),
+		unheard: map[*Server]time.Time{}, cuts: map[cut]time.Time{}, r: dice(p.seed, -2),
 	}
 	told := newStory()
 	w := &World{
-		t: t, setup: p.setup, dir: dir, hosts: map[string]*Host{}, inboxes: map[string]*Inbox{}, since: map[string]time.Time{},
+		t: t, setup: p.setup, dir: dir, hosts: map[string]*Host{}, inboxes: map[string]*Inbox{}, since: map[string]time.Time{}, silences: map[string][]span{}, missed: map[string][]time.Time{},
 		templates: sync.OnceValue(notifier.Default),
 		story:     told, sky: newSky(p.seed, p.odds, told), log: slog.New(slog.NewTextHandler(io.Writer(told), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
@@ -118,7 +127,7 @@ func newDriver(t *testing.T, p plot, dir string) *driver {
 		h := newHost(name)
 		h.story = told
 		for _, level := range []string{"L1", "L2", "L3"} {
-			h.scripts[level] = drawScript(d.r)
+			h.scripts[level] = p.drawScript(d.r, level)
 		}
 		w.hosts[name] = h
 	}
@@ -157,7 +166,7 @@ func (d *driver) tell(result *Result) {
 		d.heal()
 		result.Broken = d.finish()
 	}
-	result.Effects, result.Checks, result.Rollbacks = len(d.Effects()), d.watch.steps, map[backout.RollbackStatus]int{}
+	result.Effects, result.Checks, result.Counts, result.Rollbacks = len(d.Effects()), d.watch.steps, d.watch.counts, map[backout.RollbackStatus]int{}
 	for _, r := range d.watch.laws.rollbacks {
 		result.Rollbacks[r.Status]++
 	}
@@ -212,6 +221,18 @@ func (d *driver) tend() {
 			d.inboxes[name].SetDown(false)
 		}
 	}
+	for s, until := range d.unheard {
+		if !now.Before(until) {
+			delete(d.unheard, s)
+			s.Mute(false)
+		}
+	}
+	for c, until := range d.cuts {
+		if !now.Before(until) {
+			delete(d.cuts, c)
+			c.s.Cut(c.target, false)
+		}
+	}
 	every := 5 * time.Minute
 	if d.plot.direct {
 		every = time.Minute
@@ -260,7 +281,7 @@ func (d *driver) crashStore(away time.Duration) {
 	}
 	d.bus = nil
 	for i := range d.servers {
-		if _, gone := d.back[i]; !gone {
+		if !d.servers[i].closed {
 			d.stopServer(i, true, away)
 		}
 	}
@@ -270,6 +291,7 @@ func (d *driver) crashStore(away time.Duration) {
 func (d *driver) heal() {
 	d.do("the world is healed")
 	d.sky.clear.Store(true)
+	d.tend() // who has crashed just now returns too
 	for i := range d.back {
 		d.back[i] = time.Now()
 	}
@@ -277,7 +299,7 @@ func (d *driver) heal() {
 		d.offline[name] = time.Now()
 		h.SetMissing(false)
 		for _, level := range []string{"L1", "L2", "L3"} {
-			h.On(level, Script{Takes: 10 * time.Second, Heals: true})
+			h.On(level, Script{Takes: 10 * time.Second, Heals: true, Reboots: d.plot.reboots(level), BootTakes: 30 * time.Second})
 		}
 	}
 	for name := range d.inboxes {
@@ -286,12 +308,18 @@ func (d *driver) heal() {
 	for i := range d.servers {
 		d.refuses[i] = time.Now()
 	}
+	for s := range d.unheard {
+		d.unheard[s] = time.Now()
+	}
+	for c := range d.cuts {
+		d.cuts[c] = time.Now()
+	}
 	d.advance(30 * time.Second)
 	d.resume("the end")
 	d.monitor.again()
 	d.advance(time.Minute)
 	d.checkHeard()
-	released := map[string]int{}
+	tries := map[string]int{}
 	const longest, helped = 6 * time.Hour, 20 * time.Minute
 	for begin := time.Now(); time.Since(begin) < longest && len(d.watch.laws.broken) == 0; {
 		for _, name := range d.setup.Inventory {
@@ -305,12 +333,16 @@ func (d *driver) heal() {
 				d.monitor.see("Latency", name, false)
 			}
 		}
+		if len(d.up()) == 0 {
+			d.advance(time.Minute)
+			continue
+		}
 		active := d.active()
 		if len(active) == 0 {
 			return
 		}
 		for _, r := range active {
-			d.settle(r, released)
+			d.settle(r, tries)
 		}
 		d.advance(time.Minute)
 		d.watch.step()
@@ -323,9 +355,9 @@ func (d *driver) heal() {
 	}
 }
 
-// active are the rollbacks that have not ended, as the first server sees them.
+// active are the rollbacks that have not ended, as a server sees them.
 func (d *driver) active() []backout.Rollback {
-	rs, err := d.Server().engine.ListRollbacks(d.t.Context(), handlers.RollbackFilter{ActiveOnly: true})
+	rs, err := d.up()[0].engine.ListRollbacks(d.t.Context(), handlers.RollbackFilter{ActiveOnly: true})
 	if err != nil {
 		d.watch.laws.fail("list rollbacks: %v", err)
 	}
@@ -333,19 +365,25 @@ func (d *driver) active() []backout.Rollback {
 }
 
 // settle is what people do about a rollback once all is well.
-func (d *driver) settle(r backout.Rollback, released map[string]int) {
+func (d *driver) settle(r backout.Rollback, tries map[string]int) {
 	for _, t := range r.Targets {
-		if t.Phase == backout.TargetInDoubt {
+		switch {
+		case t.Phase == backout.TargetInDoubt:
 			d.person("ann", r.ID, handlers.Action{Verb: handlers.VerbResolve, AttemptID: t.Attempt.ID, Verdict: d.truth(t)})
+		case t.Phase == backout.TargetRunning && d.hosts[t.Name].Running() == 0:
+			// Somebody reboots what should have rebooted by itself.
+			if tries[t.Attempt.ID]++; tries[t.Attempt.ID]%10 == 5 && r.CurrentLevel().Steps[t.Step].Reboots {
+				d.hosts[t.Name].RebootFor(30 * time.Second)
+			}
 		}
 	}
 	switch {
 	case !r.PausedAt.IsZero():
 		d.person("ann", r.ID, handlers.Action{Verb: handlers.VerbResume})
 	case r.Status == backout.RollbackHeld && r.HeldCause != backout.HoldDoubt:
-		released[r.ID]++
+		tries[r.ID]++
 		verb := handlers.VerbRelease
-		if released[r.ID] > 2 {
+		if tries[r.ID] > 2 {
 			verb = handlers.VerbAbort
 		}
 		d.person("ann", r.ID, handlers.Action{Verb: verb})

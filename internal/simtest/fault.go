@@ -184,6 +184,14 @@ func (s faultyStream) read(ctx context.Context, what string) error {
 	return ctx.Err()
 }
 
+// Info implements [jetstream.Stream].
+func (s faultyStream) Info(ctx context.Context, o ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
+	if err := s.read(ctx, "info"); err != nil {
+		return nil, err
+	}
+	return s.Stream.Info(ctx, o...)
+}
+
 // GetMsg implements [jetstream.Stream].
 func (s faultyStream) GetMsg(ctx context.Context, seq uint64, o ...jetstream.GetMsgOpt) (*jetstream.RawStreamMsg, error) {
 	if err := s.read(ctx, "by sequence"); err != nil {

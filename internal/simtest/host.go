@@ -29,10 +29,15 @@ type Script struct {
 	Unknown bool
 	// Drops is how often the connection is lost while the step is followed.
 	Drops int
-	// Reboots cuts the step by a reboot of its target, once Takes is over. The
-	// target is away for BootTakes then.
-	Reboots   bool
-	BootTakes time.Duration
+	// Reboots cuts the step by a reboot of its target, once Takes is over; or
+	// RebootsAfter, that long after it has ended. The target is away for BootTakes
+	// then.
+	Reboots      bool
+	RebootsAfter time.Duration
+	BootTakes    time.Duration
+	// Forgets lets the reboot bring back a disk from before the step: the target
+	// has never heard of it.
+	Forgets bool
 }
 
 // Effect is one start of a step that really happened on a target.
@@ -57,6 +62,8 @@ type Host struct {
 	boots    int
 	// booting is set while the target is away because it boots.
 	booting *time.Timer
+	// asked are the lives of servers that have probed, by attempt.
+	asked map[string]map[*Server]bool
 	// broken are the promises to a target that the servers broke.
 	broken []string
 	// overlaps are attempts that began while another ran.
@@ -77,15 +84,15 @@ type simAttempt struct {
 	drops   int
 	ended   chan struct{}
 	timer   *time.Timer
+	reboot  *time.Timer
 	over    time.Time
 	lost    bool
-	// by is the life of a server that began it, asked are those that have probed.
-	by    *Server
-	asked map[*Server]bool
+	// by is the life of a server that began it.
+	by *Server
 }
 
 func newHost(name string) *Host {
-	return &Host{name: name, scripts: map[string]Script{}, attempts: map[string]*simAttempt{}, healthy: true}
+	return &Host{name: name, scripts: map[string]Script{}, attempts: map[string]*simAttempt{}, asked: map[string]map[*Server]bool{}, healthy: true}
 }
 
 // On says how the steps of a level ("L1") go from now on.
@@ -209,6 +216,25 @@ func (h *Host) healthyIn(from, to time.Time) bool {
 	return healthy
 }
 
+// sickIn is the longest time without a break that the target was not healthy
+// between the two.
+func (h *Host) sickIn(from, to time.Time) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var longest time.Duration
+	for i := 0; i < len(h.turns); i += 2 {
+		begin, end := h.turns[i], to
+		if i+1 < len(h.turns) && h.turns[i+1].Before(to) {
+			end = h.turns[i+1]
+		}
+		if begin.Before(from) {
+			begin = from
+		}
+		longest = max(longest, end.Sub(begin))
+	}
+	return longest
+}
+
 // Running counts the steps that run.
 func (h *Host) Running() int {
 	h.mu.Lock()
@@ -227,16 +253,24 @@ func (a *simAttempt) running() bool { return a.over.IsZero() }
 // away tells that the target cannot be reached. The caller holds h.mu.
 func (h *Host) away() bool { return h.offline || h.booting != nil }
 
+// booted is how often the target has rebooted.
+func (h *Host) booted() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.boots
+}
+
 // probedBy notes which life of a server has asked about an attempt.
 func (h *Host) probedBy(s *Server, attempt string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if a := h.attempts[attempt]; a != nil && !h.away() {
-		if a.asked == nil {
-			a.asked = map[*Server]bool{}
-		}
-		a.asked[s] = true
+	if h.away() {
+		return
 	}
+	if h.asked[attempt] == nil {
+		h.asked[attempt] = map[*Server]bool{}
+	}
+	h.asked[attempt][s] = true
 }
 
 func (a *simAttempt) end(code int) {
@@ -290,7 +324,7 @@ func (h *Host) start(ctx context.Context, by *Server, asked time.Time, attempt s
 	switch {
 	case a == nil:
 		h.begin(attempt, e.Env["BACKOUT_LEVEL"], asked).by = by
-	case by != nil && a.by != nil && a.by != by && !a.asked[by]:
+	case by != nil && a.by != nil && a.by != by && !h.asked[attempt][by] && asked.After(a.started):
 		h.broken = append(h.broken, fmt.Sprintf("law 2: %s starts %s again and has not asked what became of it", by.name, attempt))
 	}
 	return nil
@@ -300,6 +334,7 @@ func (h *Host) start(ctx context.Context, by *Server, asked time.Time, attempt s
 func (h *Host) begin(attempt, level string, asked time.Time) *simAttempt {
 	s := h.scripts[level]
 	a := &simAttempt{script: s, started: time.Now(), boot: h.boots, drops: s.Drops, ended: make(chan struct{})}
+	h.scriptReboot(attempt, a)
 	for id, other := range h.attempts {
 		if other.running() {
 			h.overlaps = append(h.overlaps, overlap{attempt, id})
@@ -309,24 +344,41 @@ func (h *Host) begin(attempt, level string, asked time.Time) *simAttempt {
 	h.effects = append(h.effects, Effect{Target: h.name, Level: level, Attempt: attempt, At: a.started, Asked: asked})
 	h.story.note("EFFECT", "%s on %s: %+v", attempt, h.name, s)
 	switch {
-	case s.Hangs:
-	case s.Takes == 0 && !s.Reboots:
+	case s.Hangs, s.Reboots && s.RebootsAfter == 0:
+	case s.Takes == 0:
 		h.finish(a, s.Exit)
 	default:
 		a.timer = time.AfterFunc(s.Takes, func() {
 			h.mu.Lock()
 			defer h.mu.Unlock()
-			switch {
-			case !a.running():
-			case s.Reboots:
-				h.turn(h.healthy || s.Heals)
-				h.reboot(s.BootTakes)
-			default:
+			if a.running() {
 				h.finish(a, s.Exit)
 			}
 		})
 	}
 	return a
+}
+
+// scriptReboot lets the attempt's script reboot the target. The caller holds h.mu.
+func (h *Host) scriptReboot(attempt string, a *simAttempt) {
+	s := a.script
+	if !s.Reboots || s.Hangs {
+		return
+	}
+	a.reboot = time.AfterFunc(s.Takes+s.RebootsAfter, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		switch {
+		case a.boot != h.boots, !a.running() && a.exit != 0:
+			return // it has rebooted, or was stopped before it came to that
+		case a.running():
+			h.turn(h.healthy || s.Heals)
+		}
+		h.reboot(s.BootTakes)
+		if s.Forgets {
+			delete(h.attempts, attempt)
+		}
+	})
 }
 
 // Attach implements [backout.Host].
@@ -398,7 +450,7 @@ func (h *Host) Stop(_ context.Context, attempt string) error {
 	switch a := h.attempts[attempt]; {
 	case a == nil:
 		// What is stopped before it began does not begin any more.
-		a = &simAttempt{started: time.Now(), ended: make(chan struct{})}
+		a = &simAttempt{started: time.Now(), boot: h.boots, ended: make(chan struct{})}
 		h.attempts[attempt] = a
 		a.end(143)
 	case a.running() && !a.script.Deaf:
@@ -437,6 +489,9 @@ func (h *Host) close() {
 	for _, a := range h.attempts {
 		if a.running() {
 			a.end(-1)
+		}
+		if a.reboot != nil {
+			a.reboot.Stop()
 		}
 	}
 }

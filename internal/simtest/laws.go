@@ -143,6 +143,7 @@ func (c *lawCheck) change(entry store.Entry) {
 				}
 				c.holder[target] = ev.Opened.RollbackID
 			}
+			c.limits(entry.Record.At, ev.Opened)
 		case backout.RollbackEnded:
 			for target, by := range c.holder {
 				if by == ev.RollbackID {
@@ -150,9 +151,55 @@ func (c *lawCheck) change(entry store.Entry) {
 				}
 			}
 		}
+		before := state.State
 		state = change.Apply(state, entry.Seq, entry.Record.At, ev)
+		if state.State.Live() && !before.Live() {
+			c.alone(state)
+		}
 	}
 	c.changes[entry.ID] = state
+}
+
+// alone checks that no other window is open on the targets of one that opens.
+func (c *lawCheck) alone(opened backout.Change) {
+	for id, other := range c.changes {
+		if id == opened.ID || !other.State.Live() {
+			continue
+		}
+		for _, target := range opened.Targets {
+			if slices.Contains(other.Targets, target) {
+				c.fail("overlap: the window of %s opens on %s, where that of %s is open", opened.ID, target, id)
+			}
+		}
+	}
+}
+
+// limits checks that what goes beyond the plan's limits asks first.
+func (c *lawCheck) limits(at time.Time, opened backout.Opened) {
+	limits := opened.Frozen.Plan.Limits
+	if limits == (backout.Limits{}) || opened.AskFirst != "" {
+		return
+	}
+	active, hour, share := 0, len(opened.Targets), len(opened.Targets)
+	for id, other := range c.changes {
+		for _, ref := range other.Rollbacks {
+			if !ref.Status.Final() {
+				active++
+			}
+			if ref.RequestedAt.After(at.Add(-time.Hour)) {
+				hour += len(ref.Targets)
+			}
+			if id == opened.ChangeID && ref.Status != backout.RollbackCancelled {
+				share += len(ref.Targets)
+			}
+		}
+	}
+	targets := len(c.changes[opened.ChangeID].Targets)
+	if limits.ActiveRollbacks > 0 && active >= limits.ActiveRollbacks || limits.TargetsPerHour > 0 && hour > limits.TargetsPerHour ||
+		limits.ShareOfChange > 0 && share*100 > limits.ShareOfChange*targets {
+		c.fail("limit: %s begins with %d active, %d targets in an hour, %d of %d targets, and asks nobody: %+v",
+			opened.RollbackID, active, hour, share, targets, limits)
+	}
 }
 
 func (c *lawCheck) rollback(entry store.Entry) {
@@ -187,6 +234,10 @@ func (c *lawCheck) event(r backout.Rollback, at time.Time, ev backout.Event) {
 		c.started[ev.AttemptID] = at
 		if r.Status != backout.RollbackRunning || !r.PausedAt.IsZero() {
 			c.fail("law 10: %s is claimed while %s is %s, paused: %v", ev.AttemptID, r.ID, r.Status, !r.PausedAt.IsZero())
+		}
+	case backout.StepTakenOver:
+		if t := r.Target(ev.Target); t == nil || t.Attempt == nil || t.Attempt.ID != ev.AttemptID || t.Attempt.Runner != ev.From {
+			c.fail("take-over: %s takes %s from %s, which does not have it", ev.Runner, ev.AttemptID, ev.From)
 		}
 	case backout.StepInDoubt:
 		c.doubted[ev.AttemptID] = true
@@ -347,7 +398,11 @@ func (w *World) lost() []error {
 	defer cancel()
 	stored := map[string]bool{}
 	take := func(_ store.Position, _ bool, p store.Post) error { stored[string(p.Body)] = true; return nil }
-	if err := w.Server().store.Alerts.Follow(ctx, time.Time{}, take, cancel); err != nil && !errors.Is(err, context.Canceled) {
+	s := w.Server()
+	if up := w.up(); len(up) > 0 {
+		s = up[0]
+	}
+	if err := s.store.Alerts.Follow(ctx, time.Time{}, take, cancel); err != nil && !errors.Is(err, context.Canceled) {
 		return []error{fmt.Errorf("read alerts: %w", err)}
 	}
 	var broken []error

@@ -10,6 +10,11 @@ import (
 // deadAfter is how long a server may be silent before the others think it gone.
 const deadAfter = 5 * time.Second
 
+// span is a time with an end, or with none yet.
+type span struct{ from, to time.Time }
+
+func (s span) open() bool { return s.to.IsZero() }
+
 // peers is what one server hears of the others. Who has ended, in whatever way, is
 // missed after a while.
 type peers struct {
@@ -28,7 +33,7 @@ func (p peers) Names() []string {
 	p.w.mu.Lock()
 	defer p.w.mu.Unlock()
 	for _, s := range p.w.servers {
-		if s.name != p.name && s.heard() {
+		if s.name != p.name && !p.w.missing(s.name, time.Now(), time.Now()) {
 			names = append(names, s.name)
 		}
 	}
@@ -45,7 +50,7 @@ func (p peers) Since() time.Time {
 	p.w.mu.Lock()
 	defer p.w.mu.Unlock()
 	for _, s := range p.w.servers {
-		if s.name != p.name && s.heard() && s.began.Before(since) {
+		if s.name != p.name && !p.w.missing(s.name, time.Now(), time.Now()) && s.began.Before(since) {
 			since = s.began
 		}
 	}
@@ -70,18 +75,42 @@ func (s *Server) running() bool {
 	return !s.closed
 }
 
-func (s *Server) heard() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.gone.IsZero() || time.Since(s.gone) < deadAfter
+// quiet notes that the others do not hear a server from now on, or that they do
+// again.
+func (w *World) quiet(name string, quiet bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	spans := w.silences[name]
+	last := len(spans) - 1
+	switch open := last >= 0 && spans[last].open(); {
+	case quiet && !open:
+		w.silences[name] = append(spans, span{from: time.Now()})
+	case !quiet && open:
+		spans[last].to = time.Now()
+	}
+}
+
+// missing tells whether the others thought the server gone at any moment between
+// the two. The caller holds w.mu.
+func (w *World) missing(name string, from, to time.Time) bool {
+	return slices.ContainsFunc(w.silences[name], func(s span) bool {
+		return !s.from.Add(deadAfter).After(to) && (s.open() || !s.to.Before(from))
+	})
+}
+
+// wasMissing is missing for who does not hold w.mu.
+func (w *World) wasMissing(name string, from, to time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.missing(name, from, to)
 }
 
 // Mute keeps the others from hearing the server though it runs.
 func (s *Server) Mute(mute bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.gone = time.Time{}
-	if mute {
-		s.gone = time.Now()
+	closed := s.closed
+	s.mu.Unlock()
+	if !closed {
+		s.w.quiet(s.name, mute)
 	}
 }

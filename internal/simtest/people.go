@@ -88,7 +88,7 @@ func (d *driver) truth(t backout.TargetState) string {
 	for _, e := range h.effects {
 		if e.Attempt == t.Attempt.ID {
 			a := h.attempts[e.Attempt]
-			if a != nil && !a.running() && a.exit == 0 {
+			if a == nil || !a.running() && a.exit == 0 {
 				return rollback.DoubtHappened
 			}
 			return rollback.DoubtFailed
@@ -105,8 +105,8 @@ func (d *driver) pauseAll() {
 	}
 	_, err := s.engine.Pause(d.t.Context(), as("bob"), fmt.Sprintf("turn %d", d.turn))
 	d.do("bob: pause everything on %s: %v", s.name, err)
-	if n := len(d.watch.pauses); err == nil && (n == 0 || !d.watch.pauses[n-1].to.IsZero()) {
-		d.watch.pauses = append(d.watch.pauses, pause{from: time.Now()})
+	if n := len(d.watch.pauses); err == nil && (n == 0 || !d.watch.pauses[n-1].open()) {
+		d.watch.pauses = append(d.watch.pauses, span{from: time.Now()})
 	}
 }
 
@@ -116,7 +116,7 @@ func (d *driver) resume(why string) {
 	if s == nil {
 		return
 	}
-	if n := len(d.watch.pauses); n > 0 && d.watch.pauses[n-1].to.IsZero() {
+	if n := len(d.watch.pauses); n > 0 && d.watch.pauses[n-1].open() {
 		d.watch.pauses[n-1].to = time.Now()
 	}
 	_, err := s.engine.Resume(d.t.Context(), as("bob"), why)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -38,8 +39,32 @@ type reach struct {
 	s *Server
 }
 
-// call makes one call with the fault that befalls it.
+// noteMissed notes that a call of a server to a target has failed.
+func (w *World) noteMissed(server, target string) {
+	w.missedMu.Lock()
+	defer w.missedMu.Unlock()
+	key := server + " " + target
+	w.missed[key] = append(w.missed[key], time.Now())
+}
+
+// hasMissed tells whether one has between the two.
+func (w *World) hasMissed(server, target string, from, to time.Time) bool {
+	w.missedMu.Lock()
+	defer w.missedMu.Unlock()
+	return slices.ContainsFunc(w.missed[server+" "+target], func(at time.Time) bool { return !at.Before(from) && !at.After(to) })
+}
+
+// call makes one call, and notes when it fails.
 func (r reach) call(ctx context.Context, class []Fault, what string, do func(context.Context) error) error {
+	err := r.underTheSky(ctx, class, what, do)
+	if err != nil {
+		r.s.w.noteMissed(r.s.name, r.h.name)
+	}
+	return err
+}
+
+// underTheSky calls with the fault that befalls the call.
+func (r reach) underTheSky(ctx context.Context, class []Fault, what string, do func(context.Context) error) error {
 	fault, size := noFault, 0.0
 	if r.s.js.armed.Load() {
 		fault, size = r.s.w.sky.draw(class, r.s.name, what+" on "+r.h.name)
@@ -60,6 +85,15 @@ func (r reach) call(ctx context.Context, class []Fault, what string, do func(con
 		ctx, cancel := context.WithTimeout(ctx, between(time.Second, time.Minute, size))
 		defer cancel()
 		_ = do(ctx)
+		return r.lost()
+	case startLate:
+		boots := r.h.booted()
+		r.s.w.sky.late.Go(func() {
+			nap(context.WithoutCancel(ctx), between(time.Second, 2*time.Minute, size))
+			if r.h.booted() == boots { // no connection outlives a reboot
+				_ = do(context.WithoutCancel(ctx))
+			}
+		})
 		return r.lost()
 	case callHangs:
 		if !nap(ctx, between(10*time.Second, 4*time.Minute, size)) {
@@ -116,7 +150,7 @@ func (r reach) Run(ctx context.Context, e backout.Exec) (res backout.ExecResult,
 // Start implements [backout.Host].
 func (r reach) Start(ctx context.Context, attempt string, e backout.Exec) error {
 	asked := time.Now()
-	return r.call(ctx, callFaults, "start "+attempt, func(ctx context.Context) error { return r.h.start(ctx, r.s, asked, attempt, e) })
+	return r.call(ctx, startFaults, "start "+attempt, func(ctx context.Context) error { return r.h.start(ctx, r.s, asked, attempt, e) })
 }
 
 // Attach implements [backout.Host].

@@ -15,9 +15,11 @@ import (
 
 // Result is what became of one seed.
 type Result struct {
-	Seed      uint64
-	Faults    map[Fault]int
-	Effects   int
+	Seed    uint64
+	Faults  map[Fault]int
+	Effects int
+	// Counts are how often what is rare happened: take-overs, doubts.
+	Counts    map[string]int
 	Rollbacks map[backout.RollbackStatus]int
 	// Checks is how often the laws were checked.
 	Checks  int
@@ -57,7 +59,7 @@ func (s *story) digest() string {
 
 // summary is all results in one line.
 func summary(all []Result) string {
-	faults, ends := map[Fault]int{}, map[backout.RollbackStatus]int{}
+	faults, ends, counts := map[Fault]int{}, map[backout.RollbackStatus]int{}, map[string]int{}
 	effects, checks, broken, least := 0, 0, 0, 0
 	var virtual time.Duration
 	for i, r := range all {
@@ -66,6 +68,9 @@ func summary(all []Result) string {
 		}
 		for s, n := range r.Rollbacks {
 			ends[s] += n
+		}
+		for what, n := range r.Counts {
+			counts[what] += n
 		}
 		if len(r.Broken) > 0 {
 			broken++
@@ -79,6 +84,6 @@ func summary(all []Result) string {
 	for _, s := range slices.Sorted(maps.Keys(ends)) {
 		rollbacks = append(rollbacks, fmt.Sprintf("%d %s", ends[s], s))
 	}
-	return fmt.Sprintf("%d seeds, %d broken; %d faults, at least %d a seed (%s); %d effects; %d rollbacks (%s); laws checked %d times in %s",
-		len(all), broken, total(faults), least, listed(faults), effects, total(ends), strings.Join(rollbacks, ", "), checks, virtual.Round(time.Minute))
+	return fmt.Sprintf("%d seeds, %d broken; %d faults, at least %d a seed (%s); %d effects (attempts: %s); %d rollbacks (%s); laws checked %d times in %s",
+		len(all), broken, total(faults), least, listed(faults), effects, listed(counts), total(ends), strings.Join(rollbacks, ", "), checks, virtual.Round(time.Minute))
 }

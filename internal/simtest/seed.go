@@ -23,10 +23,9 @@ type plot struct {
 	direct bool
 	// api says that Alertmanager can be asked what fires.
 	api bool
+	// graves are how many servers may die for good.
+	graves int
 }
-
-// rebootingSteps lets steps reboot their targets.
-const rebootingSteps = false
 
 // dice are a turn's own, so that turns which go differently leave the later ones
 // alone.
@@ -42,7 +41,13 @@ func drawPlot(seed uint64) plot {
 	r := dice(seed, -1)
 	p := plot{seed: seed, servers: pick(r, 1, 1, 2, 2, 3), turns: 40 + r.IntN(30), direct: r.IntN(3) == 0, api: r.IntN(2) == 0}
 	p.odds = drawOdds(r)
+	if p.servers > 1 && r.IntN(2) == 0 {
+		p.graves = 1 + r.IntN(p.servers-1)
+	}
 	s := Setup{Sole: p.servers == 1 && r.IntN(2) == 0, Rules: drawRules(r)}
+	if r.IntN(3) == 0 {
+		s.SnapshotEvery = 1 + r.IntN(50)
+	}
 	for i := range 2 + r.IntN(4) {
 		s.Inventory = append(s.Inventory, fmt.Sprintf("web-%d", i+1))
 	}
@@ -67,7 +72,7 @@ func drawOdds(r *rand.Rand) map[Fault]int {
 	rain(60, writeSlow)
 	rain(8, crashBefore, crashAfter)
 	rain(15, readRefused, readSlow)
-	rain(200, notConnected, lostBefore, lostAfter, callSlow)
+	rain(200, notConnected, lostBefore, lostAfter, callSlow, startLate)
 	rain(20, lookFails, lookSlow)
 	rain(60, callHangs, callRefused, saysUnknown)
 	rain(100, noticeRefused, noticeSlow)
@@ -135,23 +140,40 @@ func drawLevel(r *rand.Rand, name string, last bool, data backout.DataMigration)
 		}
 	case backout.ApprovalNone:
 	}
+	reboots := r.IntN(5) == 0
 	for range 1 + r.IntN(2) {
 		l.Steps = append(l.Steps, backout.Step{
 			Uses: "command", With: json.RawMessage(`{"argv":["undo"]}`), Timeout: minutes(pick(r, 0, 0, 3)),
-			OnOverdue: pick(r, backout.OverdueWait, backout.OverdueStop),
+			OnOverdue: pick(r, backout.OverdueWait, backout.OverdueStop), Reboots: reboots,
 		})
 	}
 	return l
 }
 
-// drawScript draws how a target takes a level.
-func drawScript(r *rand.Rand) Script {
+// reboots tells whether the steps of a level are to reboot their targets under any
+// of the plans.
+func (p plot) reboots(level string) bool {
+	for _, plan := range p.setup.Plans {
+		for _, l := range plan.Levels {
+			if l.Name == level && l.Steps[0].Reboots {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// drawScript draws how a target takes a level. One that is to reboot its target
+// mostly does, and another does now and then.
+func (p plot) drawScript(r *rand.Rand, level string) Script {
 	s := Script{
 		Takes: time.Duration(pick(r, 0, 5, 30, 90, 300)) * time.Second, Exit: pick(r, 0, 0, 0, 0, 1), Hangs: r.IntN(20) == 0,
 		Deaf: r.IntN(10) == 0, Heals: r.IntN(2) == 0, Unknown: r.IntN(15) == 0, Drops: pick(r, 0, 0, 1, 3),
 	}
-	if rebootingSteps && r.IntN(8) == 0 {
-		s.Reboots, s.BootTakes = true, time.Duration(30+r.IntN(200))*time.Second
+	if r.IntN(20) == 0 || p.reboots(level) && r.IntN(4) > 0 {
+		s.Reboots, s.BootTakes = true, time.Duration(pick(r, 0, 20, 90, 240))*time.Second
+		s.RebootsAfter = time.Duration(pick(r, 0, 0, 5, 60)) * time.Second
+		s.Forgets = r.IntN(2) == 0
 	}
 	return s
 }
@@ -159,7 +181,8 @@ func drawScript(r *rand.Rand) Script {
 // String is the plot for people.
 func (p plot) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: %d servers (sole %t), targets %v, direct %t, api %t\n", p.seed, p.servers, p.setup.Sole, p.setup.Inventory, p.direct, p.api)
+	fmt.Fprintf(&b, "seed %d: %d servers (sole %t, %d may die for good), a snapshot every %d records, targets %v, direct %t, api %t\n",
+		p.seed, p.servers, p.setup.Sole, p.graves, p.setup.SnapshotEvery, p.setup.Inventory, p.direct, p.api)
 	for _, plan := range p.setup.Plans {
 		data, err := json.Marshal(plan)
 		fmt.Fprintf(&b, "plan %s %v\n", data, err)

@@ -29,11 +29,9 @@ type Server struct {
 	engine  *engine.Engine
 	handler *handlers.Handler
 	// began is when it was started.
-	began time.Time
-	// mu guards closed and gone, the time since when the others do not hear it.
+	began  time.Time
 	mu     sync.Mutex
 	closed bool
-	gone   time.Time
 	// cut are the targets that this server cannot reach.
 	cut map[string]bool
 }
@@ -73,6 +71,7 @@ func (w *World) start(name string) *Server {
 		Intake: s.engine, Changes: s.engine, Rollbacks: s.engine, Auth: auth, Log: log, Metrics: handlers.NewMetrics(),
 	})
 	s.js.armed.Store(true)
+	w.quiet(name, false)
 	return s
 }
 
@@ -105,14 +104,16 @@ func (s *Server) Close() {
 		s.mu.Unlock()
 		return
 	}
-	s.closed, s.gone = true, time.Now()
+	s.closed = true
 	s.mu.Unlock()
+	s.w.quiet(s.name, true)
 	s.ended()
 	s.engine.Close()
 	s.outbox.Close()
 	if err := s.store.Close(); err != nil {
 		s.w.t.Errorf("close store: %v", err)
 	}
+	s.ended() // a notice may have been delivered until now
 }
 
 func (s *Server) engineConfig() *engine.Config {

@@ -34,11 +34,13 @@ const (
 	notConnected Fault = "target not connected"
 	lostBefore   Fault = "connection lost before"
 	lostAfter    Fault = "connection lost after"
-	callSlow     Fault = "target slow"
-	callHangs    Fault = "target hangs"
-	callRefused  Fault = "target refuses"
-	lookFails    Fault = "look at a target fails"
-	lookSlow     Fault = "look at a target slow"
+	// startLate happens after its server was told that the connection is lost.
+	startLate   Fault = "start late"
+	callSlow    Fault = "target slow"
+	callHangs   Fault = "target hangs"
+	callRefused Fault = "target refuses"
+	lookFails   Fault = "look at a target fails"
+	lookSlow    Fault = "look at a target slow"
 	// saysUnknown is a target that has lost its record of an attempt.
 	saysUnknown Fault = "target lies: unknown"
 
@@ -57,6 +59,7 @@ var (
 	readFaults   = []Fault{readRefused, readSlow}
 	callFaults   = []Fault{notConnected, lostBefore, lostAfter, callSlow, callHangs, callRefused}
 	lookFaults   = []Fault{lookFails, lookSlow}
+	startFaults  = []Fault{notConnected, lostBefore, lostAfter, callSlow, callHangs, callRefused, startLate}
 	reportFaults = []Fault{notConnected, lostBefore, lostAfter, callSlow, callHangs, callRefused, saysUnknown}
 	noticeFaults = []Fault{noticeRefused, noticeUnsure, noticeSlow}
 	alertFaults  = []Fault{alertsFail, alertsStale}
@@ -172,8 +175,8 @@ func between(low, high time.Duration, size float64) time.Duration {
 }
 
 // listed writes counts of faults, the most frequent first.
-func listed(count map[Fault]int) string {
-	names := slices.SortedFunc(maps.Keys(count), func(a, b Fault) int {
+func listed[K ~string](count map[K]int) string {
+	names := slices.SortedFunc(maps.Keys(count), func(a, b K) int {
 		if count[a] != count[b] {
 			return count[b] - count[a]
 		}

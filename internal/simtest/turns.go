@@ -3,6 +3,7 @@ package simtest
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -20,25 +21,13 @@ func (d *driver) act() {
 		weight int
 		do     func()
 	}{
-		{18, d.turnRed},
-		{3, d.turnGreen},
-		{2, d.flap},
-		{22, d.somebody},
-		{2, d.togglePause},
-		{2, d.byHand},
-		{5, d.openChange},
-		{4, d.moveChange},
-		{4, d.targetAway},
-		{3, d.rebootTarget},
-		{2, d.releaseTarget},
-		{2, d.rescript},
-		{3, d.killServer},
-		{2, d.restartServer},
-		{2, d.loseStore},
-		{2, d.refuseWrites},
-		{2, d.channelAway},
-		{1, d.reload},
-		{5, func() {}},
+		{18, d.turnRed}, {3, d.turnGreen}, {2, d.flap},
+		{22, d.somebody}, {2, d.togglePause}, {2, d.byHand},
+		{5, d.openChange}, {4, d.moveChange},
+		{4, d.targetAway}, {3, d.rebootTarget}, {2, d.releaseTarget}, {2, d.rescript},
+		{3, d.muteServer}, {3, d.cutTarget}, {2, d.race}, {4, d.bury},
+		{3, d.killServer}, {2, d.restartServer}, {2, d.loseStore}, {2, d.refuseWrites}, {2, d.channelAway},
+		{1, d.reload}, {5, func() {}},
 	}
 	total := 0
 	for _, a := range actions {
@@ -202,7 +191,7 @@ func (d *driver) somebody() {
 }
 
 func (d *driver) togglePause() {
-	if n := len(d.watch.pauses); n > 0 && d.watch.pauses[n-1].to.IsZero() || d.r.IntN(3) == 0 {
+	if n := len(d.watch.pauses); n > 0 && d.watch.pauses[n-1].open() || d.r.IntN(3) == 0 {
 		d.resume("go on")
 		return
 	}
@@ -220,6 +209,55 @@ func (d *driver) byHand() {
 	}
 	_, err := s.engine.StartRollback(d.t.Context(), as("ann"), request)
 	d.do("ann: roll back %v of %s from %s on %s: %v", request.Targets, request.ChangeID, request.Level, s.name, err)
+}
+
+// race lets two people do at once, on two servers, what only one of them may: open
+// windows on the same target, or start rollbacks beyond a limit.
+func (d *driver) race() {
+	a, b := d.anyServer(), d.anyServer()
+	if a == nil || a == b {
+		return
+	}
+	ctx, rita := d.t.Context(), as("rita")
+	var did [2]func(*Server) error
+	if d.r.IntN(2) == 0 {
+		for i := range did {
+			d.changes++
+			spec := backout.ChangeSpec{
+				ID: fmt.Sprintf("CHG%d", d.changes), Title: "a patch", Targets: []string{d.target()}, Plan: pick(d.r, "web", "db"),
+				Window: backout.Window{Opens: time.Now(), Closes: time.Now().Add(time.Hour), Watch: minutes(30)},
+			}
+			if i == 1 {
+				spec.Targets = slices.Clone(d.setup.Inventory)
+			}
+			_, err := a.engine.PlanChange(ctx, rita, spec)
+			d.do("rita: plan %s for %v on %s: %v", spec.ID, spec.Targets, a.name, err)
+			did[i] = func(s *Server) error {
+				_, err := s.engine.OpenChange(ctx, rita, spec.ID)
+				return err
+			}
+		}
+	} else {
+		for i := range did {
+			target := d.patched()
+			c := d.liveOn(target)
+			if c == nil {
+				return
+			}
+			request := handlers.StartRequest{ChangeID: c.ID, Targets: []string{target}, Reason: "by hand"}
+			did[i] = func(s *Server) error {
+				_, err := s.engine.StartRollback(ctx, as("ann"), request)
+				return err
+			}
+		}
+	}
+	var errs [2]error
+	var both sync.WaitGroup
+	for i, s := range []*Server{a, b} {
+		both.Go(func() { errs[i] = did[i](s) })
+	}
+	both.Wait()
+	d.do("two at once on %s and %s: %v, %v", a.name, b.name, errs[0], errs[1])
 }
 
 func (d *driver) targetAway() {
@@ -245,7 +283,7 @@ func (d *driver) releaseTarget() {
 
 func (d *driver) rescript() {
 	target, level := d.target(), pick(d.r, "L1", "L2", "L3")
-	d.hosts[target].On(level, drawScript(d.r))
+	d.hosts[target].On(level, d.plot.drawScript(d.r, level))
 }
 
 // running is the place of a server that is up, or -1.
@@ -263,6 +301,48 @@ func (d *driver) killServer() {
 		d.sky.befell(serverKilled, fmt.Sprintf("%s for %s", d.servers[i].name, away))
 		d.stopServer(i, true, away)
 	}
+}
+
+// bury lets a server die for good, where the plot has a grave left for one.
+func (d *driver) bury() {
+	i := d.running()
+	if i < 0 || d.plot.graves == 0 {
+		return
+	}
+	d.plot.graves--
+	d.sky.befell(serverGone, d.servers[i].name)
+	d.servers[i].Kill()
+}
+
+// muteServer keeps the others from hearing a server that lives, or each of them
+// from hearing any.
+func (d *driver) muteServer() {
+	if len(d.servers) == 1 {
+		return
+	}
+	lasts := time.Duration(pick(d.r, 10, 60, 400)) * time.Second
+	those := d.up()
+	d.r.Shuffle(len(those), func(i, j int) { those[i], those[j] = those[j], those[i] })
+	if len(those) > 0 && d.r.IntN(3) > 0 {
+		those = those[:1]
+	}
+	for _, s := range those {
+		d.sky.befell(serverUnheard, fmt.Sprintf("%s for %s", s.name, lasts))
+		s.Mute(true)
+		d.unheard[s] = time.Now().Add(lasts)
+	}
+}
+
+// cutTarget takes a target out of one server's reach.
+func (d *driver) cutTarget() {
+	s, target := d.anyServer(), d.target()
+	if s == nil {
+		return
+	}
+	lasts := time.Duration(pick(d.r, 20, 100, 300, 900)) * time.Second
+	d.sky.befell(targetCut, fmt.Sprintf("%s from %s for %s", target, s.name, lasts))
+	s.Cut(target, true)
+	d.cuts[cut{s, target}] = time.Now().Add(lasts)
 }
 
 func (d *driver) restartServer() {

@@ -28,16 +28,16 @@ type watcher struct {
 	news map[string]bool
 	// pauses are the times during which the pause switch was on: from when the
 	// server said so to when somebody asked to resume.
-	pauses []pause
+	pauses []span
 	// rough is when something last kept every server from its work.
 	rough time.Time
 	steps int
+	// counts are how often what is rare happened.
+	counts map[string]int
 }
 
-type pause struct{ from, to time.Time }
-
 func newWatcher(w *World) *watcher {
-	return &watcher{w: w, laws: newLawCheck(), read: map[string]uint64{}, news: map[string]bool{}, rough: time.Now()}
+	return &watcher{w: w, laws: newLawCheck(), read: map[string]uint64{}, news: map[string]bool{}, rough: time.Now(), counts: map[string]int{}}
 }
 
 // step looks at everything that is new and returns what is broken by now.
@@ -47,6 +47,9 @@ func (v *watcher) step() []string {
 	v.readOn("BACKOUT_ROLLBACKS", "backout.rollbacks.", func(e store.Entry) {
 		v.laws.rollback(e)
 		v.news[e.ID] = true
+		for _, ev := range e.Record.Events {
+			v.outside(e, ev)
+		}
 	})
 	v.effects()
 	v.replays()
@@ -86,14 +89,44 @@ func (v *watcher) readOn(stream, prefix string, take func(store.Entry)) {
 	}
 }
 
+// outside holds what a record says against what was true in the world then.
+func (v *watcher) outside(entry store.Entry, ev backout.Event) {
+	at := entry.Record.At
+	switch ev := ev.(type) {
+	case backout.StepTakenOver:
+		// Records are dated when they are decided, which is soon after the look.
+		from := at.Add(-10 * time.Second)
+		switch byItself := entry.Record.By == ev.From; {
+		case byItself && !v.w.hasMissed(ev.From, ev.Target, from, at):
+			v.laws.fail("take-over: %s hands %s over to %s and reaches %s", ev.From, ev.AttemptID, ev.Runner, ev.Target)
+		case !byItself && !v.w.wasMissing(ev.From, from, at):
+			v.laws.fail("take-over: %s takes %s from %s, which is heard", ev.Runner, ev.AttemptID, ev.From)
+		case byItself:
+			v.counts["handed over"]++
+		default:
+			v.counts["taken over"]++
+		}
+	case backout.StepInDoubt:
+		v.counts["in doubt"]++
+	case backout.TargetBack:
+		verify := v.laws.rollbacks[entry.ID].Frozen.Plan.Verify
+		hold, unseen := time.Duration(verify.HoldFor), time.Duration(verify.Every)*5/4
+		if !v.w.hosts[ev.Target].healthyIn(at.Add(-10*time.Second), at) {
+			v.laws.fail("recovered: %s of %s is back at %s and was not healthy", ev.Target, entry.ID, at.Sub(v.w.story.begin))
+		}
+		if sick := v.w.hosts[ev.Target].sickIn(at.Add(-hold), at); sick > unseen {
+			v.laws.fail("recovered: %s of %s is back at %s and was unhealthy for %s of the %s before", ev.Target, entry.ID, at.Sub(v.w.story.begin), sick, hold)
+		}
+	}
+}
+
 // effects checks what the targets saw.
 func (v *watcher) effects() {
 	effects := v.w.Effects()
 	v.laws.effects(effects)
 	for _, e := range effects {
 		for _, p := range v.pauses {
-			claimed := v.laws.started[e.Attempt]
-			if e.Asked.After(p.from) && (p.to.IsZero() || e.Asked.Before(p.to)) && (strictPause || claimed.After(p.from)) {
+			if e.Asked.After(p.from) && (p.open() || e.Asked.Before(p.to)) {
 				v.laws.fail("law 10: %s began on %s at %s while everything is paused", e.Attempt, e.Target, e.Asked.Sub(v.w.story.begin))
 			}
 		}
@@ -111,10 +144,6 @@ func (v *watcher) effects() {
 		}
 	}
 }
-
-// strictPause forbids an attempt that was claimed before a pause to begin during
-// it. Today one does whose target could not be reached before.
-const strictPause = false
 
 // replays is law 8: a server that is as far as the log thinks what the log says.
 func (v *watcher) replays() {

@@ -46,16 +46,21 @@ type World struct {
 	dir     string
 	log     *slog.Logger
 	bus     *bus.Bus
-	mu      sync.Mutex // guards changes of servers
+	mu      sync.Mutex // guards changes of servers, and silences
 	servers []*Server
-	hosts   map[string]*Host
-	inboxes map[string]*Inbox
-	since   map[string]time.Time
+	// silences are when a server was not heard, by its name.
+	silences map[string][]span
+	hosts    map[string]*Host
+	inboxes  map[string]*Inbox
+	since    map[string]time.Time
 	// posted are the bodies of alerts that a server said it has.
 	posted [][]byte
 	// ends are when servers ended.
 	endsMu sync.Mutex
 	ends   []time.Time
+	// missed are when calls of a server to a target failed, by "server target".
+	missedMu sync.Mutex
+	missed   map[string][]time.Time
 	// templates are the built-in ones, made once.
 	templates func() *notifier.Templates
 	// The rest is there in simulations only.
@@ -93,7 +98,7 @@ func newWorld(t *testing.T, s Setup) *World {
 		s.Groups = map[string][]string{"sre": {"ann", "bob", "carl"}}
 	}
 	w := &World{
-		t: t, setup: s, dir: t.TempDir(), hosts: map[string]*Host{}, inboxes: map[string]*Inbox{}, since: map[string]time.Time{},
+		t: t, setup: s, dir: t.TempDir(), hosts: map[string]*Host{}, inboxes: map[string]*Inbox{}, since: map[string]time.Time{}, silences: map[string][]span{}, missed: map[string][]time.Time{},
 		templates: sync.OnceValue(notifier.Default),
 	}
 	w.log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
