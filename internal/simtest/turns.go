@@ -21,13 +21,29 @@ func (d *driver) act() {
 		weight int
 		do     func()
 	}{
-		{18, d.turnRed}, {3, d.turnGreen}, {2, d.flap},
-		{22, d.somebody}, {2, d.togglePause}, {2, d.byHand},
-		{5, d.openChange}, {4, d.moveChange},
-		{4, d.targetAway}, {3, d.rebootTarget}, {2, d.releaseTarget}, {2, d.rescript},
-		{3, d.muteServer}, {3, d.cutTarget}, {2, d.race}, {4, d.bury},
-		{3, d.killServer}, {2, d.restartServer}, {2, d.loseStore}, {2, d.refuseWrites}, {2, d.channelAway},
-		{1, d.reload}, {5, func() {}},
+		{18, d.turnRed},
+		{3, d.turnGreen},
+		{2, d.flap},
+		{22, d.somebody},
+		{2, d.togglePause},
+		{2, d.byHand},
+		{5, d.openChange},
+		{4, d.moveChange},
+		{4, d.targetAway},
+		{3, d.rebootTarget},
+		{2, d.releaseTarget},
+		{2, d.rescript},
+		{3, d.muteServer},
+		{3, d.cutTarget},
+		{2, d.race},
+		{4, d.bury},
+		{3, d.killServer},
+		{2, d.restartServer},
+		{2, d.loseStore},
+		{2, d.refuseWrites},
+		{2, d.channelAway},
+		{1, d.reload},
+		{5, func() {}},
 	}
 	total := 0
 	for _, a := range actions {
