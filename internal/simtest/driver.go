@@ -136,7 +136,10 @@ func newDriver(t *testing.T, p plot, dir string) *driver {
 	}
 	w.bus = bustest.StartIn(t, dir)
 	for i := range p.servers {
-		w.servers = append(w.servers, w.start(fmt.Sprintf("server-%d", i+1)))
+		started := w.start(fmt.Sprintf("server-%d", i+1))
+		w.mu.Lock()
+		w.servers = append(w.servers, started)
+		w.mu.Unlock()
 	}
 	return d
 }
@@ -258,7 +261,10 @@ func (d *driver) restart(now time.Time) {
 			d.bus = bustest.StartIn(d.t, d.dir)
 		}
 		delete(d.back, i)
-		d.servers[i] = d.start(d.servers[i].name)
+		started := d.start(d.servers[i].name)
+		d.mu.Lock()
+		d.servers[i] = started
+		d.mu.Unlock()
 		d.do("%s starts", d.servers[i].name)
 	}
 }
