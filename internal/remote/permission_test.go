@@ -211,6 +211,7 @@ func TestAServersPermissionsAreEnough(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		p.Begin()
 		defer p.Close()
 	}
 	<-heard

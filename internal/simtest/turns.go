@@ -375,6 +375,7 @@ func (d *driver) loseStore() {
 	}
 	away := time.Duration(pick(d.r, 0, 5, 60, 300)) * time.Second
 	d.sky.befell(storeCrashed, "for "+away.String())
+	d.watch.rough = time.Now().Add(away)
 	d.crashStore(away)
 }
 
