@@ -101,11 +101,36 @@ type Change struct {
 	GateAt time.Time `json:"gate_at,omitzero"`
 	// Violations are the gate's last reasons for a no.
 	Violations []Violation `json:"violations,omitempty"`
+	// ValidUntil is when the gate's yes goes stale; zero when there is none.
+	ValidUntil time.Time `json:"valid_until,omitzero"`
+	// Capture is the capture of baselines that is under way; nil when none is.
+	// Captures counts those that began.
+	Capture  *Capture `json:"capture,omitempty"`
+	Captures int      `json:"captures,omitempty"`
+	// Baselines are the digests of the targets' baselines, Deltas those of what
+	// the patch changed, by target.
+	Baselines map[string]string `json:"baselines,omitempty"`
+	Deltas    map[string]string `json:"deltas,omitempty"`
+	// NotReady are the reasons why the way back would not work any more, while
+	// the change is live.
+	NotReady []Violation `json:"not_ready,omitempty"`
 	// Rollbacks are the rollbacks of this change, oldest first.
 	Rollbacks []RollbackRef `json:"rollbacks,omitempty"`
 	// Revision is the sequence of the change's last record.
 	Revision uint64 `json:"revision,omitempty"`
 }
+
+// Capture is a capture of baselines under way.
+type Capture struct {
+	Number  int       `json:"number"`
+	Server  string    `json:"server"`
+	BeganAt time.Time `json:"began_at"`
+	Opening bool      `json:"opening,omitempty"`
+}
+
+// BaselineLease is how long a capture may take before another server may think
+// that the one which began it is gone.
+const BaselineLease = 30 * time.Minute
 
 // FrozenPlan is a plan bound to a change by its content.
 type FrozenPlan struct {

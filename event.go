@@ -22,10 +22,12 @@ type (
 		Patch       Patch      `json:"patch"`
 		Frozen      FrozenPlan `json:"frozen"`
 		Targets     []string   `json:"targets"`
-		StartAt     int        `json:"start_at"`
-		StartAfter  time.Time  `json:"start_after,omitzero"`
-		Trigger     Trigger    `json:"trigger"`
-		Alert       *AlertRef  `json:"alert,omitempty"`
+		// Baselines are the digests of the targets' baselines, by target.
+		Baselines  map[string]string `json:"baselines,omitempty"`
+		StartAt    int               `json:"start_at"`
+		StartAfter time.Time         `json:"start_after,omitzero"`
+		Trigger    Trigger           `json:"trigger"`
+		Alert      *AlertRef         `json:"alert,omitempty"`
 		// Requester planned the change; it never counts as an approver.
 		Requester string `json:"requester,omitempty"`
 		// AskFirst says why the first level needs an approval whatever its plan
@@ -148,6 +150,9 @@ type (
 	// TargetBack says that the target was green for as long as the plan wants.
 	TargetBack struct {
 		Target string `json:"target"`
+		// Drift is the baseline compared with the target at that moment; nil for
+		// a target without a baseline.
+		Drift *DriftFound `json:"drift,omitempty"`
 	}
 	// LevelFailed ends a level that did not bring every target back.
 	LevelFailed struct {
@@ -272,11 +277,47 @@ type (
 	GatePassed struct {
 		PlanHash string   `json:"plan_hash"`
 		Targets  []string `json:"targets"`
+		// Baselines are the digests of what was captured for it, by target.
+		Baselines map[string]string `json:"baselines,omitempty"`
+		// ValidUntil is when it goes stale; zero in logs of old releases.
+		ValidUntil time.Time `json:"valid_until,omitzero"`
+	}
+	// BaselineBegan says that a server captures the baseline of every target and
+	// makes what the way back needs. Until it ends, or BaselineLease is over,
+	// nobody else does.
+	BaselineBegan struct {
+		// Number counts from 1 and names the attempts on the targets.
+		Number int    `json:"number"`
+		Server string `json:"server"`
+		By     string `json:"by,omitempty"`
+		// Opening is set when the window is to open with it: snapshots are made.
+		Opening bool `json:"opening,omitempty"`
+	}
+	// BaselineCaptured ends it well: the digests, by target.
+	BaselineCaptured struct {
+		Number    int               `json:"number"`
+		Baselines map[string]string `json:"baselines"`
+	}
+	// BaselineFailed ends it without a baseline.
+	BaselineFailed struct {
+		Number     int         `json:"number"`
+		Violations []Violation `json:"violations"`
+	}
+	// DeltaCaptured says what the patch changed: digests of deltas, by target.
+	DeltaCaptured struct {
+		Deltas map[string]string `json:"deltas"`
+	}
+	// ReadinessChanged says why the way back would not work any more while the
+	// window is open or watched; without violations, that it would again.
+	ReadinessChanged struct {
+		Violations []Violation `json:"violations,omitempty"`
 	}
 	// WindowOpened freezes the plan and lets the patch begin.
 	WindowOpened struct {
 		Frozen FrozenPlan `json:"frozen"`
-		By     string     `json:"by,omitempty"`
+		// Baselines are the digests of the targets' baselines, by target.
+		Baselines map[string]string `json:"baselines,omitempty"`
+		By        string            `json:"by,omitempty"`
 	}
 	// WindowExtended moves the window's end.
 	WindowExtended struct {
@@ -325,6 +366,11 @@ type (
 func (Planned) Kind() string           { return "planned" }
 func (GateRefused) Kind() string       { return "gate_refused" }
 func (GatePassed) Kind() string        { return "gate_passed" }
+func (BaselineBegan) Kind() string     { return "baseline_began" }
+func (BaselineCaptured) Kind() string  { return "baseline_captured" }
+func (BaselineFailed) Kind() string    { return "baseline_failed" }
+func (DeltaCaptured) Kind() string     { return "delta_captured" }
+func (ReadinessChanged) Kind() string  { return "readiness_changed" }
 func (WindowOpened) Kind() string      { return "window_opened" }
 func (WindowExtended) Kind() string    { return "window_extended" }
 func (PatchStarted) Kind() string      { return "patch_started" }

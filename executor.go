@@ -21,11 +21,77 @@ type Executor interface {
 }
 
 // Preflighter is an [Executor] that can say whether it would succeed on the
-// target now. It changes nothing. Of an executor without it the gate asks only
-// that the step can be built and the target answers: it says yes without proof
-// and without a warning.
+// target now. It changes nothing, and what it cannot find out is a no. Of an
+// executor without it the gate says no.
+//
+// It is asked before the patch, when Task.Delta is nil: would what is installed now
+// come back after the patch? And while the window is open: would it still? Then
+// Task.Prepared has what was made, and Task.Delta what the patch has changed, once
+// that is known.
 type Preflighter interface {
 	Preflight(ctx context.Context, t Task, h Host) []Violation
+}
+
+// Preparer is an [Executor] that has to make something on the target before the
+// patch, so that its Execute can succeed after it: keep old packages, copy files.
+// It follows the rules of Execute: an attempt of the task's id, idempotent. What
+// it returns is stored with the baseline and comes back in Task.Prepared. Preparing
+// again under another attempt renews what the same change has prepared before.
+type Preparer interface {
+	Prepare(ctx context.Context, t Task, h Host, out io.Writer) (Prepared, error)
+}
+
+// Prober is an [Executor] that can tell from the target's state whether its work
+// is done, whatever became of the attempt. It changes nothing. It is asked when an
+// attempt is in doubt, and it is how Execute itself verifies.
+type Prober interface {
+	Probe(ctx context.Context, t Task, h Host) (Probed, error)
+}
+
+// Probed is the answer of a [Prober].
+type Probed struct {
+	State ProbeState
+	// Detail says what was seen, for people.
+	Detail string
+}
+
+// ProbeState is how far a step's work is on the target.
+type ProbeState string
+
+// The values of [ProbeState].
+const (
+	// ProbeNotDone: nothing of it has happened, nothing of it is under way.
+	ProbeNotDone ProbeState = "not_done"
+	// ProbeInProgress: it is under way.
+	ProbeInProgress ProbeState = "in_progress"
+	// ProbePendingReboot: it is scheduled, and the next boot does it.
+	ProbePendingReboot ProbeState = "pending_reboot"
+	// ProbeDone: the target is as the step should make it.
+	ProbeDone ProbeState = "done"
+	// ProbeBroken: it ended half way, or failed.
+	ProbeBroken ProbeState = "broken"
+	// ProbeUnknown: the target does not tell.
+	ProbeUnknown ProbeState = "unknown"
+)
+
+// Cleaner is an [Executor] that leaves something on the target which has to go
+// once the change is over: a snapshot, kept packages. It is idempotent; what is
+// not there any more is not an error. It never releases a hold.
+type Cleaner interface {
+	Cleanup(ctx context.Context, t Task, h Host, out io.Writer) error
+}
+
+// Holder is an [Executor] whose work keeps the patch from coming back; its
+// Outcome.Held says so. Release ends that, and is idempotent.
+type Holder interface {
+	Release(ctx context.Context, t Task, h Host, out io.Writer) error
+}
+
+// Privileged is an [Executor] that can say which programs it runs as root, for
+// "backout plan sudoers".
+type Privileged interface {
+	// Sudo returns command lines as sudoers(5) writes them.
+	Sudo() []string
 }
 
 // ErrInDoubt says that it cannot be known whether the step's effect happened.
@@ -40,6 +106,17 @@ type Task struct {
 	Step       Step   `json:"step"`
 	Target     Target `json:"target"`
 	PlanHash   string `json:"plan_hash"`
+	// Patch is what the change applies.
+	Patch Patch `json:"patch,omitzero"`
+	// Baseline is the digest of the target's baseline; empty before there is one.
+	Baseline string `json:"baseline,omitempty"`
+	// Prepared is what was made on the target before the patch, by all steps.
+	Prepared []Prepared `json:"prepared,omitempty"`
+	// Delta is what the patch changed on the target; nil before it is known.
+	Delta *Delta `json:"delta,omitempty"`
+	// WindowFor is how long the patch's traces have to be kept: what is left of
+	// window and watch. Snapshots are sized by it. Zero when not known.
+	WindowFor Duration `json:"window_for,omitempty"`
 	// Facts are the BACKOUT_* variables of the step's environment.
 	Facts map[string]string `json:"facts,omitempty"`
 	// Deadline is when the step's time-out ends it; zero means none.
@@ -53,6 +130,21 @@ type Outcome struct {
 	Summary string `json:"summary,omitempty"`
 	// FinishedAt is the target's own time of the end; zero when not known.
 	FinishedAt time.Time `json:"finished_at,omitzero"`
+	// Held are the packages that the step keeps from coming back, as the package
+	// manager's own lock calls them.
+	Held []string `json:"held,omitempty"`
+	// Facts are what a baseline step made, for Prepared.
+	Facts map[string]string `json:"facts,omitempty"`
+}
+
+// PreparedBy returns what the executor of this name has prepared, or nil.
+func (t Task) PreparedBy(uses string) map[string]string {
+	for _, p := range t.Prepared {
+		if p.Uses == uses {
+			return p.Facts
+		}
+	}
+	return nil
 }
 
 // Exec is a command line as an array: no shell reads it.

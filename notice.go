@@ -13,6 +13,9 @@ const (
 	MomentGateRefused  Moment = "gate_refused"
 	MomentWindowOpened Moment = "window_opened"
 	MomentWindowClosed Moment = "window_closed"
+	MomentNotReady     Moment = "not_ready"
+	MomentReadyAgain   Moment = "ready_again"
+	MomentDrift        Moment = "drift"
 	MomentRed          Moment = "red"
 	MomentApproval     Moment = "approval_needed"
 	MomentLevelStarted Moment = "level_started"
@@ -33,9 +36,9 @@ const (
 // Moments lists every moment, in the order of a rollback's life.
 func Moments() []Moment {
 	return []Moment{
-		MomentGateRefused, MomentWindowOpened, MomentWindowClosed, MomentRed, MomentApproval, MomentLevelStarted,
+		MomentGateRefused, MomentWindowOpened, MomentWindowClosed, MomentNotReady, MomentReadyAgain, MomentRed, MomentApproval, MomentLevelStarted,
 		MomentOverdue, MomentEscalated, MomentHeld, MomentResumed, MomentPaused, MomentInDoubt, MomentRecovered,
-		MomentExhausted, MomentAborted, MomentCancelled, MomentReopened, MomentTest,
+		MomentDrift, MomentExhausted, MomentAborted, MomentCancelled, MomentReopened, MomentTest,
 	}
 }
 

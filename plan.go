@@ -1,6 +1,12 @@
 package backout
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
 
 // Plan is the back-out plan: the levels to climb, how to verify, who is told.
 // It is written in a file, and frozen by its hash when a window opens.
@@ -16,8 +22,38 @@ type Plan struct {
 	Levels []Level `json:"levels"`
 	Verify Verify  `json:"verify"`
 	Limits Limits  `json:"limits"`
+	// Baseline says what is captured and made before the patch.
+	Baseline BaselineSpec `json:"baseline,omitzero"`
+	// Cleanup steps run on each target once the change has ended, beside the
+	// clean-up of every executor of the plan.
+	Cleanup []Step `json:"cleanup,omitempty"`
 	// Audience is told of what concerns no single level: opened, recovered, held.
 	Audience []string `json:"audience,omitempty"`
+}
+
+// BaselineSpec says what is captured of each target before the patch, and what is
+// made on it for the way back.
+type BaselineSpec struct {
+	// Files are absolute paths or patterns of files whose content is compared.
+	Files []string `json:"files,omitempty"`
+	// Without are the parts that are not looked at (the Part constants).
+	Without []string `json:"without,omitempty"`
+	// Steps run on each target while its window opens: snapshots.
+	Steps []Step `json:"steps,omitempty"`
+	// ValidFor is how long a gate's yes is worth anything; 0 means 24 hours.
+	ValidFor Duration `json:"valid_for,omitempty"`
+	// Ignore are further differences that are expected after a rollback.
+	Ignore []IgnoreDrift `json:"ignore,omitempty"`
+}
+
+// IgnoreDrift is one rule for differences that are expected after a rollback.
+type IgnoreDrift struct {
+	// Part is packages, machine, or one of the Part constants.
+	Part string `json:"part"`
+	// Name is a pattern of path.Match; "**" at its end matches everything below.
+	Name string `json:"name"`
+	// Reason is shown beside what it hides.
+	Reason string `json:"reason"`
 }
 
 // DataMigration says what the patch does to data.
@@ -164,4 +200,63 @@ type Target struct {
 	OS        string            `json:"os,omitempty"`
 	Site      string            `json:"site,omitempty"`
 	Labels    map[string]string `json:"labels,omitempty"`
+}
+
+// Duration is a length of time that is written as text ("90s", "30m", "2d") in
+// files, in the API and in the log. Days are 24 hours.
+type Duration time.Duration
+
+// ParseDuration reads what [time.ParseDuration] reads, and a leading number of
+// days ("2d", "1d12h"). Negative durations are refused: nothing here runs
+// backwards.
+func ParseDuration(s string) (Duration, error) {
+	text := strings.TrimSpace(s)
+	var days time.Duration
+	if head, tail, ok := strings.Cut(text, "d"); ok {
+		n, err := strconv.ParseUint(head, 10, 16)
+		if err != nil {
+			return 0, fmt.Errorf("duration %q: want a number and a unit, such as 90s, 30m, 12h or 2d", s)
+		}
+		days, text = time.Duration(n)*24*time.Hour, tail
+		if text == "" {
+			return Duration(days), nil
+		}
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, fmt.Errorf("duration %q: want a number and a unit, such as 90s, 30m, 12h or 2d", s)
+	}
+	if d < 0 {
+		return 0, fmt.Errorf("duration %q: must not be negative", s)
+	}
+	if days+d < 0 {
+		return 0, fmt.Errorf("duration %q: longer than can be counted (292 years)", s)
+	}
+	return Duration(days + d), nil
+}
+
+// String writes the shortest form that [ParseDuration] reads back: "30m", not
+// "30m0s".
+func (d Duration) String() string {
+	text := time.Duration(d).String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// MarshalText writes [Duration.String].
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads what [ParseDuration] reads.
+func (d *Duration) UnmarshalText(text []byte) error {
+	parsed, err := ParseDuration(string(text))
+	if err != nil {
+		return err
+	}
+	*d = parsed
+	return nil
 }

@@ -174,6 +174,13 @@ type TargetState struct {
 	// the first).
 	RecoveredAt    time.Time `json:"recovered_at,omitzero"`
 	RecoveredLevel int       `json:"recovered_level,omitempty"`
+	// Baseline is the digest of the target's baseline; empty when it has none.
+	Baseline string `json:"baseline,omitempty"`
+	// Drift is what the last drift check said.
+	Drift *DriftFound `json:"drift,omitempty"`
+	// Held are the packages that a step keeps from coming back, since HeldAt.
+	Held   []string  `json:"held,omitempty"`
+	HeldAt time.Time `json:"held_at,omitzero"`
 }
 
 // Attempt is one try of one step on one target.

@@ -21,6 +21,9 @@ type Kind struct {
 	// baseline; Loses says in words what.
 	Destructive bool
 	Loses       string
+	// WantsDelta is set for executors that undo the patch delta: it is captured
+	// before such a step begins.
+	WantsDelta bool
 
 	kind plugin.Kind[backout.Executor]
 }

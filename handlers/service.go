@@ -44,6 +44,22 @@ type GateResult struct {
 	PlanHash   string              `json:"plan_hash,omitempty"`
 	Violations []backout.Violation `json:"violations,omitempty"`
 	Warnings   []backout.Violation `json:"warnings,omitempty"`
+	// Looks are all answers of executors and captures, by target, level and check;
+	// those that say no are among Violations too.
+	Looks []GateLook `json:"looks,omitempty"`
+	// ValidUntil is when a yes goes stale.
+	ValidUntil time.Time `json:"valid_until,omitzero"`
+}
+
+// GateLook is one cell of the gate's table: one check of one target, at one level
+// or, when that is empty, at none.
+type GateLook struct {
+	Target string `json:"target"`
+	Level  string `json:"level,omitempty"`
+	Check  string `json:"check"`
+	OK     bool   `json:"ok"`
+	// Loses says what the level would lose on this target now.
+	Loses string `json:"loses,omitempty"`
 }
 
 // StartRequest asks for a rollback by hand.
@@ -120,6 +136,26 @@ type Changes interface {
 	CancelChange(ctx context.Context, by Actor, id, reason string) (backout.Change, error)
 	PatchStarted(ctx context.Context, by Actor, id string) (backout.Change, error)
 	PatchEnded(ctx context.Context, by Actor, id string, exitCode int) (backout.Change, error)
+}
+
+// Baselines is what the API needs of baselines, deltas, drift and holds.
+type Baselines interface {
+	// CaptureBaseline captures every target of a change whose window is shut, and
+	// lets its steps prepare.
+	CaptureBaseline(ctx context.Context, by Actor, changeID string) (backout.Change, error)
+	// Baseline returns what is stored of a target; [backout.ErrNotFound] before it
+	// was captured.
+	Baseline(ctx context.Context, changeID, target string) (backout.Baseline, error)
+	Delta(ctx context.Context, changeID, target string) (backout.Delta, error)
+	// Drift compares targets with their baselines now; no target means all of the
+	// change.
+	Drift(ctx context.Context, by Actor, changeID string, targets []string) ([]backout.Drift, error)
+	// DriftReport returns a stored drift by its digest.
+	DriftReport(ctx context.Context, digest string) (backout.Drift, error)
+	// Holds lists the holds, the newest first; all includes released ones.
+	Holds(ctx context.Context, all bool) ([]backout.Hold, error)
+	// ReleaseHold lets the patch come back to a target.
+	ReleaseHold(ctx context.Context, by Actor, changeID, target, reason string) (backout.Hold, error)
 }
 
 // Rollbacks is what the API needs of rollbacks.

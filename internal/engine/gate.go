@@ -112,7 +112,7 @@ func preflightTarget(ctx context.Context, cfg *Config, c backout.Change, frozen 
 	for _, level := range frozen.Plan.Levels {
 		for _, step := range level.Steps {
 			task := backout.Task{
-				ChangeID: c.ID, Level: level.Name, Step: step, Target: target, PlanHash: frozen.Hash,
+				ChangeID: c.ID, Level: level.Name, Step: step, Target: target, PlanHash: frozen.Hash, Patch: c.Patch,
 				Facts: facts(backout.Rollback{ChangeID: c.ID, Patch: c.Patch}, &level, target, ""),
 			}
 			found, err := site.Preflight(ctx, frozen, task)

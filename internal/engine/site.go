@@ -22,6 +22,8 @@ type Site interface {
 	Preflight(ctx context.Context, plan backout.FrozenPlan, t backout.Task) ([]backout.Violation, error)
 	Check(ctx context.Context, l runner.Look, c backout.Check) checks.Result
 	Forget(ctx context.Context, target backout.Target, attemptIDs []string) error
+	Capture(ctx context.Context, l runner.CaptureLook) (backout.Inventory, error)
+	Tend(ctx context.Context, plan backout.FrozenPlan, errand runner.Errand, t backout.Task) (backout.Prepared, error)
 }
 
 var _ Site = (*runner.Runner)(nil)

@@ -12,9 +12,9 @@ import (
 var floors = [][]string{
 	{""},
 	{
-		"internal/rollback", "internal/change", "internal/gate", "internal/evidence", // the pure core
+		"internal/rollback", "internal/change", "internal/gate", "internal/evidence", "internal/baseline", // the pure core
 		"internal/plugin", "internal/strictyaml", "internal/secret", "internal/alertwire", "internal/retry", "internal/planhash", "internal/metrics", "internal/lock",
-		"internal/backup",
+		"internal/backup", "internal/capture", "internal/packages",
 		"internal/host/attempt",
 	},
 	{"executors", "notifier", "internal/checks", "rules", "internal/bus", "internal/host/*"},
