@@ -47,6 +47,8 @@ func (l *loader) plan(p planEntry) {
 		Audience:      l.audience(p.Audience),
 		Limits:        l.limits(p.Limits),
 		Verify:        l.verify(p.Verify),
+		Baseline:      l.baseline(p.Baseline),
+		Cleanup:       l.besides(p.Cleanup, "cleanup"),
 	}
 	if plan.DataMigration == "" {
 		plan.DataMigration = backout.DataMigrationNone
