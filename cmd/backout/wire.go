@@ -30,6 +30,8 @@ func wire(o cli.Options) cli.Options {
 	o.RunnerPermissions = runnerPermissions
 	o.CheckRunner = app.CheckRunner
 	o.RulesCheck = func(_ context.Context, config string) backout.Problems { return app.CheckRules(config) }
+	o.CheckPlans = app.CheckPlans
+	o.PlanSudo = planSudo
 	o.Demo = runDemo
 	o.CheckTargets = checkTargets
 	o.RulesFacts = facts
@@ -111,6 +113,15 @@ func checkTargets(ctx context.Context, config string, targets []string, report f
 		}
 		report(out)
 	})
+}
+
+func planSudo(ctx context.Context, config, plan string) (cli.SudoNeeds, error) {
+	s, err := app.PlanSudo(ctx, config, plan)
+	needs := cli.SudoNeeds{Plan: s.Plan, User: s.User, On: s.On}
+	for _, step := range s.Steps {
+		needs.Steps = append(needs.Steps, cli.SudoStep(step))
+	}
+	return needs, err
 }
 
 func takeBackup(ctx context.Context, config string, w io.Writer) error {
