@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/handlers"
 )
 
 func TestRequestsOfBaselinesAreAsTheAPIWantsThem(t *testing.T) {
@@ -53,21 +55,36 @@ func TestRequestsOfBaselinesAreAsTheAPIWantsThem(t *testing.T) {
 	}
 }
 
-// TestOpeningIsWaitedFor: what reaches targets takes longer than other answers.
+// asked answers every request, and keeps how long it would have been waited for.
+type asked struct{ patience time.Duration }
+
+func (a *asked) RoundTrip(r *http.Request) (*http.Response, error) {
+	deadline, _ := r.Context().Deadline()
+	a.patience = time.Until(deadline).Round(time.Minute)
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("{}")), Request: r}, nil
+}
+
+// TestOpeningIsWaitedFor: the server gives up on what reaches targets, not the client.
 func TestOpeningIsWaitedFor(t *testing.T) {
-	c := connect(t, func(w http.ResponseWriter, _ *http.Request) {
-		time.Sleep(150 * time.Millisecond)
-		_, _ = io.WriteString(w, `{}`)
-	})
-	c.timeout = 50 * time.Millisecond
-	if _, err := c.OpenChange(t.Context(), "C"); err != nil {
-		t.Errorf("open: %v", err)
+	a := &asked{}
+	c, err := New(Options{Server: "http://127.0.0.1:1", HTTP: &http.Client{Transport: a}, Timeout: 2 * time.Minute})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := c.CheckGate(t.Context(), "C"); err != nil {
-		t.Errorf("gate: %v", err)
+	ctx := t.Context()
+	for name, ask := range map[string]func() error{
+		"open":    func() error { _, err := c.OpenChange(ctx, "C"); return err },
+		"gate":    func() error { _, err := c.CheckGate(ctx, "C"); return err },
+		"capture": func() error { _, err := c.CaptureBaseline(ctx, "C"); return err },
+		"drift":   func() error { _, err := c.Drift(ctx, "C", nil); return err },
+		"release": func() error { _, err := c.ReleaseHold(ctx, "C", "a", "x"); return err },
+	} {
+		if err := ask(); err != nil || a.patience <= handlers.SlowCall {
+			t.Errorf("%s is waited for %v, %v", name, a.patience, err)
+		}
 	}
-	if _, err := c.Change(t.Context(), "C"); !Lost(err) {
-		t.Errorf("a plain look: %v, want a time-out", err)
+	if _, err := c.Change(ctx, "C"); err != nil || a.patience != 2*time.Minute {
+		t.Errorf("a plain look is waited for %v, %v", a.patience, err)
 	}
 }
 
