@@ -32,6 +32,9 @@ func TestSudoersIsWhatVisudoTakes(t *testing.T) {
 			if line = strings.TrimSuffix(line, "\n"); line != "#" && !strings.HasPrefix(line, "# ") {
 				rules = append(rules, line)
 			}
+			if strings.HasSuffix(line, "\\") {
+				t.Errorf("a line goes on in the next: %q", line)
+			}
 		}
 		want := 0
 		if n.On && n.User != "root" {

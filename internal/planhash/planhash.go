@@ -60,9 +60,7 @@ func quoted(p backout.Plan) backout.Plan {
 	if p.Baseline.Steps != nil {
 		p.Baseline.Steps = all(p.Baseline.Steps)
 	}
-	if p.Cleanup != nil {
-		p.Cleanup = all(p.Cleanup)
-	}
+	p.Cleanup = all(p.Cleanup)
 	checks := make([]backout.Check, len(p.Verify.Checks))
 	for i, c := range p.Verify.Checks {
 		c.With = section(c.With)
