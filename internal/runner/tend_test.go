@@ -156,10 +156,3 @@ func TestErrorsOfErrandsHideSecrets(t *testing.T) {
 		t.Errorf("its cause is lost: %v", err)
 	}
 }
-
-func TestExecutorWithoutPreflightIsANo(t *testing.T) {
-	found, err := of(t, &telling{}, &machine{}).Preflight(t.Context(), errandPlan(), errandTask("", "L1", "mute"))
-	if err != nil || len(found) != 1 || found[0].Target != "web1" || !strings.Contains(found[0].Reason, "cannot say") {
-		t.Errorf("%+v %v", found, err)
-	}
-}
