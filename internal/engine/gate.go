@@ -123,7 +123,7 @@ func preflightTarget(ctx context.Context, cfg *Config, c backout.Change, frozen 
 				}
 				return append(out, backout.Violation{Check: "reachable", Target: target.Name, Reason: err.Error(), Fix: fix})
 			}
-			out = append(out, found...)
+			out = append(out, found.Violations...)
 		}
 	}
 	return out

@@ -124,10 +124,22 @@ func (p *preflight) bound(site string) error {
 	if err := content(p.Frozen, p.Task.PlanHash); err != nil {
 		return err
 	}
-	if _, _, err := place(p.Frozen.Plan, p.Task); err != nil {
+	if err := judged(p.Frozen.Plan, p.Task); err != nil {
 		return err
 	}
 	return facts(p.Task)
+}
+
+// judged tells why the task's step is none that the gate of the plan asks about.
+func judged(p backout.Plan, t backout.Task) error {
+	if t.Level == backout.LevelBaseline {
+		if !slices.ContainsFunc(p.Baseline.Steps, func(s backout.Step) bool { return same(s, t.Step) }) {
+			return fmt.Errorf("its step %s is not a baseline step of plan %q", clip(t.Step.Uses, 40), p.Name)
+		}
+		return nil
+	}
+	_, _, err := place(p, t)
+	return err
 }
 
 // bound tells why the check may not be run here.

@@ -34,6 +34,7 @@ var addressForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.[a-z0-9]{
 // output, which are as large as NATS lets a message be.
 func (r *reply) fit() error {
 	r.Runner, r.Refused, r.Detail = clip(r.Runner, nameMost), clip(r.Refused, textMost), clip(r.Detail, textMost)
+	r.Loses = clip(r.Loses, textMost)
 	if r.Refused == "" && !addressForm.MatchString(r.Address) {
 		return fmt.Errorf("%w: %q is no address", errNonsense, clip(r.Address, nameMost))
 	}

@@ -75,7 +75,7 @@ func (a *Agent) preflight(p *preflight) (reply, error) {
 	if err != nil {
 		return reply{Failed: true, Detail: err.Error()}, nil
 	}
-	return reply{Violations: append(a.refusedChecks(p), found...)}, nil
+	return reply{Violations: append(a.refusedChecks(p), found.Violations...), Loses: found.Loses}, nil
 }
 
 func (a *Agent) check(c *check) (reply, error) {

@@ -134,7 +134,9 @@ type reply struct {
 
 	State      *state              `json:"state,omitempty"`
 	Violations []backout.Violation `json:"violations,omitempty"`
-	Green      bool                `json:"green,omitempty"`
+	// Loses is what the step of a preflight would lose.
+	Loses string `json:"loses,omitempty"`
+	Green bool   `json:"green,omitempty"`
 	// Detail is what a check saw, or why something failed.
 	Detail string `json:"detail,omitempty"`
 	Failed bool   `json:"failed,omitempty"`

@@ -254,7 +254,7 @@ func TestChecksThatAreNotAllowed(t *testing.T) {
 			t.Errorf("%v %v: green %v, %d effects, %q", tt.executors, tt.checks, seen.Green, lines(w.file("effects"))-before, seen.Detail)
 		}
 		task := backout.Task{ChangeID: "CHG1", Level: "L1", Step: frozen.Plan.Levels[0].Steps[0], Target: here}
-		if found, err := site.Preflight(t.Context(), frozen, task); err == nil && ((len(found) > 0) != (tt.want != "") || len(found) > 0 && !strings.Contains(found[0].Reason, tt.want)) {
+		if found, err := site.Preflight(t.Context(), frozen, task); err == nil && ((len(found.Violations) > 0) != (tt.want != "") || len(found.Violations) > 0 && !strings.Contains(found.Violations[0].Reason, tt.want)) {
 			t.Errorf("%v %v: preflight finds %v", tt.executors, tt.checks, found)
 		}
 		a.Close()
