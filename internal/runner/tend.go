@@ -41,10 +41,10 @@ type Errand string
 // The errands.
 const (
 	// ErrandPrepare makes what the way back needs: the Prepare of a level's step,
-	// or the whole of a baseline step.
+	// or the whole of a baseline step, whose task is at [backout.LevelBaseline].
 	ErrandPrepare Errand = "prepare"
 	// ErrandCleanup removes what is not needed any more: the Cleanup of a step, or
-	// the whole of a clean-up step.
+	// the whole of a clean-up step, whose task is at [backout.LevelCleanup].
 	ErrandCleanup Errand = "cleanup"
 	// ErrandRelease releases what the step holds.
 	ErrandRelease Errand = "release"
@@ -56,9 +56,10 @@ const errandAway = time.Minute
 
 // Tend runs an errand under the task's attempt, which has no rollback. It may be
 // called again with the same attempt: what runs is attached to. An executor that
-// has nothing to do for the errand does nothing and well.
-func (r *Runner) Tend(ctx context.Context, frozen backout.FrozenPlan, errand Errand, t backout.Task) (backout.Prepared, error) {
-	made, err := r.tend(ctx, frozen, errand, t)
+// has nothing to do for the errand does nothing and well. The plan is for runners
+// near the target, which want to see that the step stands in it.
+func (r *Runner) Tend(ctx context.Context, _ backout.FrozenPlan, errand Errand, t backout.Task) (backout.Prepared, error) {
+	made, err := r.tend(ctx, errand, t)
 	if err != nil {
 		return backout.Prepared{}, r.hidden(fmt.Errorf("%s of step %s: %w", errand, t.Step.Uses, err))
 	}
@@ -69,7 +70,7 @@ func (r *Runner) Tend(ctx context.Context, frozen backout.FrozenPlan, errand Err
 }
 
 // tend returns what was made; nil when nothing was to be made.
-func (r *Runner) tend(ctx context.Context, frozen backout.FrozenPlan, errand Errand, t backout.Task) (map[string]string, error) {
+func (r *Runner) tend(ctx context.Context, errand Errand, t backout.Task) (map[string]string, error) {
 	executor, err := r.build(ctx, t)
 	if err != nil {
 		return nil, err
@@ -78,7 +79,7 @@ func (r *Runner) tend(ctx context.Context, frozen backout.FrozenPlan, errand Err
 	if err != nil {
 		return nil, backout.Permanent(err)
 	}
-	do := doing(executor, errand, whole(frozen.Plan, errand, t))
+	do := doing(executor, errand, whole(errand, t))
 	if do == nil {
 		return nil, nil
 	}

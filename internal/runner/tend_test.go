@@ -42,16 +42,15 @@ func TestErrandsCallWhatTheyAreFor(t *testing.T) {
 		calls  string
 		made   backout.Prepared
 	}{
-		"prepare of a level's step":     {runner.ErrandPrepare, errandTask(runner.BaselineID("CHG1", 1, "L1", 0, 0), "L1", "telling"), "prepare", backout.Prepared{Uses: "telling", Facts: map[string]string{"dir": "/kept"}}},
-		"a baseline step is whole":      {runner.ErrandPrepare, errandTask(runner.BaselineID("CHG1", 1, "B", 0, 0), "", "telling"), "execute", backout.Prepared{Uses: "telling", Facts: map[string]string{"uuid": "u1"}}},
-		"clean-up of a level's step":    {runner.ErrandCleanup, errandTask(runner.CleanupID("CHG1", 1, "L1", 0, 0), "L1", "telling"), "cleanup", backout.Prepared{}},
-		"clean-up of a baseline step":   {runner.ErrandCleanup, errandTask(runner.CleanupID("CHG1", 1, "B", 0, 0), "", "telling"), "cleanup", backout.Prepared{}},
-		"a clean-up step is whole":      {runner.ErrandCleanup, errandTask(runner.CleanupID("CHG1", 1, "C", 0, 0), "", "mute"), "execute", backout.Prepared{Uses: "mute", Facts: map[string]string{"uuid": "u1"}}},
-		"release":                       {runner.ErrandRelease, errandTask(runner.ReleaseID("CHG1", 1, "L1", 0, 0), "L1", "telling"), "release", backout.Prepared{}},
-		"nothing to prepare":            {runner.ErrandPrepare, errandTask(runner.BaselineID("CHG1", 1, "L1", 0, 0), "L1", "mute"), "", backout.Prepared{}},
-		"nothing to clean up":           {runner.ErrandCleanup, errandTask(runner.CleanupID("CHG1", 1, "L1", 0, 0), "L1", "mute"), "", backout.Prepared{}},
-		"nothing to release":            {runner.ErrandRelease, errandTask(runner.ReleaseID("CHG1", 1, "L1", 0, 0), "L1", "mute"), "", backout.Prepared{}},
-		"an id that does not say where": {runner.ErrandCleanup, errandTask("CHG1-x", "", "mute"), "execute", backout.Prepared{Uses: "mute", Facts: map[string]string{"uuid": "u1"}}},
+		"prepare of a level's step":   {runner.ErrandPrepare, errandTask(runner.BaselineID("CHG1", 1, "L1", 0, 0), "L1", "telling"), "prepare", backout.Prepared{Uses: "telling", Facts: map[string]string{"dir": "/kept"}}},
+		"a baseline step is whole":    {runner.ErrandPrepare, errandTask(runner.BaselineID("CHG1", 1, "B", 0, 0), backout.LevelBaseline, "telling"), "execute", backout.Prepared{Uses: "telling", Facts: map[string]string{"uuid": "u1"}}},
+		"clean-up of a level's step":  {runner.ErrandCleanup, errandTask(runner.CleanupID("CHG1", 1, "L1", 0, 0), "L1", "telling"), "cleanup", backout.Prepared{}},
+		"clean-up of a baseline step": {runner.ErrandCleanup, errandTask(runner.CleanupID("CHG1", 1, "B", 0, 0), backout.LevelBaseline, "telling"), "cleanup", backout.Prepared{}},
+		"a clean-up step is whole":    {runner.ErrandCleanup, errandTask(runner.CleanupID("CHG1", 1, "C", 0, 0), backout.LevelCleanup, "mute"), "execute", backout.Prepared{Uses: "mute", Facts: map[string]string{"uuid": "u1"}}},
+		"release":                     {runner.ErrandRelease, errandTask(runner.ReleaseID("CHG1", 1, "L1", 0, 0), "L1", "telling"), "release", backout.Prepared{}},
+		"nothing to prepare":          {runner.ErrandPrepare, errandTask(runner.BaselineID("CHG1", 1, "L1", 0, 0), "L1", "mute"), "", backout.Prepared{}},
+		"nothing to clean up":         {runner.ErrandCleanup, errandTask(runner.CleanupID("CHG1", 1, "L1", 0, 0), "L1", "mute"), "", backout.Prepared{}},
+		"nothing to release":          {runner.ErrandRelease, errandTask(runner.ReleaseID("CHG1", 1, "L1", 0, 0), "L1", "mute"), "", backout.Prepared{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var calls []string
@@ -73,10 +72,54 @@ func TestErrandsCallWhatTheyAreFor(t *testing.T) {
 			if diff := cmp.Diff(c.made, made); diff != "" {
 				t.Errorf("made (-want +got):\n%s", diff)
 			}
-			if err := attempt.CheckID(c.task.AttemptID); err != nil {
+			if err := errors.Join(attempt.CheckID(c.task.AttemptID), bound(c.errand, c.task, c.task.Step.Uses == "telling" || c.task.Level == backout.LevelCleanup)); err != nil {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// bound tells whether the errand is one of the plan, and that it is not one where
+// it should not be.
+func bound(errand runner.Errand, t backout.Task, want bool) error {
+	err := runner.Bound(errandPlan().Plan, errand, t)
+	if want {
+		return err
+	}
+	if err == nil {
+		return errors.New("a step that is not in the plan is bound to it")
+	}
+	return nil
+}
+
+func TestErrandsAreBoundToTheirPlan(t *testing.T) {
+	for name, edit := range map[string]func(*runner.Errand, *backout.Task){
+		"another change":           func(_ *runner.Errand, t *backout.Task) { t.ChangeID = "CHG" },
+		"no change":                func(_ *runner.Errand, t *backout.Task) { t.ChangeID, t.AttemptID = "", "-b1.L1.s1.t1.prepare" },
+		"an attempt of a rollback": func(_ *runner.Errand, t *backout.Task) { t.AttemptID = "CHG1-r1.L1.s1.t1.a1" },
+		"a path":                   func(_ *runner.Errand, t *backout.Task) { t.AttemptID = "CHG1-b1.L1.s1.t1/../x" },
+		"an id of another errand":  func(_ *runner.Errand, t *backout.Task) { t.AttemptID = "CHG1-h1.L1.s1.t1" },
+		"another errand":           func(e *runner.Errand, _ *backout.Task) { *e = runner.ErrandRelease },
+		"an errand that is none":   func(e *runner.Errand, _ *backout.Task) { *e = "exec" },
+		"an id of another level":   func(_ *runner.Errand, t *backout.Task) { t.AttemptID = "CHG1-b1.B.s1.t1" },
+		"an id of another step":    func(_ *runner.Errand, t *backout.Task) { t.AttemptID = "CHG1-b1.L1.s2.t1.prepare" },
+		"an id of no step":         func(_ *runner.Errand, t *backout.Task) { t.AttemptID = "CHG1-b1.L1.s0.t1.prepare" },
+		"another step":             func(_ *runner.Errand, t *backout.Task) { t.Step.With = json.RawMessage(`{"x":1}`) },
+		"another level":            func(_ *runner.Errand, t *backout.Task) { t.Level = "L2" },
+		"no level":                 func(_ *runner.Errand, t *backout.Task) { t.Level = "" },
+		"preparing a clean-up step": func(_ *runner.Errand, t *backout.Task) {
+			*t = errandTask("CHG1-b1.C.s1.t1", backout.LevelCleanup, "mute")
+		},
+		"a level step as a baseline": func(_ *runner.Errand, t *backout.Task) { t.Level, t.Step = backout.LevelBaseline, step("mute") },
+	} {
+		errand, task := runner.ErrandPrepare, errandTask("CHG1-b1.L1.s1.t1.prepare", "L1", "telling")
+		if err := runner.Bound(errandPlan().Plan, errand, task); err != nil {
+			t.Fatal(err)
+		}
+		edit(&errand, &task)
+		if err := runner.Bound(errandPlan().Plan, errand, task); err == nil {
+			t.Errorf("%s: %s of %+v is bound to the plan", name, errand, task)
+		}
 	}
 }
 
@@ -134,7 +177,7 @@ func TestErrandOnATargetThatStaysAwayEnds(t *testing.T) {
 func TestErrandPastItsTimeoutIsEndedOnItsTarget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &machine{runs: time.Hour}
-		task := errandTask("CHG1-b1.B.s1.t1", "", "telling")
+		task := errandTask("CHG1-b1.B.s1.t1", backout.LevelBaseline, "telling")
 		task.Step.Timeout = backout.Duration(time.Minute)
 		_, err := of(t, &telling{}, m).Tend(t.Context(), errandPlan(), runner.ErrandPrepare, task)
 		if err == nil || !strings.Contains(err.Error(), "timed out after") || !m.stopped {
