@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
-	"github.com/backout-io/backout/internal/capture"
 	"github.com/backout-io/backout/internal/host"
 	"github.com/backout-io/backout/internal/retry"
 )
@@ -28,7 +27,7 @@ func (r *Runner) Capture(ctx context.Context, l CaptureLook) (backout.Inventory,
 	if err != nil {
 		return backout.Inventory{}, backout.Permanent(err)
 	}
-	seen, err := capture.Take(ctx, h, l.Frozen.Plan.Baseline)
+	seen, err := r.o.Capture(ctx, h, l.Frozen.Plan.Baseline)
 	if err != nil {
 		return backout.Inventory{}, r.hidden(err)
 	}
