@@ -146,6 +146,8 @@ type (
 	TargetRed struct {
 		Target string `json:"target"`
 		Reason string `json:"reason"`
+		// Drift is set when it is red because it is not back to its baseline.
+		Drift *DriftFound `json:"drift,omitempty"`
 	}
 	// TargetBack says that the target was green for as long as the plan wants.
 	TargetBack struct {

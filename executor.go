@@ -60,6 +60,9 @@ type Probed struct {
 	State ProbeState
 	// Detail says what was seen, for people.
 	Detail string
+	// Held is what is kept from coming back, as in Outcome.Held, where the step
+	// holds something and is done.
+	Held []string
 }
 
 // ProbeState is how far a step's work is on the target.

@@ -88,7 +88,7 @@ func (a *Agent) check(c *check) (reply, error) {
 	}
 	defer done()
 	seen := r.Check(ctx, runner.Look{
-		Target: c.Target, ChangeID: c.Gate.ChangeID, Frozen: c.Frozen, Gate: backout.GatePassed{PlanHash: c.Gate.PlanHash, Targets: c.Gate.Targets},
+		Target: c.Target, ChangeID: c.Gate.ChangeID, Frozen: c.Frozen, Gate: c.Gate.passed(c.Target.Name),
 	}, c.Check)
 	return reply{Green: seen.Green, Detail: seen.Detail}, nil
 }

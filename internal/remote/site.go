@@ -110,7 +110,7 @@ func (s *Site) Preflight(ctx context.Context, plan backout.FrozenPlan, t backout
 
 // Check runs one check of the plan, at the site. What cannot be found out is red.
 func (s *Site) Check(ctx context.Context, l runner.Look, c backout.Check) checks.Result {
-	r, err := s.look(ctx, order{Op: opCheck, Check: &check{Target: l.Target, Frozen: l.Frozen, Gate: gateOf(l.ChangeID, l.Gate), Check: c, Mark: s.hub.o.Mark}})
+	r, err := s.look(ctx, order{Op: opCheck, Check: &check{Target: l.Target, Frozen: l.Frozen, Gate: gateOf(l.ChangeID, l.Target.Name, l.Gate), Check: c, Mark: s.hub.o.Mark}})
 	if err != nil {
 		return checks.Result{Detail: err.Error()}
 	}
