@@ -19,7 +19,7 @@ type Site interface {
 	Resume(ctx context.Context, j runner.Job) runner.Result
 	Stop(attemptID, reason string) error
 	GiveUp(attemptID, reason string) error
-	Preflight(ctx context.Context, plan backout.FrozenPlan, t backout.Task) ([]backout.Violation, error)
+	Preflight(ctx context.Context, plan backout.FrozenPlan, t backout.Task) (runner.Preflighted, error)
 	Check(ctx context.Context, l runner.Look, c backout.Check) checks.Result
 	Forget(ctx context.Context, target backout.Target, attemptIDs []string) error
 	Capture(ctx context.Context, l runner.CaptureLook) (backout.Inventory, error)

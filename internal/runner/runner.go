@@ -28,6 +28,7 @@ import (
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/executors"
+	"github.com/backout-io/backout/internal/capture"
 	"github.com/backout-io/backout/internal/checks"
 	"github.com/backout-io/backout/internal/lock"
 )
@@ -43,6 +44,8 @@ type Options struct {
 	// Checks are those that [Runner.Check] knows.
 	Checks *checks.Registry
 	Hosts  Hosts
+	// Capture looks at a target; nil means [capture.Take].
+	Capture func(context.Context, backout.Host, backout.BaselineSpec) (backout.Inventory, error)
 	// Resolve fills in the secrets of a step's section; nil for none.
 	Resolve func(config any) error
 	// Secrets are hidden in output wherever they appear.
@@ -121,6 +124,9 @@ func New(o Options) *Runner {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Capture == nil {
+		o.Capture = capture.Take
 	}
 	return &Runner{o: o, jobs: map[string]*job{}}
 }
