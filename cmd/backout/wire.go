@@ -13,6 +13,7 @@ import (
 	"github.com/backout-io/backout/internal/alertwire"
 	"github.com/backout-io/backout/internal/app"
 	"github.com/backout-io/backout/internal/backup"
+	"github.com/backout-io/backout/internal/baseline"
 	"github.com/backout-io/backout/internal/bus"
 	"github.com/backout-io/backout/internal/cli"
 	"github.com/backout-io/backout/internal/demo"
@@ -32,6 +33,7 @@ func wire(o cli.Options) cli.Options {
 	o.RulesCheck = func(_ context.Context, config string) backout.Problems { return app.CheckRules(config) }
 	o.CheckPlans = app.CheckPlans
 	o.PlanSudo = planSudo
+	o.DriftDefaults = baseline.DefaultIgnores
 	o.Demo = runDemo
 	o.CheckTargets = checkTargets
 	o.RulesFacts = facts

@@ -26,8 +26,12 @@ type ignoreEntry struct {
 	Reason text `yaml:"reason" required:"true" doc:"Shown beside what it hides."`
 }
 
-// maxValidFor is as long as anything that was found on a target can be believed.
-const maxValidFor = 30 * 24 * backout.Duration(time.Hour)
+const (
+	// maxValidFor is as long as anything that was found on a target can be believed.
+	maxValidFor = 30 * 24 * backout.Duration(time.Hour)
+	// maxFilePatterns is what one look at a target takes.
+	maxFilePatterns = 500
+)
 
 func (l *loader) baseline(e baselineEntry) backout.BaselineSpec {
 	b := backout.BaselineSpec{ValidFor: l.clock("valid_for", e.ValidFor, 0)}
@@ -45,6 +49,9 @@ func (l *loader) baseline(e baselineEntry) backout.BaselineSpec {
 		}
 		without[part.Value] = true
 		b.Without = append(b.Without, part.Value)
+	}
+	if len(e.Files) > maxFilePatterns {
+		l.add(e.Files[maxFilePatterns].Pos.Problem(fmt.Sprintf("%d files are named", len(e.Files)), fmt.Sprintf("name at most %d: patterns match many", maxFilePatterns)))
 	}
 	seen := map[string]bool{}
 	for _, file := range e.Files {
@@ -74,13 +81,15 @@ func badFile(file string) (what, fix string) {
 		return fmt.Sprintf("%q has a control character in it", file), "name the file without it"
 	case !path.IsAbs(file):
 		return fmt.Sprintf("%q is not absolute", file), "begin it with /: it is a path of the target"
+	case file == "/" || strings.Contains(file, `\`):
+		return fmt.Sprintf("%q cannot name a file", file), "name files below /, with ? in the place of a backslash"
 	case path.Clean(file) != file:
 		return fmt.Sprintf("%q is not a plain path", file), "write " + path.Clean(file)
 	case strings.Contains(file, "**"):
 		return fmt.Sprintf("%q has ** in it", file), "name the files of each directory: * does not go below"
 	}
 	if _, err := path.Match(file, "/"); err != nil {
-		return fmt.Sprintf("%q is not a pattern", file), `brackets must close, and a \ must have something after it`
+		return fmt.Sprintf("%q is not a pattern", file), "brackets must close"
 	}
 	return "", ""
 }
