@@ -37,6 +37,9 @@ type Config struct {
 	Audiences map[string][]string
 	// Alerts asks Alertmanager whether an alert still fires; nil asks nobody.
 	Alerts FiringAlerts
+	// ReadinessEvery is how often it is looked whether the way back of a live change
+	// would still work; 0 means 5 minutes.
+	ReadinessEvery time.Duration
 	// ExternalURL is where people find this server, for links in notices.
 	ExternalURL string
 }
@@ -95,6 +98,11 @@ type Engine struct {
 	outputs   *outputs
 	peers     Peers
 	cleaner   *cleaner
+	tidier    *tidier
+	losses    *losses
+	capturing sync.Map // id of the changes whose baselines this process captures
+	opening   sync.Map // id of the changes that this process opens by the clock
+	tooLate   sync.Map // "change/target" whose patch delta can not be told any more
 	carried   sync.Map // attempt id to who has it in this process
 	waiting   sync.Map // attempt id to why nobody has claimed it, for people
 	passed    sync.Map // attempt id of those that this server could not look after
@@ -125,7 +133,7 @@ func New(o Options, cfg *Config) *Engine {
 	e := &Engine{
 		store: o.Store, server: o.Server, sole: o.Sole, peers: o.Peers, sender: o.Sender, log: o.Log, pulse: o.Pulse, remember: o.Remember,
 		deadlines: newDeadlines(), outputs: newOutputs(), watchers: newWatchers(), metrics: NewMetrics(),
-		found: newFound(), ctx: ctx, cancel: cancel,
+		found: newFound(), losses: newLosses(), ctx: ctx, cancel: cancel,
 	}
 	if e.pulse == 0 {
 		e.pulse = 5 * time.Second
@@ -142,6 +150,7 @@ func New(o Options, cfg *Config) *Engine {
 	e.verifiers = newVerifiers(e)
 	e.compared = newComparisons(e)
 	e.cleaner = newCleaner(e)
+	e.tidier = newTidier(e)
 	e.changes = newTable(o.Store.Changes, o.Server, e.foldChange)
 	e.changes.moved, e.changes.rest = e.changeMoved, e.changePacker()
 	e.rollbacks = newTable(o.Store.Rollbacks, o.Server, e.foldRollback)
@@ -213,6 +222,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.spawn(e.pulseLoop)
 	e.spawn(e.sweepLoop)
 	e.spawn(e.cleaner.run)
+	e.spawn(e.tidier.run)
 	e.notReady.CompareAndSwap(&replaying, nil)
 	e.relay.wake() // much may have been read that no snapshot covers
 	return nil
@@ -308,6 +318,11 @@ func (e *Engine) takeUp() {
 		e.world.changed(c)
 		e.armChange(id)
 		e.reconcile(id)
+		e.armDelta(backout.Change{}, c)
+		e.armReady(backout.Change{}, c)
+		if c.Capture != nil && e.mine(c.Capture.Server) {
+			e.spawn(func(ctx context.Context) { e.abandon(ctx, c) })
+		}
 	})
 	e.rollbacks.awake(func(id string, r backout.Rollback) {
 		e.armRollback(id)
@@ -375,6 +390,10 @@ func (e *Engine) handleDue(ctx context.Context, key string) {
 		err = e.changeDue(ctx, id)
 	} else if id, ok := cutKey(key, reconcileKey); ok {
 		e.reconcile(id)
+	} else if id, ok := cutKey(key, deltaKey); ok {
+		e.spawn(func(ctx context.Context) { e.deltaDue(ctx, id) })
+	} else if id, ok := cutKey(key, readyKey); ok {
+		e.spawn(func(ctx context.Context) { e.readyDue(ctx, id) })
 	}
 	if err == nil || errors.Is(err, backout.ErrFinal) {
 		return
@@ -391,6 +410,8 @@ const (
 	rollbackKey  = "rollback/"
 	changeKey    = "change/"
 	reconcileKey = "reconcile/"
+	deltaKey     = "delta/"
+	readyKey     = "ready/"
 )
 
 func cutKey(key, prefix string) (string, bool) {

@@ -83,6 +83,20 @@ func (f *found) delta(ctx context.Context, from getter, digest string) (*backout
 	})
 }
 
+// keep remembers what was just stored.
+func (f *found) keep(digest string, prepared []backout.Prepared) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	remember(f.prepared, digest, prepared)
+}
+
+func remember[V any](known map[string]V, digest string, v V) {
+	if len(known) >= foundMost {
+		clear(known)
+	}
+	known[digest] = v
+}
+
 // remembered is what decode makes of an artifact, made once.
 func remembered[V any](ctx context.Context, f *found, known map[string]V, from getter, digest string, decode func([]byte) (V, error)) (V, error) {
 	f.mu.Lock()
@@ -100,9 +114,6 @@ func remembered[V any](ctx context.Context, f *found, known map[string]V, from g
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(known) >= foundMost {
-		clear(known)
-	}
-	known[digest] = v
+	remember(known, digest, v)
 	return v, nil
 }

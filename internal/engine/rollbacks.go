@@ -106,7 +106,7 @@ func (e *Engine) openRollback(ctx context.Context, by string, c backout.Change, 
 	reading.Go(func() { pause, unread = e.store.Control.Pause(ctx) })
 	request := func(now backout.Change, at time.Time) ([]backout.Event, error) {
 		opened.RollbackID = fmt.Sprintf("%s-r%d", c.ID, len(now.Rollbacks)+1)
-		opened.Baselines = baselinesOf(now, opened.Targets)
+		opened.Baselines = change.BaselinesOf(now, opened.Targets)
 		return change.Decide(now, change.Input{At: at, By: by, Do: change.RequestRollback{Request: backout.RollbackRequested{Opened: opened}}})
 	}
 	var err error
@@ -124,20 +124,6 @@ func (e *Engine) openRollback(ctx context.Context, by string, c backout.Change, 
 		return backout.Rollback{}, err
 	}
 	return e.openUnder(ctx, opened, pause, unread)
-}
-
-// baselinesOf are the digests of the targets' baselines; nil when there are none.
-func baselinesOf(c backout.Change, targets []string) map[string]string {
-	var out map[string]string
-	for _, t := range targets {
-		if digest := c.Baselines[t]; digest != "" {
-			if out == nil {
-				out = map[string]string{}
-			}
-			out[t] = digest
-		}
-	}
-	return out
 }
 
 // open begins the rollback's own log; that it exists already is not an error.
