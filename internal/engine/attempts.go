@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
-	"github.com/backout-io/backout/internal/host"
 	"github.com/backout-io/backout/internal/rollback"
 	"github.com/backout-io/backout/internal/runner"
 )
@@ -240,17 +239,20 @@ func (e *Engine) decided(ctx context.Context, rollbackID string, in rollback.Inp
 func (e *Engine) firstTask(ctx context.Context, r backout.Rollback, c backout.RunStep) (backout.Task, error) {
 	t, level := r.Target(c.Target), r.CurrentLevel()
 	if wants := e.cfg().WantsDelta; wants != nil && t != nil && level != nil && t.Step < len(level.Steps) && wants(level.Steps[t.Step].Uses) {
-		if err := e.ensureDelta(ctx, r.ChangeID, c.Target); err != nil {
+		err := e.ensureDelta(ctx, r.ChangeID, c.Target)
+		if err != nil && !backout.IsPermanent(err) && !errors.Is(err, backout.ErrNotFound) {
+			err = fmt.Errorf("%w: %w", backout.ErrUnavailable, err) // the level's clock bounds it
+		}
+		if err != nil {
 			return backout.Task{}, fmt.Errorf("not begun, what the patch changed is not known: %w", err)
 		}
 	}
 	return e.task(ctx, r, c.Target, c.AttemptID)
 }
 
-// transient tells whether to ask again may help: the store or the target is away. The
-// level's clock bounds it.
+// transient tells whether to ask again may help: the store or the target is away.
 func transient(err error) bool {
-	return errors.Is(err, backout.ErrUnavailable) || errors.Is(err, host.ErrUnreachable) || errors.Is(err, context.DeadlineExceeded)
+	return errors.Is(err, backout.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // task gathers what the runner needs of an attempt.

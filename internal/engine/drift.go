@@ -98,7 +98,7 @@ func (e *Engine) driftOf(ctx context.Context, c backout.Change, frozen backout.F
 	if !ok {
 		return fail(fmt.Errorf("it is not in the inventory any more: %w", backout.ErrNotFound))
 	}
-	before, err := e.baselineOf(ctx, digest)
+	before, err := artifact[backout.Baseline](ctx, e, digest, "baseline")
 	if err != nil {
 		return fail(err)
 	}
@@ -122,19 +122,6 @@ func (e *Engine) driftOf(ctx context.Context, c backout.Change, frozen backout.F
 	}
 	d.Verdict, d.Differences = baseline.Drift(before.Inventory, seen, delta, frozen.Plan.Baseline.Ignore)
 	return d, now, nil
-}
-
-// baselineOf reads a stored baseline.
-func (e *Engine) baselineOf(ctx context.Context, digest string) (backout.Baseline, error) {
-	var b backout.Baseline
-	data, err := e.store.Artifacts.Get(ctx, digest)
-	if err == nil {
-		err = json.Unmarshal(data, &b)
-	}
-	if err != nil {
-		return backout.Baseline{}, fmt.Errorf("read baseline: %w", err)
-	}
-	return b, nil
 }
 
 // storeDrift keeps the report and what was seen, and returns the report's digest.
