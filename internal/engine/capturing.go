@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -32,6 +33,22 @@ type capturing struct {
 	frozen  backout.FrozenPlan
 	number  int
 	opening bool
+
+	// made is what was made on each target.
+	mu   sync.Mutex
+	made map[string][]backout.Prepared
+}
+
+func (cp *capturing) madeOn(target string) []backout.Prepared {
+	cp.mu.Lock()
+	defer cp.mu.Unlock()
+	return cp.made[target]
+}
+
+func (cp *capturing) keep(target string, prepared []backout.Prepared) {
+	cp.mu.Lock()
+	defer cp.mu.Unlock()
+	cp.made[target] = prepared
 }
 
 // beginCapture makes this server the one that captures. done must be called at the
@@ -43,7 +60,7 @@ func (e *Engine) beginCapture(ctx context.Context, by handlers.Actor, c backout.
 	if _, busy := e.capturing.LoadOrStore(c.ID, true); busy {
 		return nil, nil, nil, fmt.Errorf("capture baselines of change %s: %w: this server does so already: try again when that has ended", c.ID, backout.ErrConflict)
 	}
-	cp = &capturing{e: e, cfg: e.cfg(), by: by.Name, frozen: frozen, opening: opening}
+	cp = &capturing{e: e, cfg: e.cfg(), by: by.Name, frozen: frozen, opening: opening, made: map[string][]backout.Prepared{}}
 	cp.c, err = e.changes.transact(ctx, c.ID, func(now backout.Change, at time.Time) ([]backout.Event, error) {
 		cp.number = now.Captures + 1
 		do := change.BeginCapture{Server: e.server, Opening: opening, Resumed: now.Capture != nil && e.mine(now.Capture.Server)}
@@ -91,6 +108,7 @@ func (cp *capturing) target(ctx context.Context, i int, s surveyed) (digest stri
 		}
 		if made.Uses != "" {
 			s.prepared = append(s.prepared, made)
+			cp.keep(s.target.Name, s.prepared)
 		}
 		if st.level.Name == backout.LevelBaseline {
 			answers = append(answers, gate.Answer{Target: s.target.Name, Level: st.level.Name, Step: st.index, Check: st.Uses})
@@ -158,19 +176,7 @@ func (cp *capturing) counts(ctx context.Context) error {
 
 // attemptID names the preparation of a step on the i-th target.
 func (cp *capturing) attemptID(st step, i int) string {
-	return errandID(fmt.Sprintf("%s-b%d", cp.c.ID, cp.number), st, i) + map[bool]string{true: ".prepare"}[st.levelIndex >= 0]
-}
-
-// errandID names what is done outside of rollbacks on the i-th target.
-func errandID(prefix string, st step, i int) string {
-	place := fmt.Sprintf("L%d", st.levelIndex+1)
-	switch st.level.Name {
-	case backout.LevelBaseline:
-		place = "B"
-	case backout.LevelCleanup:
-		place = "C"
-	}
-	return fmt.Sprintf("%s.%s.s%d.t%d", prefix, place, st.index+1, i+1)
+	return runner.BaselineID(cp.c.ID, cp.number, st.part(), st.index, i)
 }
 
 // refuse ends the capture without a baseline. What was made for the opening is
@@ -202,10 +208,9 @@ func (cp *capturing) undo(ctx context.Context) {
 		return
 	}
 	cp.cfg.each(ctx, cp.c, undoTimeout, func(ctx context.Context, i int, t backout.Target) {
-		s := surveyed{e: cp.e, cfg: cp.cfg, c: cp.c, frozen: cp.frozen, target: t}
+		s := surveyed{e: cp.e, cfg: cp.cfg, c: cp.c, frozen: cp.frozen, target: t, prepared: cp.madeOn(t.Name)}
 		for _, st := range slices.Backward(steps) {
-			id := errandID(fmt.Sprintf("%s-c%d", cp.c.ID, cp.number), st, i)
-			if _, err := s.tend(ctx, st, runner.ErrandCleanup, id); err != nil {
+			if _, err := s.tend(ctx, st, runner.ErrandCleanup, runner.CleanupID(cp.c.ID, cp.number, st.part(), st.index, i)); err != nil {
 				cp.e.log.Warn("what was made for the opening is not removed, the next opening or the change's end does so", "change_id", cp.c.ID, "target", t.Name, "step", st.Uses, "error", err)
 			}
 		}

@@ -96,6 +96,17 @@ type step struct {
 	backout.Step
 }
 
+// part says where the step stands, as ids of errands do.
+func (s step) part() string {
+	switch s.level.Name {
+	case backout.LevelBaseline:
+		return runner.PartBaseline
+	case backout.LevelCleanup:
+		return runner.PartCleanup
+	}
+	return runner.LevelPart(s.levelIndex)
+}
+
 // stepsOf are the steps of all levels; baselineStepsOf those that are run while the
 // window opens.
 func stepsOf(p backout.Plan) []step {

@@ -155,7 +155,7 @@ func (t *tidier) target(ctx context.Context, i int, s surveyed) error {
 	number := t.number(s.c)
 	var forget []string
 	for _, st := range slices.Concat(made, cleanupStepsOf(s.frozen.Plan)) {
-		id := errandID(fmt.Sprintf("%s-c%d", s.c.ID, number), st, i)
+		id := runner.CleanupID(s.c.ID, number, st.part(), st.index, i)
 		if _, err := s.tend(ctx, st, runner.ErrandCleanup, id); err != nil {
 			return fmt.Errorf("clean up after %s: %w", st.Uses, err)
 		}
