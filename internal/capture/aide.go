@@ -77,7 +77,11 @@ var aideErrors = map[int]string{
 }
 
 func cause(err error, code int) error {
-	if why := aideErrors[code]; why != "" && err != nil {
+	why := aideErrors[code]
+	if code > 128 {
+		why = "a signal ended it, as a damaged database can make it do: run aide --init"
+	}
+	if why != "" && err != nil {
 		return fmt.Errorf("%w (%s)", err, why)
 	}
 	return err
