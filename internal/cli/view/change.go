@@ -128,7 +128,7 @@ func ofAll(n int, c *backout.Change, what string) string {
 	if n == 0 {
 		return ""
 	}
-	return what + " of " + strconv.Itoa(n) + " of " + count(len(c.Targets), "target", "targets")
+	return strconv.Itoa(n) + " of " + count(len(c.Targets), "target", "targets") + " " + what
 }
 
 func autoWords(w backout.Window) string {
@@ -169,7 +169,7 @@ func Opened(c *backout.Change, s Style, now time.Time) string {
 	}
 	out += "plan " + planWords(c)
 	if captured := ofAll(len(c.Baselines), c, "captured"); captured != "" {
-		out += ", baseline " + captured
+		out += ", baselines of " + captured
 	}
 	return out + "\n"
 }
