@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -40,17 +41,24 @@ func (h slowHost) Run(_ context.Context, e backout.Exec) (backout.ExecResult, er
 func (h slowHost) BootID(context.Context) (string, error) { return "boot", nil }
 
 // slowHosts are hosts of 2,500 packages each, no two of them the same.
-type slowHosts struct{ latency time.Duration }
+type slowHosts struct {
+	latency time.Duration
+	capture []byte
+}
 
-func (h slowHosts) For(t backout.Target) (backout.Host, error) {
-	inv := backout.Inventory{Machine: backout.Machine{Hostname: t.Name, OS: "rocky", Kernel: "5.14.0", Init: "systemd"}}
+func newSlowHosts(latency time.Duration) slowHosts {
+	inv := backout.Inventory{Machine: backout.Machine{Hostname: "NAME", OS: "rocky", Kernel: "5.14.0", Init: "systemd"}}
 	inv.Packages = backout.PackageState{Manager: "rpm", Tool: "dnf 4.14.0", History: "12"}
 	for i := range 2500 {
 		inv.Packages.Installed = append(inv.Packages.Installed, backout.Package{
 			Name: fmt.Sprintf("package-%d", i), Version: fmt.Sprintf("0:%d.%d-1.el9", i%7, i), Arch: "x86_64", Repository: "baseos",
 		})
 	}
-	return slowHost{latency: h.latency, capture: capturetest.Answer(inv)}, nil
+	return slowHosts{latency, capturetest.Answer(inv)}
+}
+
+func (h slowHosts) For(t backout.Target) (backout.Host, error) {
+	return slowHost{latency: h.latency, capture: bytes.Replace(h.capture, []byte("NAME"), []byte(t.Name), 1)}, nil
 }
 
 // BenchmarkGate asks the gate of a change of 1,000 targets, each 50 ms away and with
@@ -81,7 +89,7 @@ func BenchmarkGate(b *testing.B) {
 	}
 	cfg := &Config{
 		Rules: set, Plans: map[string]backout.Plan{"web": plan}, Inventory: map[string]backout.Target{}, Groups: map[string][]string{"sre": {"carol"}},
-		Runner: runner.New(runner.Options{Executors: registry, Checks: kinds, Hosts: slowHosts{50 * time.Millisecond}}),
+		Runner: runner.New(runner.Options{Executors: registry, Checks: kinds, Hosts: newSlowHosts(50 * time.Millisecond)}),
 	}
 	e := New(Options{Store: s, Server: "me", Sender: &mouth{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Sole: true}, cfg)
 	if err := e.Start(b.Context()); err != nil {
