@@ -1,10 +1,12 @@
 package capture_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
-	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -101,49 +103,81 @@ func TestReadersOfLines(t *testing.T) {
 	}
 }
 
-// FuzzTake: whatever a target answers, the inventory is whole and printable, the same
-// each time, or there is an error and none.
-func FuzzTake(f *testing.F) {
-	names, err := filepath.Glob("testdata/*.txt")
+// sound fails unless the inventory is whole and printable and the same each time, or
+// there is an error and none.
+func sound(t *testing.T, text []byte, spec backout.BaselineSpec) {
+	t.Helper()
+	inv, err := capture.Take(t.Context(), says{text: text}, spec)
+	if err != nil {
+		if inv.Schema != 0 || !utf8.ValidString(err.Error()) || strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			t.Fatalf("%+v %q", inv, err)
+		}
+		return
+	}
+	var odd func(v any) bool
+	odd = func(v any) bool {
+		switch v := v.(type) {
+		case string:
+			return strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r == 0x7f }) || strings.Contains(v, "\ufffd") && !bytes.Contains(text, []byte("\ufffd"))
+		case []any:
+			return slices.ContainsFunc(v, odd)
+		case map[string]any:
+			return slices.ContainsFunc(slices.Collect(maps.Values(v)), odd)
+		}
+		return false
+	}
+	data, err := json.Marshal(inv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tree any
+	if err := json.Unmarshal(data, &tree); err != nil || odd(tree) {
+		t.Fatalf("%s %v", data, err)
+	}
+	again, _ := capture.Take(t.Context(), says{text: text}, spec)
+	if other, _ := json.Marshal(again); string(other) != string(data) {
+		t.Fatalf("%s\n%s", data, other)
+	}
+	if inv.Packages.Manager != "none" && len(inv.Packages.Installed) == 0 {
+		t.Fatal("no packages, and no error")
+	}
+}
+
+// FuzzReaders: whatever a tool says.
+func FuzzReaders(f *testing.F) {
+	hosts := []backout.Inventory{rpmHost("dnf 4.14.0"), rpmHost("dnf5 5.2.6"), rpmHost("zypper 1.14.59"), {Packages: backout.PackageState{Manager: "dpkg", Installed: []backout.Package{{Name: "a", Version: "1", Arch: "all"}}}}}
+	text, err := os.ReadFile("testdata/debian-12.txt")
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, name := range names {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			f.Fatal(err)
+	for which, inv := range hosts {
+		for _, m := range regexp.MustCompile(`(?m)^@([a-z-]+)\n((?: .*\n)*)@end`).FindAllSubmatch(append(capturetest.Answer(inv), text...), -1) {
+			if _, ok := tryAnswer(inv, string(m[1]), ""); ok {
+				f.Add(uint8(which), string(m[1]), strings.ReplaceAll(string(m[2][:min(300, len(m[2]))]), "\n ", "\n"))
+			}
 		}
+	}
+	f.Fuzz(func(t *testing.T, which uint8, section, body string) {
+		if text, ok := tryAnswer(hosts[int(which)%len(hosts)], section, body); ok {
+			sound(t, text, backout.BaselineSpec{})
+		}
+	})
+}
+
+func tryAnswer(inv backout.Inventory, section, body string) ([]byte, bool) {
+	if !strings.Contains(string(capturetest.Answer(inv)), "\n@"+section+"\n") || section == "" || strings.Contains(section, "\n") {
+		return nil, false
+	}
+	return answer(inv, map[string]string{section: body}), true
+}
+
+// FuzzFrame: whatever a target answers.
+func FuzzFrame(f *testing.F) {
+	for _, text := range [][]byte{capturetest.Answer(backout.Inventory{}), capturetest.Answer(rpmHost(""))} {
 		f.Add(text)
 		f.Add(zipped(f, text))
 	}
-	for _, tool := range []string{"dnf 4.14.0", "dnf5 5.2.6", "zypper 1.14.59"} {
-		inv := rpmHost(tool)
-		inv.Packages.History, inv.Packages.Held = "3", []string{"x"}
-		f.Add(capturetest.Answer(inv))
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		inv, err := capture.Take(t.Context(), says{text: text}, asked(text))
-		if err != nil {
-			if inv.Schema != 0 || !utf8.ValidString(err.Error()) || strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' || r == 0x7f }) {
-				t.Fatalf("%+v %q", inv, err)
-			}
-			return
-		}
-		data, err := json.Marshal(inv)
-		if err != nil || strings.Contains(string(data), `\ufffd`) || strings.Contains(string(data), `\u00`) && !strings.Contains(string(data), `\u0026`) && !strings.Contains(string(data), `\u003`) {
-			t.Fatalf("%s %v", data, err)
-		}
-		again, _ := capture.Take(t.Context(), says{text: text}, asked(text))
-		if other, _ := json.Marshal(again); string(other) != string(data) {
-			t.Fatalf("%s\n%s", data, other)
-		}
-		if inv.Packages.Manager != "none" && len(inv.Packages.Installed) == 0 {
-			t.Fatal("no packages, and no error")
-		}
-		if !slices.IsSortedFunc(inv.Units, func(a, b backout.Unit) int { return strings.Compare(a.Name, b.Name) }) {
-			t.Fatal("not sorted")
-		}
-	})
+	f.Fuzz(func(t *testing.T, text []byte) { sound(t, text, asked(text)) })
 }
 
 // FuzzCheckAIDE: whatever AIDE reports is read as it is, or an error.
