@@ -23,7 +23,7 @@ func Baseline(b *backout.Baseline, s Style, all bool) string {
 		"aide", aideWords(i),
 	)
 	for _, p := range b.Prepared {
-		out += "prepared by " + text(p.Uses) + ": " + labels(p.Facts) + "\n"
+		out += "prepared by " + text(p.Uses) + prefixed(": ", labels(p.Facts)) + "\n"
 	}
 	if all {
 		out += s.inventory(i)
