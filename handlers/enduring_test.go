@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,13 +26,25 @@ func (p *pipes) ask(t *testing.T, path string) net.Conn {
 	return client
 }
 
-func takes(d time.Duration, ended *error) func(context.Context) error {
+// cause is why a call was ended, or nothing.
+type cause struct{ atomic.Pointer[error] }
+
+func (c *cause) get() error {
+	if err := c.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// takes is a call that takes d, unless it is ended.
+func takes(d time.Duration, ended *cause) func(context.Context) error {
 	return func(ctx context.Context) error {
 		select {
 		case <-time.After(d):
 			return nil
 		case <-ctx.Done():
-			*ended = context.Cause(ctx)
+			err := context.Cause(ctx)
+			ended.Store(&err)
 			return ctx.Err()
 		}
 	}
@@ -42,11 +55,11 @@ func takes(d time.Duration, ended *error) func(context.Context) error {
 func TestOpeningMayTakeMinutes(t *testing.T) {
 	for path, status := range map[string]int{"open": 200, "drift": 200} {
 		synctest.Test(t, func(t *testing.T) {
-			var ended error
+			var ended cause
 			start := time.Now()
 			conn := inMemory(t, handlerFor(t, &fake{slow: takes(10*time.Minute, &ended)})).ask(t, "/api/v1/changes/C1/"+path)
-			if res := answerOf(t, conn); res.StatusCode != status || time.Since(start) != 10*time.Minute || ended != nil {
-				t.Errorf("%s: answered %d after %v, %v", path, res.StatusCode, time.Since(start), ended)
+			if res := answerOf(t, conn); res.StatusCode != status || time.Since(start) != 10*time.Minute || ended.get() != nil {
+				t.Errorf("%s: answered %d after %v, %v", path, res.StatusCode, time.Since(start), ended.get())
 			}
 		})
 	}
@@ -55,11 +68,11 @@ func TestOpeningMayTakeMinutes(t *testing.T) {
 func TestOpeningHasAnEnd(t *testing.T) {
 	for _, path := range []string{"open", "drift"} {
 		synctest.Test(t, func(t *testing.T) {
-			var ended error
+			var ended cause
 			start := time.Now()
 			conn := inMemory(t, handlerFor(t, &fake{slow: takes(24*time.Hour, &ended)})).ask(t, "/api/v1/changes/C1/"+path)
-			if res := answerOf(t, conn); res.StatusCode != 503 || time.Since(start) != SlowCall || !errors.Is(ended, backout.ErrUnavailable) {
-				t.Errorf("%s: answered %d after %v, %v", path, res.StatusCode, time.Since(start), ended)
+			if res := answerOf(t, conn); res.StatusCode != 503 || time.Since(start) != SlowCall || !errors.Is(ended.get(), backout.ErrUnavailable) {
+				t.Errorf("%s: answered %d after %v, %v", path, res.StatusCode, time.Since(start), ended.get())
 			}
 		})
 	}
@@ -70,14 +83,14 @@ func TestOpeningHasAnEnd(t *testing.T) {
 func TestOpeningOutlivesItsClient(t *testing.T) {
 	for path, wants := range map[string]error{"open": nil, "drift": context.Canceled} {
 		synctest.Test(t, func(t *testing.T) {
-			var ended error
+			var ended cause
 			h := handlerFor(t, &fake{slow: takes(5*time.Minute, &ended)})
 			conn := inMemory(t, h).ask(t, "/api/v1/changes/C1/"+path)
 			time.Sleep(time.Minute)
 			_ = conn.Close()
 			time.Sleep(5 * time.Minute)
-			if !errors.Is(ended, wants) || h.slow.count.Load() != 0 {
-				t.Errorf("%s ended with %v, want %v; %d still run", path, ended, wants, h.slow.count.Load())
+			if !errors.Is(ended.get(), wants) || h.slow.count.Load() != 0 {
+				t.Errorf("%s ended with %v, want %v; %d still run", path, ended.get(), wants, h.slow.count.Load())
 			}
 		})
 	}
@@ -86,13 +99,13 @@ func TestOpeningOutlivesItsClient(t *testing.T) {
 // TestOpeningEndsWithTheServer, and says so to who waits.
 func TestOpeningEndsWithTheServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var ended error
+		var ended cause
 		h := handlerFor(t, &fake{slow: takes(5*time.Minute, &ended)})
 		conn := inMemory(t, h).ask(t, "/api/v1/changes/C1/open")
 		time.Sleep(time.Minute)
 		h.EndStreams()
-		if res := answerOf(t, conn); res.StatusCode != 503 || res.Header.Get("Retry-After") == "" || !errors.Is(ended, errEnding) {
-			t.Errorf("answered %d %v, %v", res.StatusCode, res.Header, ended)
+		if res := answerOf(t, conn); res.StatusCode != 503 || res.Header.Get("Retry-After") == "" || !errors.Is(ended.get(), errEnding) {
+			t.Errorf("answered %d %v, %v", res.StatusCode, res.Header, ended.get())
 		}
 	})
 }
