@@ -92,6 +92,8 @@ type Engine struct {
 	peers     Peers
 	cleaner   *cleaner
 	carried   sync.Map // attempt id to who has it in this process
+	// armWake holds a token when the targets to keep connected may be others.
+	armWake   chan struct{}
 	waiting   sync.Map // attempt id to why nobody has claimed it, for people
 	passed    sync.Map // attempt id of those that this server could not look after
 	stepping  sync.Map // attempt id of the requested ones that this process tries to run
@@ -136,6 +138,7 @@ func New(o Options, cfg *Config) *Engine {
 	e.others = &lane{most: dueParallel, spawn: e.spawn, do: e.handleDue}
 	e.verifiers = newVerifiers(e)
 	e.cleaner = newCleaner(e)
+	e.armWake = make(chan struct{}, 1)
 	e.changes = newTable(o.Store.Changes, o.Server, e.foldChange)
 	e.changes.moved, e.changes.rest = e.changeMoved, e.changePacker()
 	e.rollbacks = newTable(o.Store.Rollbacks, o.Server, e.foldRollback)
@@ -174,6 +177,7 @@ func (e *Engine) cfg() *Config { return e.config.Load() }
 func (e *Engine) Reconfigure(cfg *Config) {
 	e.config.Store(cfg)
 	e.spawn(func(ctx context.Context) { e.judgeAll(ctx) })
+	e.armSoon()
 }
 
 // Metrics are the engine's own collectors.
@@ -206,6 +210,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.spawn(func(ctx context.Context) { e.deadlines.run(ctx, e.due) })
 	e.spawn(e.pulseLoop)
 	e.spawn(e.sweepLoop)
+	e.spawn(e.armLoop)
 	e.spawn(e.cleaner.run)
 	e.notReady.CompareAndSwap(&replaying, nil)
 	e.relay.wake() // much may have been read that no snapshot covers
