@@ -49,7 +49,9 @@ func (n *Network) Arm(addresses []string) (left int, err error) {
 			continue
 		}
 		if len(wanted) >= n.armLimit() && wanted[h.address] == nil {
-			left++
+			if n.o.Armed >= 0 {
+				left++
+			}
 			continue
 		}
 		wanted[h.address] = h
@@ -83,7 +85,10 @@ func (n *Network) wakeArming() {
 }
 
 func (n *Network) armLimit() int {
-	if n.o.Armed > 0 {
+	switch {
+	case n.o.Armed < 0:
+		return 0
+	case n.o.Armed > 0:
 		return n.o.Armed
 	}
 	return armedMost

@@ -49,7 +49,8 @@ type Options struct {
 	Sudo bool
 	// Dir holds the attempts on the targets; see [attempt.Script].
 	Dir string
-	// Armed is how many targets may be kept connected at once; zero means 2000.
+	// Armed is how many targets may be kept connected at once; zero means 2000, less
+	// than that none.
 	Armed int
 }
 
