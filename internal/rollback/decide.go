@@ -225,17 +225,44 @@ func (d *decider) checked(in Checked) {
 	if t == nil || !Judged(d.r, in.Target) {
 		return
 	}
+	if in.Green && t.Baseline != "" {
+		in = compared(in, *t)
+	}
 	if in.Green && t.GreenSince.IsZero() {
 		d.emit(backout.TargetGreen{Target: in.Target, Since: d.at})
 		t = d.r.Target(in.Target)
 	}
 	switch {
 	case in.Green && !d.at.Before(GreenUntil(d.r, *t)):
-		// Only a look can say so, never the clock alone.
-		d.emit(backout.TargetBack{Target: in.Target})
+		// Only a look can say so, never the clock alone; and of what has a baseline
+		// only a comparison with it.
+		if t.Baseline == "" || in.Drift != nil {
+			d.emit(backout.TargetBack{Target: in.Target, Drift: in.Drift})
+		}
 	case !in.Green && (!t.GreenSince.IsZero() || t.Red == ""):
-		d.emit(backout.TargetRed{Target: in.Target, Reason: in.Reason})
+		d.emit(backout.TargetRed{Target: in.Target, Reason: in.Reason, Drift: in.Drift})
 	}
+}
+
+// compared makes a green look red where the target is not back to its baseline: by
+// the comparison that comes with it, or by the last one.
+func compared(in Checked, t backout.TargetState) Checked {
+	drift := in.Drift
+	if drift == nil {
+		drift = t.Drift
+	}
+	if notBack(drift) {
+		in.Green, in.Drift = false, drift
+		in.Reason = notBackReason(*drift)
+	}
+	return in
+}
+
+func notBackReason(d backout.DriftFound) string {
+	if d.Summary == "" {
+		return "not back to its baseline"
+	}
+	return "not back to its baseline: " + d.Summary
 }
 
 // attempt finds the running attempt of this id. An older one is stale: its
