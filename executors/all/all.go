@@ -6,13 +6,16 @@ import (
 
 	"github.com/backout-io/backout/executors"
 	"github.com/backout-io/backout/executors/command"
+	"github.com/backout-io/backout/executors/dnf"
+	"github.com/backout-io/backout/executors/pkg"
 	"github.com/backout-io/backout/executors/systemd"
 )
 
 // Kinds returns them.
 func Kinds() []executors.Kind {
 	return slices.Concat(
-		[]executors.Kind{command.Kind()},
+		[]executors.Kind{command.Kind(), dnf.Kind()},
+		pkg.Kinds(),
 		systemd.Kinds(),
 	)
 }
