@@ -6,15 +6,30 @@ import (
 
 	"github.com/backout-io/backout/executors"
 	"github.com/backout-io/backout/executors/ansible"
+	"github.com/backout-io/backout/executors/apt"
+	"github.com/backout-io/backout/executors/btrfs"
 	"github.com/backout-io/backout/executors/command"
+	"github.com/backout-io/backout/executors/dnf"
+	"github.com/backout-io/backout/executors/file"
 	"github.com/backout-io/backout/executors/http"
+	"github.com/backout-io/backout/executors/lvm"
+	"github.com/backout-io/backout/executors/pkg"
+	"github.com/backout-io/backout/executors/snapper"
+	"github.com/backout-io/backout/executors/system"
 	"github.com/backout-io/backout/executors/systemd"
+	"github.com/backout-io/backout/executors/zypper"
 )
 
 // Kinds returns them.
 func Kinds() []executors.Kind {
 	return slices.Concat(
-		[]executors.Kind{ansible.Kind(), command.Kind(), http.Kind()},
+		[]executors.Kind{
+			ansible.Kind(), apt.Kind(), command.Kind(), dnf.Kind(), file.Kind(), http.Kind(), system.Kind(), zypper.Kind(),
+		},
+		btrfs.Kinds(),
+		lvm.Kinds(),
+		pkg.Kinds(),
+		snapper.Kinds(),
 		systemd.Kinds(),
 	)
 }
