@@ -19,8 +19,10 @@ asked() {
 	shift
 	o=$("$@" 2>&1 </dev/null)
 	say "$word-rc" "$?"
-	[ -z "$o" ] || printf '%s\n' "$o" | tag "$word"
+	lines "$word" "$o"
 }
+# lines says each line of a text, if there are any.
+lines() { [ -z "$2" ] || printf '%s\n' "$2" | tag "$1"; }
 lacking=
 need() {
 	for tool; do

@@ -45,18 +45,21 @@ undo() {
 	return "$rc"
 }
 mkdir -p "$dir" && chmod 700 "$dir" || fail "$dir cannot be made" 3
-# A version that is asked for counts as chosen by hand; which ones were not is to
-# stay as it was, across a killed attempt too.
-if [ ! -e "$dir/auto" ]; then
-	apt-mark showauto >"$dir/auto.tmp" && mv -f "$dir/auto.tmp" "$dir/auto" || fail "apt-mark showauto does not answer" 3
-fi
+# A version that is asked for counts as chosen by hand, and is not held any more;
+# both are to stay as they were, across a killed attempt too.
+for mark in auto hold; do
+	[ ! -e "$dir/$mark" ] || continue
+	apt-mark "show$mark" >"$dir/$mark.tmp" && mv -f "$dir/$mark.tmp" "$dir/$mark" || fail "apt-mark show$mark does not answer" 3
+done
 mend || echo "backout: dpkg has packages that it cannot configure as they are"
 if ! undo "$@"; then
 	echo "backout: once more, after what can be configured is"
 	mend
 	undo "$@" || fail "apt-get ended with exit code $rc" 6
 fi
-auto=$(words full "$@" | tr ' ' '\n' | grep -xF -f "$dir/auto")
-[ -z "$auto" ] || apt-mark auto -- $auto || fail "packages count as chosen by hand which did not before" 6
+for mark in auto hold; do
+	were=$(words full "$@" | tr ' ' '\n' | grep -xF -f "$dir/$mark")
+	[ -z "$were" ] || apt-mark "$mark" -- $were || fail "apt-mark $mark could not be put back" 6
+done
 [ -z "$holds" ] || sh -c "$hold" sh place apt "$change" $holds </dev/null 2>&1 || fail "the bad versions could not be held" 7
 exit 0

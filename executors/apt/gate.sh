@@ -16,7 +16,7 @@ done
 # The size stands last, for it may be missing.
 status=$(dpkg-query -W -f '${Package} ${Architecture} ${Version} ${db:Status-Abbrev} ${Essential}/${Protected} ${Installed-Size}\n' -- $patched 2>/dev/null |
 	awk '$4 ~ /^.[^nc]/' | sort -u)
-printf '%s\n' "$status" | tag pkg
+lines pkg "$status"
 specs=$(printf '%s\n' "$status" | while read -r name arch version rest; do
 	full "$name" "$arch"
 	printf '%s ' "$f=$version"

@@ -2,6 +2,7 @@ package apt_test
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -65,6 +66,7 @@ type deb struct {
 	name, version  string
 	depends, extra string
 	conf, postinst string
+	arch           string
 }
 
 // add puts packages into the repository.
@@ -82,7 +84,7 @@ func (b *box) add(t *testing.T, debs ...deb) {
 				t.Fatal(err)
 			}
 		}
-		control := fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: all\nMaintainer: Nobody <nobody@example.com>\nDescription: test\n%s", d.name, d.version, d.extra)
+		control := fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: %s\nMaintainer: Nobody <nobody@example.com>\nDescription: test\n%s", d.name, d.version, cmp.Or(d.arch, "all"), d.extra)
 		if d.depends != "" {
 			control += "Depends: " + d.depends + "\n"
 		}

@@ -8,7 +8,7 @@ while [ "$n" -gt 0 ]; do
 done
 say apt "$(apt-get --version | head -n 1)"
 known "$@"
-printf '%s\n' "$status" | tag pkg
+lines pkg "$status"
 spare=
 while [ $# -ge 4 ]; do
 	if [ -z "$3" ] && at "$1" "$2" ""; then

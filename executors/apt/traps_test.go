@@ -17,6 +17,27 @@ func TestTraps(t *testing.T) {
 	}{
 		{"version gone, refused, stashed, patched, back and held", versionGone},
 		{"no allow-downgrades means nothing done", noAllowDowngrades},
+		{"downgrade only the library removes the dependants", onlyTheLibrary},
+		{"noninteractive and an edited conffile end at EOF", conffileEOF},
+		{"already done", alreadyDone},
+		{"version gone without a stash", withoutStash},
+		{"holds that were there before stay", holdsBefore},
+		{"packages added by the patch go unless needed", addedByThePatch},
+		{"packages removed by the patch come back", removedByThePatch},
+		{"a package of one architecture becomes one of all", otherArchitecture},
+		{"killed half way", killedHalfWay},
+		{"locale and time zone of the target do not matter", strangeLocale},
+		{"what packages print is only text", hostileOutput},
+		{"a maintainer script fails", scriptFails},
+		{"dpkg was interrupted before the patch", interruptedBefore},
+		{"nothing pending and no lists are a no", nothingPending},
+		{"protected packages are refused", protectedRefused},
+		{"a kept file was changed", spoiltStash},
+		{"kept from the cache and packed again", cacheAndRepack},
+		{"somebody else has the lock", lockHeld},
+		{"the patch's ids say what is kept", byIDs},
+		{"an operator with sudo", operator},
+		{"clean-up removes what was kept", cleanup},
 	} {
 		t.Run(trap.name, func(t *testing.T) {
 			b.reset(t)

@@ -3,11 +3,11 @@ stash=$1/debs
 look "$1"
 shift
 known "$@"
-printf '%s\n' "$status" | tag pkg
+lines pkg "$status"
 arrange "$@"
 [ -z "$gone" ] && [ -n "$todo" ] || exit 0
 settle
 say sim-rc "$rc"
 [ "$rc" -eq 0 ] || printf '%s\n' "$o" | sed -n '/^Reading /d;/^Building /d;$p;/^E:/p' | sort -u | tag sim
-[ -z "$extra" ] || printf '%s\n' "$extra" | tag extra
+lines extra "$extra"
 exit 0

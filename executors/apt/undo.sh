@@ -14,7 +14,7 @@ words() {
 bare() { f=$1; }
 # known reads what the target and its repositories have of the packages.
 known() {
-	status=$(dpkg-query -W -f '${Package} ${Architecture} ${Version} ${db:Status-Abbrev}\n' -- $(words bare "$@") 2>/dev/null)
+	status=$(dpkg-query -W -f '${Package} ${Architecture} ${Version} ${db:Status-Abbrev} ${Essential}/${Protected}\n' -- $(words bare "$@") 2>/dev/null)
 	madison=$(apt-cache madison -- $(words full "$@") 2>/dev/null)
 }
 # at tells whether the package is at this version, and whole.
