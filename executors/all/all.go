@@ -5,14 +5,16 @@ import (
 	"slices"
 
 	"github.com/backout-io/backout/executors"
+	"github.com/backout-io/backout/executors/apt"
 	"github.com/backout-io/backout/executors/command"
+	"github.com/backout-io/backout/executors/file"
 	"github.com/backout-io/backout/executors/systemd"
 )
 
 // Kinds returns them.
 func Kinds() []executors.Kind {
 	return slices.Concat(
-		[]executors.Kind{command.Kind()},
+		[]executors.Kind{apt.Kind(), command.Kind(), file.Kind()},
 		systemd.Kinds(),
 	)
 }
