@@ -21,8 +21,10 @@ package apt
 
 import (
 	"context"
+	"crypto/sha256"
 	_ "embed"
 	"fmt"
+	"strings"
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/executors"
@@ -30,10 +32,14 @@ import (
 	"github.com/backout-io/backout/internal/packages"
 )
 
+// Name is what a step's "uses" calls it.
+const Name = "apt.undo"
+
 // Config is the section of a step.
 type Config struct {
-	// Packages limits the step to the packages that fit one of these patterns.
-	Packages []string `json:"packages,omitempty" yaml:"packages" doc:"patterns of package names; default all that the patch changed"`
+	// Packages limits the step to the packages that fit one of these patterns, and
+	// keeps them although no upgrade of them is pending.
+	Packages []string `json:"packages,omitempty" yaml:"packages" doc:"patterns of package names: only they are undone, and they are kept whether or not the target's repositories show their patch yet; default all that the patch changes"`
 	// Stash and Hold are yes unless they are set to false.
 	Stash *bool `json:"stash,omitempty" yaml:"stash" doc:"keep the files of the versions that are installed on the target before the patch; default true"`
 	Hold  *bool `json:"hold,omitempty" yaml:"hold" doc:"keep the patch from coming back by apt-mark hold; default true"`
@@ -43,7 +49,7 @@ type Config struct {
 
 // Kind is apt.undo.
 func Kind() executors.Kind {
-	k := executors.Define("apt.undo", "bring the packages that the patch changed back to their old versions with apt, and hold them",
+	k := executors.Define(Name, "bring the packages that the patch changed back to their old versions with apt, and hold them",
 		func(_ context.Context, c Config) (backout.Executor, error) { return Undo{c}, nil })
 	k.WantsDelta = true
 	return k
@@ -110,10 +116,26 @@ func script(text string, args ...string) backout.Exec {
 	return backout.Exec{Argv: append([]string{"sh", "-c", commonText + undoText + text, "sh"}, args...)}
 }
 
-// folder is where a target keeps what it needs for the change's way back.
-func folder(change string) (string, error) {
+// folder is where a target keeps what this step needs for the change's way back.
+// Steps that are limited to some packages have folders of their own.
+func (u Undo) folder(change string) (string, error) {
 	if err := attempt.CheckID(change); err != nil {
 		return "", fmt.Errorf("the change's id names a folder on the target: %w", err)
 	}
-	return "/var/lib/backout/stash/" + change + "/apt", nil
+	dir := "/var/lib/backout/stash/" + change + "/apt"
+	if len(u.c.Packages) > 0 {
+		dir += fmt.Sprintf("-%x", sha256.Sum256([]byte(strings.Join(u.c.Packages, "\n"))))[:13]
+	}
+	return dir, nil
+}
+
+// prepared is what this step has prepared, or nil.
+func (u Undo) prepared(t backout.Task) map[string]string {
+	dir, err := u.folder(t.ChangeID)
+	for _, p := range t.Prepared {
+		if err == nil && p.Uses == Name && p.Facts["folder"] == dir {
+			return p.Facts
+		}
+	}
+	return nil
 }

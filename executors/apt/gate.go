@@ -21,7 +21,7 @@ func no(check, reason, fix string) []backout.Violation {
 // version of each package that is to be patched can be had, afterwards whether apt
 // would bring exactly those of the delta back.
 func (u Undo) Preflight(ctx context.Context, t backout.Task, h backout.Host) []backout.Violation {
-	facts := t.PreparedBy("apt.undo")
+	facts := u.prepared(t)
 	switch {
 	case t.Delta != nil:
 		return u.tryUndo(ctx, t, h, keptBy(facts))
@@ -45,7 +45,6 @@ type before struct {
 	// index has what repositories offer of the versions that are installed; cached
 	// and kept what lies on the target.
 	index, cached, kept map[string]offer
-	named               bool
 }
 
 // offer is a file that can be had.
@@ -59,11 +58,11 @@ var patchID = regexp.MustCompile(`^([a-z0-9][a-z0-9+.-]+)(:[a-z0-9-]+)?(=[A-Za-z
 // lookBefore asks the target what is to be patched and what there is of it.
 func (u Undo) lookBefore(ctx context.Context, t backout.Task, h backout.Host) (before, error) {
 	b := before{index: map[string]offer{}, cached: map[string]offer{}, kept: map[string]offer{}}
-	dir, err := folder(t.ChangeID)
+	dir, err := u.folder(t.ChangeID)
 	if err != nil {
 		return b, err
 	}
-	args := []string{dir}
+	args := append([]string{dir, strconv.Itoa(len(u.c.Packages))}, u.c.Packages...)
 	if t.Patch.Kind == "packages" {
 		for _, id := range t.Patch.IDs {
 			if !patchID.MatchString(id) {
@@ -71,7 +70,6 @@ func (u Undo) lookBefore(ctx context.Context, t backout.Task, h backout.Host) (b
 			}
 			args = append(args, id)
 		}
-		b.named = len(args) > 1
 	}
 	if b.said, err = ask(ctx, h, script(gateText, args...)); err != nil {
 		return b, err
@@ -134,7 +132,7 @@ func (b before) judge(u Undo) []backout.Violation {
 	case b.first("sim-rc") != "0":
 		return no("apt", "apt does not say what the patch would change: "+some(b.said["sim"]), "run apt-get update, and correct the patch's ids: package or package=version")
 	case len(b.patched) == 0 && len(b.added) == 0:
-		return no("apt", "no upgrade is pending, so nobody knows what the patch will change", "run apt-get update before the gate, or name the packages in the patch's ids")
+		return no("apt", "no upgrade is pending, so nobody knows what the patch will change", "run apt-get update before the gate, or name the packages in the patch's ids or the step")
 	}
 	return slices.Concat(u.protection(b.patched, b.added), b.obtainable(u))
 }
@@ -264,7 +262,7 @@ func (b before) obtainable(u Undo) []backout.Violation {
 
 // stillKept asks whether what was prepared is still there, whole.
 func (u Undo) stillKept(ctx context.Context, t backout.Task, h backout.Host, kept map[string]keptFile) []backout.Violation {
-	dir, err := folder(t.ChangeID)
+	dir, err := u.folder(t.ChangeID)
 	args := []string{dir}
 	for _, k := range kept {
 		args = append(args, k.name, k.arch, k.version, k.sum)

@@ -1,7 +1,11 @@
-# Before the patch: DIR, then what is to be patched, or nothing for all that is
-# pending.
-dir=$1
-shift
+# Before the patch: DIR, the number of patterns that limit it and the patterns, and
+# what is to be patched, or nothing for all that is pending.
+dir=$1 n=$2 limits=
+shift 2
+while [ "$n" -gt 0 ]; do
+	limits="$limits $1" n=$((n - 1))
+	shift
+done
 look "$dir"
 if [ $# -gt 0 ]; then o=$(apt_get -s install -- "$@"); else o=$(apt_get -s dist-upgrade); fi
 say sim-rc "$?"
@@ -12,6 +16,7 @@ for id; do
 	id=${id%%=*}
 	patched="$patched $id"
 done
+[ -z "$limits" ] || patched="$patched $(dpkg-query -W -f '${Package} ' -- $limits 2>/dev/null)"
 [ -n "$patched" ] || exit 0
 # The size stands last, for it may be missing.
 status=$(dpkg-query -W -f '${Package} ${Architecture} ${Version} ${db:Status-Abbrev} ${Essential}/${Protected} ${Installed-Size}\n' -- $patched 2>/dev/null |

@@ -49,7 +49,7 @@ func newBox(t *testing.T) *box {
 		t.Fatal(err)
 	}
 	b := &box{Machine: m, host: h, dir: filepath.Join(m.Root, repository)}
-	b.Do(t, "sh", "-c", `rm -rf /etc/apt/sources.list.d/* && mkdir -p /srv/repo && echo 'deb [trusted=yes] file:/srv/repo ./' >/etc/apt/sources.list`)
+	b.Do(t, "sh", "-c", `rm -rf /etc/apt/sources.list.d/* && mkdir -p /srv/repo && echo 'deb [trusted=yes] file:/srv/repo ./' >/etc/apt/sources.list && echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/test`)
 	return b
 }
 
@@ -234,4 +234,10 @@ func says(t *testing.T, got string, want ...string) {
 			t.Errorf("%q does not say %q", got, w)
 		}
 	}
+}
+
+// transactions is how many apt has logged.
+func (b *box) transactions(t *testing.T) int {
+	t.Helper()
+	return strings.Count(b.Do(t, "cat", "/var/log/apt/history.log"), "Start-Date")
 }

@@ -70,7 +70,7 @@ func (s said) packages() ([]installed, error) {
 	var list []installed
 	for _, line := range s["pkg"] {
 		f := strings.Fields(line)
-		if len(f) == 2 && len(f[1]) >= 2 && f[1][1] == 'n' {
+		if n := len(f); (n == 2 || n == 3 && f[2] == "/") && len(f[1]) >= 2 && f[1][1] == 'n' {
 			continue // known by name only: it has no version
 		}
 		if len(f) < 4 || len(f[3]) < 2 {

@@ -84,11 +84,11 @@ func alreadyDone(t *testing.T, b *box) {
 	before, task := b.patched(t, one("1"), one("2"))
 	e := undo(t, `{}`)
 	b.execute(t, e, task, before)
-	transactions := b.Do(t, "grep", "-c", "^Start-Date", "/var/log/apt/history.log")
+	transactions := b.transactions(t)
 	task.AttemptID += "-again"
 	o, out := b.execute(t, e, task, before)
-	if got := b.Do(t, "grep", "-c", "^Start-Date", "/var/log/apt/history.log"); got != transactions {
-		t.Errorf("%s transactions instead of %s:\n%s", got, transactions, out)
+	if got := b.transactions(t); got != transactions {
+		t.Errorf("%d transactions instead of %d:\n%s", got, transactions, out)
 	}
 	if len(o.Held) != 1 {
 		t.Errorf("held %q", o.Held)
@@ -393,7 +393,7 @@ func cacheAndRepack(t *testing.T, b *box) {
 	}
 	task := b.task("a")
 	task.Prepared = b.prepare(t, e)
-	facts := task.PreparedBy("apt.undo")
+	facts := task.PreparedBy(apt.Name)
 	says(t, facts["package bo-a:all"], "1:1 ", " cache")
 	says(t, facts["package bo-c:all"], "1:1 ", " repacked")
 	b.Do(t, "sh", "-c", "rm /var/cache/apt/archives/bo-a_*")
@@ -486,5 +486,40 @@ func cleanup(t *testing.T, b *box) {
 	if err := c.Cleanup(t.Context(), bad, b.host, &bytes.Buffer{}); !backout.IsPermanent(err) {
 		t.Errorf("%v", err)
 	}
-	_ = apt.Config{}
+}
+
+// outside: the target's repositories never show the patch.
+func outside(t *testing.T, b *box) {
+	b.add(t, one("1")...)
+	b.apt(t, "install", "bo-a")
+	before := b.state(t)
+	e := undo(t, `{"packages": ["bo-*"]}`)
+	if v := b.preflight(t, e, b.task("p")); v != "" {
+		t.Errorf("%s", v)
+	}
+	prepared := b.prepare(t, e)
+	b.add(t, one("2")...)
+	b.Do(t, "cp", "/srv/repo/bo-a_2_all.deb", "/root/bo-a.deb")
+	b.gone(t, "*")
+	b.apt(t, "install", "/root/bo-a.deb")
+	task := b.task("a")
+	// A step with another limit has prepared too.
+	task.Prepared = append([]backout.Prepared{{Uses: apt.Name, Facts: map[string]string{"folder": "/x", "package bo-a:all": "1 x 1 kept"}}}, prepared...)
+	task.Delta = b.delta(t, before)
+	if v := b.preflight(t, e, task); v != "" {
+		t.Errorf("%s", v)
+	}
+	b.execute(t, e, task, before)
+}
+
+// toldAfterwards: what asks for a reboot or a restart, and who may bring the patch
+// back, stands in the summary.
+func toldAfterwards(t *testing.T, b *box) {
+	before, task := b.patched(t, one("1"), one("2"))
+	b.Do(t, "sh", "-c", `echo bo-a >/run/reboot-required.pkgs; touch /run/reboot-required
+printf '#!/bin/sh\necho NEEDRESTART-VER: 3.6; echo NEEDRESTART-SVC: bo.service\n' >/usr/local/sbin/needrestart; chmod +x /usr/local/sbin/needrestart
+systemctl unmask -q apt-daily-upgrade.timer; systemctl start apt-daily-upgrade.timer`)
+	defer b.Do(t, "sh", "-c", "rm /run/reboot-required* /usr/local/sbin/needrestart; systemctl stop apt-daily-upgrade.timer; systemctl mask -q apt-daily-upgrade.timer")
+	o, _ := b.execute(t, undo(t, `{}`), task, before)
+	says(t, o.Summary, "the target asks for a reboot bo-a", "to be restarted: bo.service", "apt-daily-upgrade.timer")
 }

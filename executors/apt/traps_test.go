@@ -37,6 +37,9 @@ func TestTraps(t *testing.T) {
 		{"somebody else has the lock", lockHeld},
 		{"the patch's ids say what is kept", byIDs},
 		{"an operator with sudo", operator},
+		{"the patch comes from outside the repositories", outside},
+		{"reboot, restarts and updaters are told", toldAfterwards},
+		{"conformance", conformance},
 		{"clean-up removes what was kept", cleanup},
 	} {
 		t.Run(trap.name, func(t *testing.T) {

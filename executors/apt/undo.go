@@ -17,7 +17,7 @@ func (u Undo) tryUndo(ctx context.Context, t backout.Task, h backout.Host, kept 
 	changes, err := u.changes(t)
 	var dir string
 	if err == nil {
-		dir, err = folder(t.ChangeID)
+		dir, err = u.folder(t.ChangeID)
 	}
 	if err != nil {
 		return no("delta", err.Error(), "capture what the patch has changed again")
@@ -79,7 +79,7 @@ func (u Undo) Execute(ctx context.Context, t backout.Task, h backout.Host, out i
 	if err != nil {
 		return backout.Outcome{}, backout.Permanent(err)
 	}
-	dir, err := folder(t.ChangeID)
+	dir, err := u.folder(t.ChangeID)
 	if err != nil {
 		return backout.Outcome{}, backout.Permanent(err)
 	}
@@ -88,7 +88,7 @@ func (u Undo) Execute(ctx context.Context, t backout.Task, h backout.Host, out i
 	}
 	holds := u.holdWords(changes)
 	args := append([]string{dir, t.ChangeID, packages.HoldScript(), fmt.Sprint(len(holds) / 3)}, holds...)
-	args = append(args, items(changes, keptBy(t.PreparedBy("apt.undo")))...)
+	args = append(args, items(changes, keptBy(u.prepared(t)))...)
 	outcome, err := run(ctx, t, h, script(executeText, args...), out)
 	if err != nil {
 		return outcome, err
@@ -117,7 +117,7 @@ func run(ctx context.Context, t backout.Task, h backout.Host, e backout.Exec, ou
 
 // Release implements [backout.Holder]. Holds that were there before stay.
 func (u Undo) Release(ctx context.Context, t backout.Task, h backout.Host, out io.Writer) error {
-	if _, err := folder(t.ChangeID); err != nil {
+	if _, err := u.folder(t.ChangeID); err != nil {
 		return backout.Permanent(err)
 	}
 	_, err := run(ctx, t, h, packages.Hold(packages.HoldRelease, packages.FrontAPT, t.ChangeID, nil), out)
@@ -126,7 +126,7 @@ func (u Undo) Release(ctx context.Context, t backout.Task, h backout.Host, out i
 
 // Cleanup implements [backout.Cleaner]: it removes the kept files.
 func (u Undo) Cleanup(ctx context.Context, t backout.Task, h backout.Host, out io.Writer) error {
-	dir, err := folder(t.ChangeID)
+	dir, err := u.folder(t.ChangeID)
 	if err != nil {
 		return backout.Permanent(err)
 	}
@@ -137,11 +137,12 @@ func (u Undo) Cleanup(ctx context.Context, t backout.Task, h backout.Host, out i
 // Prepare implements [backout.Preparer]: it keeps the files of the versions that
 // are to be patched, with their digests.
 func (u Undo) Prepare(ctx context.Context, t backout.Task, h backout.Host, out io.Writer) (backout.Prepared, error) {
-	made := backout.Prepared{Uses: "apt.undo", Facts: map[string]string{"stash": "none"}}
-	dir, err := folder(t.ChangeID)
+	made := backout.Prepared{Uses: Name}
+	dir, err := u.folder(t.ChangeID)
 	if err != nil {
 		return made, backout.Permanent(err)
 	}
+	made.Facts = map[string]string{"folder": dir, "stash": "none"}
 	report, err := h.Probe(ctx, t.AttemptID)
 	if err != nil {
 		return made, err
@@ -161,12 +162,12 @@ func (u Undo) Prepare(ctx context.Context, t backout.Task, h backout.Host, out i
 			}
 			return made, nil
 		}
-		words = look.wanted(keptBy(t.PreparedBy("apt.undo")))
+		words = look.wanted(keptBy(u.prepared(t)))
 	}
 	if _, err := run(ctx, t, h, script(prepareText, append([]string{dir}, words...)...), out); err != nil {
 		return made, err
 	}
-	made.Facts["stash"] = dir
+	made.Facts["stash"] = "kept"
 	return made, readList(ctx, h, dir, made.Facts)
 }
 
