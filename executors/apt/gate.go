@@ -123,7 +123,7 @@ func (b before) readOffers() error {
 
 // judge says what of it keeps the way back from being there.
 func (b before) judge(u Undo) []backout.Violation {
-	if v := b.state(); len(v) > 0 {
+	if v := b.state(false); len(v) > 0 {
 		return v
 	}
 	switch {
@@ -137,8 +137,9 @@ func (b before) judge(u Undo) []backout.Violation {
 	return slices.Concat(u.protection(b.patched, b.added), b.obtainable(u))
 }
 
-// state judges what must be right whatever the packages.
-func (s said) state() []backout.Violation {
+// state judges what must be right whatever the packages. What a patch has left half
+// installed is mended by the way back, and the solver says whether it can be.
+func (s said) state(mended bool) []backout.Violation {
 	var v []backout.Violation
 	for _, tool := range s["missing"] {
 		v = append(v, no("tools", tool+" is not there", "install "+packageOf(tool))...)
@@ -153,7 +154,7 @@ func (s said) state() []backout.Violation {
 	switch {
 	case age > patience:
 		v = append(v, no("apt", fmt.Sprintf("%s (process %s) has held the lock of dpkg for %d minutes", name, pid, age/60), "let it end, or end it and run dpkg --configure -a")...)
-	case pid == "" && (s.first("audit-rc") != "0" || len(s["audit"]) > 0):
+	case pid == "" && !mended && (s.first("audit-rc") != "0" || len(s["audit"]) > 0):
 		v = append(v, no("dpkg", "dpkg has packages that are not installed whole: "+some(s["audit"]), "run dpkg --configure -a and apt-get -f install")...)
 	}
 	return v
@@ -274,7 +275,7 @@ func (u Undo) stillKept(ctx context.Context, t backout.Task, h backout.Host, kep
 	if err != nil {
 		return no("apt", err.Error(), "the target must be reachable")
 	}
-	return append(s.state(), s.missed()...)
+	return append(s.state(false), s.missed()...)
 }
 
 // missed tells of versions that cannot be had.

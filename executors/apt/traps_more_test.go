@@ -72,6 +72,9 @@ func conffileEOF(t *testing.T, b *box) {
 	if p := b.probe(t, e, task); p.State != backout.ProbeBroken || !strings.Contains(p.Detail, "bo-c (iU)") {
 		t.Errorf("%+v", p)
 	}
+	if v := b.preflight(t, e, task); v != "" {
+		t.Errorf("what the patch left half done is in the way: %s", v)
+	}
 	b.Do(t, "sh", "-c", `echo 'Dpkg::Options {"--force-confnew";};' >/etc/apt/apt.conf.d/99new`)
 	b.execute(t, e, task, before)
 	b.Do(t, "rm", "/etc/apt/apt.conf.d/99new")

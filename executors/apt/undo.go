@@ -33,7 +33,7 @@ func (u Undo) tryUndo(ctx context.Context, t backout.Task, h backout.Host, kept 
 	if err != nil {
 		return no("apt", err.Error(), "")
 	}
-	v := append(s.state(), u.protection(matching(now, changes), nil)...)
+	v := append(s.state(true), u.protection(matching(now, changes), nil)...)
 	v = append(v, runningKernel(s.first("kernel"), changes)...)
 	v = append(v, s.missed()...)
 	if len(s["missing"]) > 0 || len(s["gone"]) > 0 {
