@@ -36,6 +36,8 @@ take() {
 umask 077
 mkdir -p "$stash" && chmod 700 "$dir" "$stash" || fail "$stash cannot be made"
 apt-mark showauto >"$dir/auto.tmp" && mv -f "$dir/auto.tmp" "$dir/auto" || fail "apt-mark showauto does not answer"
+# What was held is read when the way back begins.
+rm -f "$dir/hold"
 : >"$dir/list.tmp"
 while [ $# -ge 4 ]; do
 	take "$@"

@@ -135,16 +135,3 @@ func some(names []string) string {
 	}
 	return strings.Join(names, ", ")
 }
-
-// tail keeps the end of what is written through it.
-type tail struct{ kept []byte }
-
-// Write implements io.Writer.
-func (w *tail) Write(p []byte) (int, error) {
-	const most = 4 << 10
-	w.kept = append(w.kept, p...)
-	if n := len(w.kept); n > 2*most {
-		w.kept = append([]byte(nil), w.kept[n-most:]...)
-	}
-	return len(p), nil
-}

@@ -107,10 +107,10 @@ func (u Undo) Execute(ctx context.Context, t backout.Task, h backout.Host, out i
 
 // run runs a script as the task's attempt; its failure says what it said last.
 func run(ctx context.Context, t backout.Task, h backout.Host, e backout.Exec, out io.Writer) (backout.Outcome, error) {
-	var last tail
+	last := packages.Tail{Limit: 4 << 10}
 	outcome, err := executors.Attempt(ctx, t, h, e, io.MultiWriter(out, &last))
 	if err != nil && outcome.ExitCode != 0 {
-		return outcome, fmt.Errorf("exit code %d: %s", outcome.ExitCode, lastLines(last.kept))
+		return outcome, fmt.Errorf("exit code %d: %s", outcome.ExitCode, lastLines(last.Bytes()))
 	}
 	return outcome, err
 }

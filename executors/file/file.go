@@ -27,6 +27,7 @@ import (
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/executors"
 	"github.com/backout-io/backout/internal/host/attempt"
+	"github.com/backout-io/backout/internal/packages"
 )
 
 // Name is what a step's "uses" calls it.
@@ -232,26 +233,17 @@ func (r Restore) attempt(ctx context.Context, t backout.Task, h backout.Host, ve
 	if err != nil {
 		return backout.Outcome{}, err
 	}
-	var reason failure
+	reason := packages.Tail{Limit: 1 << 10}
 	o, err := executors.Attempt(ctx, t, h, e, io.MultiWriter(out, &reason))
 	if err != nil && o.ExitCode != 0 {
-		return o, fmt.Errorf("exit code %d: %s", o.ExitCode, reason.last())
+		return o, fmt.Errorf("exit code %d: %s", o.ExitCode, last(reason.Bytes()))
 	}
 	return o, err
 }
 
-// failure keeps the end of the output.
-type failure struct{ kept []byte }
-
-// Write implements [io.Writer].
-func (w *failure) Write(p []byte) (int, error) {
-	w.kept = append(w.kept, p...)
-	w.kept = w.kept[max(0, len(w.kept)-1024):]
-	return len(p), nil
-}
-
-func (w *failure) last() string {
-	text := strings.TrimSpace(strings.ToValidUTF8(string(w.kept), "?"))
+// last is the last line of an attempt's output: the reason of its failure.
+func last(output []byte) string {
+	text := strings.TrimSpace(strings.ToValidUTF8(string(output), "?"))
 	return strings.TrimPrefix(text[strings.LastIndexByte(text, '\n')+1:], "failed|")
 }
 

@@ -226,6 +226,15 @@ func TestBackAsTheyWere(t *testing.T) {
 		if v := y.preflight(t, s, task); v != "" {
 			t.Fatalf("preflight: %s", v)
 		}
+		// What a restore that was killed has left.
+		if err := os.MkdirAll(filepath.Join(y.dir, ".backout-restore.abcdef", "x"), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range []string{".backout-restore.abcdef", ".backout-restore.abcdef/x"} {
+			if err := os.Chown(filepath.Join(y.dir, p), y.host.uid, y.host.uid); err != nil {
+				t.Fatal(err)
+			}
+		}
 		y.put(t, "main.conf", "new\n", 0o666)
 		if err := os.Remove(gone); err != nil {
 			t.Fatal(err)
