@@ -83,7 +83,7 @@ func (u Undo) hold() bool  { return u.c.Hold == nil || *u.c.Hold }
 
 // Sudo implements [backout.Privileged].
 func (u Undo) Sudo() []string {
-	return []string{"/usr/bin/apt-get", "/usr/bin/apt-mark", "/usr/bin/dpkg --configure *", "/usr/bin/dpkg-repack"}
+	return []string{"/usr/bin/apt-get", "/usr/bin/apt-mark", "/usr/bin/dpkg --configure *", "/usr/bin/dpkg-repack", "/usr/bin/sh", "/bin/sh"}
 }
 
 //go:embed common.sh

@@ -101,19 +101,14 @@ func (b before) readOffers() error {
 				return b.unreadable("apt-cache", line)
 			}
 			o := offer{}
-			switch word {
-			case "kept":
-				o.sum = f[3]
-			case "index":
+			o.size, _ = strconv.ParseInt(f[3], 10, 64)
+			if word == "index" {
 				if len(f) != 5 {
 					return b.unreadable("apt-cache", line)
 				}
 				if digest.MatchString(f[4]) {
 					o.sum = f[4]
 				}
-				fallthrough
-			default:
-				o.size, _ = strconv.ParseInt(f[3], 10, 64)
 			}
 			into[mark(f[0], f[1], f[2])] = o
 		}

@@ -35,7 +35,7 @@ printf '%s\n' "$status" | while read -r name arch version rest; do
 	file "$name" "$arch" "$version"
 	[ -f "$archives/$d" ] && [ "$(dpkg-deb -W --showformat='${Package} ${Architecture} ${Version}' "$archives/$d" 2>/dev/null)" = "$name $arch $version" ] &&
 		say cached "$name $arch $version $(stat -c %s "$archives/$d")"
-	[ -f "$dir/debs/$d" ] && say kept "$name $arch $version $(sha256sum <"$dir/debs/$d")"
+	[ -f "$dir/debs/$d" ] && say kept "$name $arch $version $(stat -c %s "$dir/debs/$d")"
 done
 command -v dpkg-repack >/dev/null && say repack yes
 exit 0
