@@ -7,7 +7,15 @@ fail() {
 	exit 4
 }
 fields() { dpkg-deb -W --showformat='${Package} ${Architecture} ${Version}' "$1" 2>/dev/null; }
-right() { [ -f "$1" ] && [ "$(fields "$1")" = "$2" ] && { [ -z "$3" ] || printf '%s  %s\n' "$3" "$1" | sha256sum -c --status 2>/dev/null; }; }
+# right tells whether a file is the package it is taken for, and whole.
+right() {
+	[ -f "$1" ] && [ "$(fields "$1")" = "$2" ] || return 1
+	if [ -n "$3" ]; then
+		printf '%s  %s\n' "$3" "$1" | sha256sum -c --status 2>/dev/null
+	else
+		dpkg-deb --contents "$1" >/dev/null 2>&1
+	fi
+}
 fresh() { rm -rf "$work" && mkdir "$work" && cd "$work" || fail "$work cannot be made"; }
 made() {
 	set +f
