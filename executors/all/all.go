@@ -7,14 +7,17 @@ import (
 	"github.com/backout-io/backout/executors"
 	"github.com/backout-io/backout/executors/apt"
 	"github.com/backout-io/backout/executors/command"
+	"github.com/backout-io/backout/executors/dnf"
 	"github.com/backout-io/backout/executors/file"
+	"github.com/backout-io/backout/executors/pkg"
 	"github.com/backout-io/backout/executors/systemd"
 )
 
 // Kinds returns them.
 func Kinds() []executors.Kind {
 	return slices.Concat(
-		[]executors.Kind{apt.Kind(), command.Kind(), file.Kind()},
+		[]executors.Kind{apt.Kind(), command.Kind(), dnf.Kind(), file.Kind()},
+		pkg.Kinds(),
 		systemd.Kinds(),
 	)
 }

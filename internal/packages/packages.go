@@ -98,6 +98,17 @@ func CheckDelta(manager string, d *backout.Delta) error {
 	return nil
 }
 
+// Clean returns the delta without what rpm lists and nobody can install: the keys
+// that a package manager has imported meanwhile. nil stays nil.
+func Clean(d *backout.Delta) *backout.Delta {
+	if d == nil || d.Manager != RPM {
+		return d
+	}
+	clean := *d
+	clean.Packages = slices.DeleteFunc(slices.Clone(d.Packages), func(c backout.PackageChange) bool { return c.Name == "gpg-pubkey" })
+	return &clean
+}
+
 // Inverse is what has to be done to undo a delta.
 type Inverse struct {
 	// Back are packages whose version goes back to From: most are downgrades.
@@ -148,6 +159,9 @@ var protected = map[string][]string{
 	RPM: {
 		"glibc*", "selinux-policy*", "systemd*", "openssl-libs", "libopenssl*", "rpm", "rpm-libs", "dnf*", "libdnf*", "yum", "zypper", "libzypp",
 		"python3*", "platform-python*", "shim*", "grub2*", "dbus*",
+		// Another minor release of the whole system.
+		"redhat-release*", "centos-release*", "centos-stream-release*", "rocky-release*", "almalinux-release*", "oraclelinux-release*", "fedora-release*",
+		"system-release", "openSUSE-release*", "sles-release*",
 	},
 	DPKG: {
 		"libc6*", "libc-bin", "systemd*", "libsystemd*", "libssl3*", "libssl1*", "dpkg", "apt", "libapt-*", "python3", "python3-minimal", "python3.*", "perl-base",
