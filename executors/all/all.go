@@ -5,10 +5,12 @@ import (
 	"slices"
 
 	"github.com/backout-io/backout/executors"
+	"github.com/backout-io/backout/executors/ansible"
 	"github.com/backout-io/backout/executors/apt"
 	"github.com/backout-io/backout/executors/command"
 	"github.com/backout-io/backout/executors/dnf"
 	"github.com/backout-io/backout/executors/file"
+	"github.com/backout-io/backout/executors/http"
 	"github.com/backout-io/backout/executors/pkg"
 	"github.com/backout-io/backout/executors/systemd"
 )
@@ -16,7 +18,7 @@ import (
 // Kinds returns them.
 func Kinds() []executors.Kind {
 	return slices.Concat(
-		[]executors.Kind{apt.Kind(), command.Kind(), dnf.Kind(), file.Kind()},
+		[]executors.Kind{ansible.Kind(), apt.Kind(), command.Kind(), dnf.Kind(), file.Kind(), http.Kind()},
 		pkg.Kinds(),
 		systemd.Kinds(),
 	)
