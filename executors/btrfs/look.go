@@ -2,19 +2,16 @@ package btrfs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/sections"
 )
 
 // lookText shows everything that is to be known of the paths in its arguments.
-// Lines of files and tools begin with a bar, so that none is taken for a heading.
-const lookText = `bar() { sed 's/^/|/'; }
-say() { printf '=%s\n' "$1"; shift; "$@" 2>&1 | bar; }
-printf '=begin\n'
+const lookText = sections.Shell + `printf '=begin\n'
 command -v btrfs >/dev/null || { printf '=missing btrfs-progs\n=end\n'; exit 0; }
 for tool in unshare mount umount; do
 	command -v "$tool" >/dev/null || { printf '=missing util-linux\n=end\n'; exit 0; }
@@ -73,58 +70,32 @@ func look(ctx context.Context, h backout.Host, paths []string) (seen, error) {
 	return parse(string(r.Stdout))
 }
 
-// section is one heading with the lines below it.
-type section struct {
-	name, arg string
-	lines     []string
-}
-
-func split(text string) ([]section, error) {
-	var all []section
-	for line := range strings.Lines(text) {
-		line = strings.TrimSuffix(line, "\n")
-		switch {
-		case strings.HasPrefix(line, "="):
-			name, arg, _ := strings.Cut(line[1:], " ")
-			all = append(all, section{name: name, arg: arg})
-		case strings.HasPrefix(line, "|") && len(all) > 0:
-			all[len(all)-1].lines = append(all[len(all)-1].lines, line[1:])
-		case len(all) > 0:
-			return nil, fmt.Errorf("look at btrfs: the answer has a line that nothing of it should have: %q", line)
-		}
-	}
-	if len(all) == 0 || all[0].name != "begin" || all[len(all)-1].name != "end" {
-		return nil, errors.New("look at btrfs: the answer is not whole")
-	}
-	return all, nil
-}
-
 func parse(text string) (seen, error) {
-	sections, err := split(text)
+	all, err := sections.Parse(text)
 	if err != nil {
-		return seen{}, err
+		return seen{}, fmt.Errorf("look at btrfs: %w", err)
 	}
 	s := seen{paths: map[string]*place{}}
 	var at *place
-	for _, part := range sections {
-		switch part.name {
+	for _, part := range all {
+		switch part.Name {
 		case "missing":
-			s.missing = part.arg
+			s.missing = part.Arg
 		case "unprivileged":
 			s.unprivileged = true
 		case "version":
-			s.version = strings.Join(part.lines, " ")
+			s.version = strings.Join(part.Lines, " ")
 		case "mounts":
-			s.mounts, err = parseMounts(part.lines)
+			s.mounts, err = parseMounts(part.Lines)
 		case "fstab":
-			s.fstab = parseFstab(part.lines)
+			s.fstab = parseFstab(part.Lines)
 		case "cmdline":
-			s.cmdline = strings.Join(part.lines, " ")
+			s.cmdline = strings.Join(part.Lines, " ")
 		case "swaps":
-			s.swaps = parseSwaps(part.lines)
+			s.swaps = parseSwaps(part.Lines)
 		case "path":
 			at = &place{names: map[string]bool{}}
-			s.paths[part.arg] = at
+			s.paths[part.Arg] = at
 		default:
 			if at != nil {
 				err = at.read(part)
@@ -139,32 +110,32 @@ func parse(text string) (seen, error) {
 
 // read takes in what one tool says of the path. After the first failure the rest
 // is not read: it fails for the same reason.
-func (p *place) read(part section) error {
+func (p *place) read(part sections.Section) error {
 	if p.why != "" {
 		return nil
 	}
 	var err error
-	switch part.name {
+	switch part.Name {
 	case "show":
-		if p.subvolume, err = parseShow(part.lines); err != nil {
+		if p.subvolume, err = parseShow(part.Lines); err != nil {
 			p.why = err.Error()
 		}
 		return nil
 	case "list":
-		p.all, err = parseList(part.lines)
+		p.all, err = parseList(part.Lines)
 	case "default":
-		p.deflt, err = parseDefault(part.lines)
+		p.deflt, err = parseDefault(part.Lines)
 	case "usage":
-		p.free, p.metadata, err = parseUsage(part.lines)
+		p.free, p.metadata, err = parseUsage(part.Lines)
 	case "marks":
-		for _, name := range part.lines {
+		for _, name := range part.Lines {
 			p.names[name] = true
 		}
 	}
 	if err != nil {
 		return err
 	}
-	if part.name == "list" {
+	if part.Name == "list" {
 		return p.find()
 	}
 	return nil
