@@ -42,13 +42,19 @@ func (m *Machine) mind(started chan<- error) {
 			"systemd-nspawn", "--quiet", "--register=no", "--link-journal=no", "--directory=" + m.Root, "--machine=" + m.group, "--boot", "--console=passive",
 			"--kill-signal=SIGRTMIN+3", "systemd.show_status=error",
 		}
+		if m.disk != nil {
+			argv = append(argv[:1:1], append([]string{"--bind=" + m.disk.Device}, argv[1:]...)...)
+		}
 		if _, err := os.Stat("/run/systemd/system"); err != nil {
 			argv = inGroup(m.group, slices.Insert(argv, 1, "--keep-unit"))
 		}
 		cmd := exec.Command(argv[0], argv[1:]...)
 		cmd.Stdout, cmd.Stderr = &m.log, &m.log
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGTERM}
-		err := cmd.Start()
+		err := m.insert()
+		if err == nil {
+			err = cmd.Start()
+		}
 		m.mu.Lock()
 		m.nspawn = cmd
 		m.mu.Unlock()
@@ -60,10 +66,37 @@ func (m *Machine) mind(started chan<- error) {
 			return
 		}
 		var exit *exec.ExitError
-		if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != rebooted {
+		err = cmd.Wait()
+		if err := m.eject(); err != nil {
+			fmt.Fprintln(&m.log, err)
+			return
+		}
+		if !errors.As(err, &exit) || exit.ExitCode() != rebooted {
 			return
 		}
 	}
+}
+
+// insert mounts the machine's disk, eject unmounts it.
+func (m *Machine) insert() error {
+	if m.disk == nil {
+		return nil
+	}
+	return m.mount(m.disk.Mount)
+}
+
+func (m *Machine) eject() error {
+	if m.disk == nil {
+		return nil
+	}
+	return m.mount(m.disk.Unmount)
+}
+
+func (m *Machine) mount(argv []string) error {
+	if out, err := exec.Command(argv[0], append(argv[1:len(argv):len(argv)], m.Root)...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, out)
+	}
+	return nil
 }
 
 // killLeader kills the machine's PID 1, and with it everything in the machine.

@@ -1,0 +1,107 @@
+package btrfs_test
+
+import (
+	"bytes"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/executors/executorstest"
+	"github.com/backout-io/backout/internal/host/hosttest"
+	"github.com/backout-io/backout/internal/host/ssh"
+)
+
+// disk is a btrfs on a loop device for the root of a machine, in subvolume @.
+func disk(t *testing.T, options string) *hosttest.Disk {
+	t.Helper()
+	if _, err := exec.LookPath("mkfs.btrfs"); err != nil {
+		hosttest.Missing(t, "no mkfs.btrfs here: apt-get install btrfs-progs")
+	}
+	dir := t.TempDir()
+	const text = `set -e
+truncate -s 4G "$1/image"; mkfs.btrfs -q "$1/image" >&2
+device=$(losetup -f --show "$1/image")
+mkdir "$1/top"; mount -t btrfs "$device" "$1/top"
+btrfs subvolume create "$1/top/@" >&2
+[ "$2" != default ] || btrfs subvolume set-default "$1/top/@"
+umount "$1/top"
+echo "$device"`
+	cmd := exec.Command("sh", "-c", text, "sh", dir, options)
+	var why bytes.Buffer
+	cmd.Stderr = &why
+	out, err := cmd.Output()
+	if err != nil {
+		hosttest.Missing(t, "no btrfs can be mounted here: "+why.String())
+	}
+	device := strings.TrimSpace(string(out))
+	t.Cleanup(func() {
+		if out, err := exec.Command("losetup", "-d", device).CombinedOutput(); err != nil {
+			t.Errorf("losetup: %v %s", err, out)
+		}
+	})
+	mount := []string{"mount", "-t", "btrfs"}
+	if options != "default" {
+		mount = append(mount, "-o", options)
+	}
+	return &hosttest.Disk{Mount: append(mount, device), Unmount: []string{"umount"}, Device: device}
+}
+
+// TestRootIsPutBackByTheNextBoot is L2 from end to end: a machine whose root is a
+// subvolume is patched badly, put back, and rebooted.
+func TestRootIsPutBackByTheNextBoot(t *testing.T) {
+	for name, options := range map[string]string{"by default": "default", "by name": "subvol=@"} {
+		t.Run(name, func(t *testing.T) {
+			d := disk(t, options)
+			m := hosttest.SystemdOn(t, d, "btrfs-progs")
+			if options != "default" {
+				m.Do(t, "sh", "-c", `echo "$1 / btrfs $2 0 0" >/etc/fstab`, "sh", d.Device, options)
+			}
+			h := dial(t, m)
+			const root = `{"except": ["/var/lib/machines", "/var/lib/portables"]}`
+			if got := preflight(t, h, root, task("btrfs.snapshot", "p")); got != "" {
+				t.Fatalf("preflight: %s", got)
+			}
+			restore := snapshot(t, h, root, "b1.B.s1.t1")
+			m.Do(t, "sh", "-c", "echo bad >/etc/patched; rm /usr/bin/awk")
+			var out bytes.Buffer
+			o, err := executorstest.Build(t, kindOf(t, "btrfs.restore"), root).Execute(t.Context(), restore, h, &out)
+			if err != nil || !strings.Contains(o.Summary, "the next boot") {
+				t.Fatalf("%+v %v\n%s", o, err, out.Bytes())
+			}
+			if got := probe(t, h, root, restore); got.State != backout.ProbePendingReboot {
+				t.Errorf("before the boot: %+v", got)
+			}
+			m.Reboot(t)
+			if got := probe(t, h, root, restore); got.State != backout.ProbeDone {
+				t.Errorf("after the boot: %+v", got)
+			}
+			if got := m.Do(t, "sh", "-c", "ls /etc/patched /usr/bin/awk 2>&1 || :"); !strings.Contains(got, "cannot access '/etc/patched'") || !strings.Contains(got, "\n/usr/bin/awk") {
+				t.Errorf("after the boot: %s", got)
+			}
+			cleanup(t, h, root)
+			if got := m.Do(t, "btrfs", "subvolume", "list", "/"); strings.Contains(got, "backout") {
+				t.Errorf("after clean-up: %s", got)
+			}
+		})
+	}
+}
+
+func dial(t *testing.T, m *hosttest.Machine) backout.Host {
+	t.Helper()
+	n, err := ssh.New(ssh.Options{User: "root", Key: m.KeySecret, KnownHosts: m.KnownHosts, Port: m.Port, ConnectTimeout: 20 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	h, err := n.Host(m.Target.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
