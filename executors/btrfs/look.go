@@ -3,10 +3,10 @@ package btrfs
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/backout-io/backout"
+	tool "github.com/backout-io/backout/internal/btrfs"
 	"github.com/backout-io/backout/internal/sections"
 )
 
@@ -39,9 +39,7 @@ type seen struct {
 	missing      string
 	unprivileged bool
 	version      string
-	mounts       []mount
-	fstab        []mount
-	cmdline      string
+	table        tool.Table
 	swaps        []string
 	paths        map[string]*place
 }
@@ -49,9 +47,9 @@ type seen struct {
 // place is one path of the set as it is now.
 type place struct {
 	// subvolume is what is seen at the path; nil with why when it is none.
-	subvolume *subvolume
+	subvolume *tool.Subvolume
 	why       string
-	all       []subvolume
+	all       []tool.Subvolume
 	deflt     int
 	// free is what can be written, metadata what the trees have left.
 	free, metadata int64
@@ -86,13 +84,13 @@ func parse(text string) (seen, error) {
 		case "version":
 			s.version = strings.Join(part.Lines, " ")
 		case "mounts":
-			s.mounts, err = parseMounts(part.Lines)
+			s.table.Mounts, err = tool.ParseMounts(part.Lines)
 		case "fstab":
-			s.fstab = parseFstab(part.Lines)
+			s.table.Fstab = tool.ParseFstab(part.Lines)
 		case "cmdline":
-			s.cmdline = strings.Join(part.Lines, " ")
+			s.table.Cmdline = strings.Join(part.Lines, " ")
 		case "swaps":
-			s.swaps = parseSwaps(part.Lines)
+			s.swaps = tool.ParseSwaps(part.Lines)
 		case "path":
 			at = &place{names: map[string]bool{}}
 			s.paths[part.Arg] = at
@@ -117,16 +115,16 @@ func (p *place) read(part sections.Section) error {
 	var err error
 	switch part.Name {
 	case "show":
-		if p.subvolume, err = parseShow(part.Lines); err != nil {
+		if p.subvolume, err = tool.ParseShow(part.Lines); err != nil {
 			p.why = err.Error()
 		}
 		return nil
 	case "list":
-		p.all, err = parseList(part.Lines)
+		p.all, err = tool.ParseList(part.Lines)
 	case "default":
-		p.deflt, err = parseDefault(part.Lines)
+		p.deflt, err = tool.ParseDefault(part.Lines)
 	case "usage":
-		p.free, p.metadata, err = parseUsage(part.Lines)
+		p.free, p.metadata, err = tool.ParseUsage(part.Lines)
 	case "marks":
 		for _, name := range part.Lines {
 			p.names[name] = true
@@ -144,31 +142,23 @@ func (p *place) read(part sections.Section) error {
 // find completes the subvolume from the list, which knows its place in the tree.
 func (p *place) find() error {
 	for _, s := range p.all {
-		if s.uuid == p.subvolume.uuid {
+		if s.UUID == p.subvolume.UUID {
 			*p.subvolume = s
 			return nil
 		}
 	}
-	if p.subvolume.id != topLevel {
-		return fmt.Errorf("btrfs subvolume list does not have subvolume %d", p.subvolume.id)
+	if p.subvolume.ID != tool.TopLevel {
+		return fmt.Errorf("btrfs subvolume list does not have subvolume %d", p.subvolume.ID)
 	}
 	return nil
 }
 
 // kept returns the snapshot that the change has of the name.
-func (p *place) kept(tree string) *subvolume {
+func (p *place) kept(tree string) *tool.Subvolume {
 	for i := range p.all {
-		if p.all[i].tree == tree {
+		if p.all[i].Tree == tree {
 			return &p.all[i]
 		}
 	}
 	return nil
-}
-
-func atoi(text string) (int, error) {
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		return 0, fmt.Errorf("%q is not a number", text)
-	}
-	return n, nil
 }

@@ -64,7 +64,7 @@ func (r Restore) Preflight(ctx context.Context, t backout.Task, h backout.Host) 
 	}
 	for _, p := range r.paths() {
 		at, k := now.paths[p], all[p]
-		if snap := at.kept(folder(t.ChangeID) + k.Name); snap == nil || snap.uuid != k.UUID {
+		if snap := at.kept(folder(t.ChangeID) + k.Name); snap == nil || snap.UUID != k.UUID {
 			v.add("snapshot", "the snapshot of "+p+" is gone from the target", "take the baseline anew, before anything else is patched")
 		}
 		if !at.names[".backout-pre-"+key] || !at.names[".backout-post-"+key] {
@@ -150,13 +150,13 @@ func (n seen) state(p, key string, k kept, change string) backout.ProbeState {
 	switch {
 	case !pre:
 		return backout.ProbeUnknown
-	case !post && at.subvolume.parentUUID == k.UUID:
+	case !post && at.subvolume.ParentUUID == k.UUID:
 		return backout.ProbeDone
 	case !post:
 		return backout.ProbeUnknown
 	}
 	next, bad := at.kept(k.Tree), at.kept(folder(change)+k.Name+"-backed-out")
-	if next == nil || next.parentUUID != k.UUID || bad != nil && at.deflt == bad.id {
+	if next == nil || next.ParentUUID != k.UUID || bad != nil && at.deflt == bad.ID {
 		return backout.ProbeNotDone
 	}
 	return backout.ProbePendingReboot

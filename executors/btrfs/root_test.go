@@ -54,7 +54,7 @@ func TestRootIsPutBackByTheNextBoot(t *testing.T) {
 	for name, options := range map[string]string{"by default": "default", "by name": "subvol=@"} {
 		t.Run(name, func(t *testing.T) {
 			d := disk(t, options)
-			m := hosttest.SystemdOn(t, d, "btrfs-progs")
+			m := hosttest.SystemdOn(t, d, "btrfs-progs", "snapper")
 			if options != "default" {
 				m.Do(t, "sh", "-c", `echo "$1 / btrfs $2 0 0" >/etc/fstab`, "sh", d.Device, options)
 			}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/backout-io/backout"
+	tool "github.com/backout-io/backout/internal/btrfs"
 )
 
 // violations collects what stands in the way.
@@ -42,11 +43,11 @@ func (s set) check(now seen) violations {
 		case at.why != "":
 			v.add("btrfs", p+" is not a btrfs subvolume: "+at.why, "correct subvolumes of the step")
 			return v
-		case at.subvolume.id == topLevel:
+		case at.subvolume.ID == tool.TopLevel:
 			v.add("btrfs", p+" is the top level of its file system, which cannot be replaced", "move it into a subvolume of its own (such as @), or use another way back")
 			return v
 		}
-		ids[at.subvolume.id] = p
+		ids[at.subvolume.ID] = p
 	}
 	for _, p := range s.paths() {
 		s.checkMount(now, p, ids, &v)
@@ -77,25 +78,6 @@ func below(file, dir string) bool {
 	return strings.HasPrefix(file, strings.TrimSuffix(dir, "/")+"/")
 }
 
-// mounted returns the last mount at the path, which hides those before it.
-func (n seen) mounted(p string) (mount, bool) {
-	for _, m := range slices.Backward(n.mounts) {
-		if m.path == p {
-			return m, true
-		}
-	}
-	return mount{}, false
-}
-
-// device returns what the path's file system is mounted from.
-func (n seen) device(p string) string {
-	for ; ; p = path.Dir(p) {
-		if m, ok := n.mounted(p); ok || p == "/" {
-			return m.source
-		}
-	}
-}
-
 var plainDevice = regexp.MustCompile(`^/dev/[A-Za-z0-9/_.+:-]+$`)
 
 // checkMount tells whether the next mount of the path would find what takes the
@@ -103,68 +85,49 @@ var plainDevice = regexp.MustCompile(`^/dev/[A-Za-z0-9/_.+:-]+$`)
 // override the default subvolume.
 func (s set) checkMount(now seen, p string, ids map[int]string, v *violations) {
 	at := now.paths[p]
-	if d := now.device(p); !plainDevice.MatchString(d) {
+	if d := now.table.Device(p); !plainDevice.MatchString(d) {
 		v.add("btrfs", fmt.Sprintf("%s is mounted from %q, which is no device's path", p, d), "mount it from a device")
 	}
-	if _, ok := now.mounted(p); !ok {
-		if ids[at.subvolume.parent] == "" {
+	if _, ok := now.table.Mounted(p); !ok {
+		if ids[at.subvolume.Parent] == "" {
 			v.add("btrfs", fmt.Sprintf("%s is inside a subvolume that is not in the set, and is not mounted by itself", p), "mount it by its own line of fstab, or take the subvolume around it into the set")
 		}
 		return
 	}
-	given, listed := now.asked(p)
+	given, listed := now.table.Asked(p)
 	if !listed && p != "/" {
-		v.add("btrfs", p+" is not in /etc/fstab: nobody knows how it is mounted again", "write it to /etc/fstab with subvol="+at.subvolume.tree)
+		v.add("btrfs", p+" is not in /etc/fstab: nobody knows how it is mounted again", "write it to /etc/fstab with subvol="+at.subvolume.Tree)
 		return
 	}
 	named := false
 	for _, m := range given {
-		if id, ok := m.option("subvolid"); ok {
-			v.add("btrfs", fmt.Sprintf("%s is mounted by number (subvolid=%s in %s), and the number changes when it is put back", p, id, m.source), "keep only subvol="+at.subvolume.tree+" there")
+		if id, ok := m.Option("subvolid"); ok {
+			v.add("btrfs", fmt.Sprintf("%s is mounted by number (subvolid=%s in %s), and the number changes when it is put back", p, id, m.Source), "keep only subvol="+at.subvolume.Tree+" there")
 			return
 		}
-		name, ok := m.option("subvol")
+		name, ok := m.Option("subvol")
 		if !ok {
 			continue
 		}
 		named = true
-		if name = strings.Trim(name, "/"); name != at.subvolume.tree {
-			v.add("btrfs", fmt.Sprintf("%s is subvolume %s now, but %s says subvol=%s", p, at.subvolume.tree, m.source, name), "correct it, so that the next boot finds what runs now")
+		if name = strings.Trim(name, "/"); name != at.subvolume.Tree {
+			v.add("btrfs", fmt.Sprintf("%s is subvolume %s now, but %s says subvol=%s", p, at.subvolume.Tree, m.Source, name), "correct it, so that the next boot finds what runs now")
 			return
 		}
 	}
-	if !named && at.deflt != at.subvolume.id {
-		v.add("btrfs", fmt.Sprintf("%s is subvolume %s, which neither fstab names nor is the default: the next boot finds another", p, at.subvolume.tree), "btrfs subvolume set-default it, or name it by subvol= in fstab and rootflags=")
+	if !named && at.deflt != at.subvolume.ID {
+		v.add("btrfs", fmt.Sprintf("%s is subvolume %s, which neither fstab names nor is the default: the next boot finds another", p, at.subvolume.Tree), "btrfs subvolume set-default it, or name it by subvol= in fstab and rootflags=")
 	}
-}
-
-// asked returns what says how the path is mounted: its line of fstab, and for /
-// the kernel's command line too. The sources are for people.
-func (n seen) asked(p string) (given []mount, listed bool) {
-	for _, m := range n.fstab {
-		if m.path == p && m.kind == "btrfs" {
-			m.source, listed = "/etc/fstab", true
-			given = append(given, m)
-		}
-	}
-	if p == "/" {
-		for word := range strings.FieldsSeq(n.cmdline) {
-			if flags, ok := strings.CutPrefix(word, "rootflags="); ok {
-				given = append(given, mount{source: "rootflags= of the kernel's command line", options: strings.Trim(flags, `"`)})
-			}
-		}
-	}
-	return given, listed
 }
 
 // checkNested tells of subvolumes inside that would come back empty.
 func (s set) checkNested(now seen, p string, ids map[int]string, v *violations) {
 	at := now.paths[p]
 	for _, sub := range at.all {
-		if sub.parent != at.subvolume.id || ids[sub.id] != "" {
+		if sub.Parent != at.subvolume.ID || ids[sub.ID] != "" {
 			continue
 		}
-		seenAt := path.Join(p, strings.TrimPrefix(sub.tree, at.subvolume.tree))
+		seenAt := path.Join(p, strings.TrimPrefix(sub.Tree, at.subvolume.Tree))
 		if slices.Contains(s.config.Except, seenAt) {
 			continue
 		}

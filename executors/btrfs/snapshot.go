@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
+	tool "github.com/backout-io/backout/internal/btrfs"
 )
 
 // Snapshot is the baseline step.
@@ -98,7 +99,7 @@ func (s set) args(now seen) []string {
 	var args []string
 	for _, p := range s.paths() {
 		sub := now.paths[p].subvolume
-		args = append(args, nameOf(p), sub.tree, now.device(p), sub.uuid)
+		args = append(args, nameOf(p), sub.Tree, now.table.Device(p), sub.UUID)
 	}
 	return args
 }
@@ -110,7 +111,7 @@ func (s Snapshot) isDone(now seen, change, key string) bool {
 		if at == nil || at.subvolume == nil || !at.names[".backout-pre-"+key] || !at.names[".backout-post-"+key] {
 			return false
 		}
-		if k := at.kept(folder(change) + nameOf(p)); k == nil || k.parentUUID != at.subvolume.uuid {
+		if k := at.kept(folder(change) + nameOf(p)); k == nil || k.ParentUUID != at.subvolume.UUID {
 			return false
 		}
 	}
@@ -126,7 +127,7 @@ func (s Snapshot) facts(now seen, change, key string, made time.Time) (map[strin
 		at := now.paths[p]
 		k := at.kept(folder(change) + nameOf(p))
 		text, err := json.Marshal(kept{
-			Path: p, Name: nameOf(p), Tree: at.subvolume.tree, Device: now.device(p), UUID: k.uuid, Of: at.subvolume.uuid, ID: k.id, Generation: k.generation,
+			Path: p, Name: nameOf(p), Tree: at.subvolume.Tree, Device: now.table.Device(p), UUID: k.UUID, Of: at.subvolume.UUID, ID: k.ID, Generation: k.Generation,
 		})
 		if err != nil {
 			return nil, err
@@ -179,8 +180,8 @@ func (s Snapshot) Cleanup(ctx context.Context, t backout.Task, h backout.Host, o
 	}
 	var args []string
 	for _, p := range s.paths() {
-		if at := now.paths[p]; at != nil && at.subvolume != nil && at.subvolume.id != topLevel {
-			args = append(args, nameOf(p), at.subvolume.tree, now.device(p), at.subvolume.uuid)
+		if at := now.paths[p]; at != nil && at.subvolume != nil && at.subvolume.ID != tool.TopLevel {
+			args = append(args, nameOf(p), at.subvolume.Tree, now.table.Device(p), at.subvolume.UUID)
 		}
 	}
 	if len(args) == 0 {

@@ -1,31 +1,35 @@
+// Package btrfs reads what btrfs(8), the kernel and fstab(5) say of subvolumes and of
+// how they are mounted. It is pure.
 package btrfs
 
 import (
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// topLevel is the number of a file system's top level; it is no subvolume that
+// TopLevel is the number of a file system's top level; it is no subvolume that
 // could be replaced.
-const topLevel = 5
+const TopLevel = 5
 
-// subvolume is one of a file system.
-type subvolume struct {
-	id, parent, generation int
-	uuid, parentUUID       string
-	// tree is its path from the top level.
-	tree string
+// Subvolume is one of a file system.
+type Subvolume struct {
+	ID, Parent, Generation int
+	UUID, ParentUUID       string
+	// Tree is its path from the top level.
+	Tree string
 }
 
-// mount is a line of mountinfo or fstab.
-type mount struct{ path, source, kind, options string }
+// Mount is a line of mountinfo or fstab.
+type Mount struct{ Path, Source, Type, Options string }
 
-// option returns a mount option's value.
-func (m mount) option(name string) (string, bool) {
-	for o := range strings.SplitSeq(m.options, ",") {
+// Option returns a mount option's value.
+func (m Mount) Option(name string) (string, bool) {
+	for o := range strings.SplitSeq(m.Options, ",") {
 		if key, value, _ := strings.Cut(o, "="); key == name {
 			return value, true
 		}
@@ -43,37 +47,39 @@ func unescape(text string) string {
 	})
 }
 
-func parseMounts(lines []string) ([]mount, error) {
-	var all []mount
+// ParseMounts reads /proc/self/mountinfo.
+func ParseMounts(lines []string) ([]Mount, error) {
+	var all []Mount
 	for _, line := range lines {
 		head, tail, ok := strings.Cut(line, " - ")
 		a, b := strings.Fields(head), strings.Fields(tail)
 		if !ok || len(a) < 6 || len(b) < 2 {
 			return nil, fmt.Errorf("mountinfo has the line %q", line)
 		}
-		m := mount{path: unescape(a[4]), kind: b[0], source: unescape(b[1])}
+		m := Mount{Path: unescape(a[4]), Type: b[0], Source: unescape(b[1])}
 		if len(b) > 2 {
-			m.options = unescape(b[2])
+			m.Options = unescape(b[2])
 		}
 		all = append(all, m)
 	}
 	return all, nil
 }
 
-func parseFstab(lines []string) []mount {
-	var all []mount
+// ParseFstab reads /etc/fstab; lines that say nothing of a mount are left out.
+func ParseFstab(lines []string) []Mount {
+	var all []Mount
 	for _, line := range lines {
 		f := strings.Fields(line)
 		if len(f) < 4 || strings.HasPrefix(f[0], "#") {
 			continue
 		}
-		all = append(all, mount{source: unescape(f[0]), path: unescape(f[1]), kind: f[2], options: unescape(f[3])})
+		all = append(all, Mount{Source: unescape(f[0]), Path: unescape(f[1]), Type: f[2], Options: unescape(f[3])})
 	}
 	return all
 }
 
-// parseSwaps returns the swap files.
-func parseSwaps(lines []string) []string {
+// ParseSwaps returns the swap files of /proc/swaps.
+func ParseSwaps(lines []string) []string {
 	var files []string
 	for _, line := range lines {
 		if f := strings.Fields(line); len(f) > 1 && f[1] == "file" {
@@ -83,8 +89,9 @@ func parseSwaps(lines []string) []string {
 	return files
 }
 
-func parseShow(lines []string) (*subvolume, error) {
-	var s subvolume
+// ParseShow reads btrfs subvolume show; it does not have Parent and Tree.
+func ParseShow(lines []string) (*Subvolume, error) {
+	var s Subvolume
 	for _, line := range lines {
 		key, value, ok := strings.Cut(strings.TrimSpace(line), ":")
 		if value = strings.TrimSpace(value); !ok {
@@ -93,19 +100,19 @@ func parseShow(lines []string) (*subvolume, error) {
 		var err error
 		switch key {
 		case "UUID":
-			s.uuid = value
+			s.UUID = value
 		case "Parent UUID":
-			s.parentUUID = value
+			s.ParentUUID = value
 		case "Subvolume ID":
-			s.id, err = atoi(value)
+			s.ID, err = atoi(value)
 		case "Generation":
-			s.generation, err = atoi(value)
+			s.Generation, err = atoi(value)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	if s.id == 0 || s.uuid == "" {
+	if s.ID == 0 || s.UUID == "" {
 		return nil, errors.New(strings.TrimSpace("btrfs subvolume show: " + strings.Join(lines, "; ")))
 	}
 	return &s, nil
@@ -115,15 +122,16 @@ func parseShow(lines []string) (*subvolume, error) {
 // <FS_TREE>/ where it is not below the path that was asked of.
 var list = regexp.MustCompile(`^ID ([0-9]+) gen ([0-9]+) (?:cgen [0-9]+ )?parent ([0-9]+) top level [0-9]+ parent_uuid (\S+) +uuid (\S+) path (?:<FS_TREE>/)?(.+)$`)
 
-func parseList(lines []string) ([]subvolume, error) {
-	var all []subvolume
+// ParseList reads btrfs subvolume list -a -p -u -q, with or without -g.
+func ParseList(lines []string) ([]Subvolume, error) {
+	var all []Subvolume
 	for _, line := range lines {
 		m := list.FindStringSubmatch(line)
 		if m == nil {
 			return nil, fmt.Errorf("btrfs subvolume list has the line %q", line)
 		}
-		s := subvolume{parentUUID: m[4], uuid: m[5], tree: m[6]}
-		for i, into := range []*int{&s.id, &s.generation, &s.parent} {
+		s := Subvolume{ParentUUID: m[4], UUID: m[5], Tree: m[6]}
+		for i, into := range []*int{&s.ID, &s.Generation, &s.Parent} {
 			n, err := atoi(m[i+1])
 			if err != nil {
 				return nil, fmt.Errorf("btrfs subvolume list: %w", err)
@@ -135,7 +143,8 @@ func parseList(lines []string) ([]subvolume, error) {
 	return all, nil
 }
 
-func parseDefault(lines []string) (int, error) {
+// ParseDefault reads btrfs subvolume get-default.
+func ParseDefault(lines []string) (int, error) {
 	f := strings.Fields(strings.Join(lines, " "))
 	if len(f) < 2 || f[0] != "ID" {
 		return 0, fmt.Errorf("btrfs subvolume get-default says %q", strings.Join(lines, "; "))
@@ -151,9 +160,9 @@ var (
 	metadata    = regexp.MustCompile(`^(?:Data\+)?Metadata,[^:]*:\s*Size:([0-9]+), Used:([0-9]+)`)
 )
 
-// parseUsage returns what can still be written, and what the trees have left: a
+// ParseUsage reads btrfs filesystem usage -b: what can still be written, and what the trees have left: a
 // file system with room for data may be full for them.
-func parseUsage(lines []string) (free, trees int64, err error) {
+func ParseUsage(lines []string) (free, trees int64, err error) {
 	var open, kept int64
 	times, found := 1.0, 0
 	for _, line := range lines {
@@ -182,4 +191,56 @@ func parseUsage(lines []string) (free, trees int64, err error) {
 		return 0, 0, fmt.Errorf("btrfs filesystem usage says %q", strings.Join(lines, "; "))
 	}
 	return free, max(0, trees-kept) + int64(float64(open)/max(times, 1)), nil
+}
+
+// Table is how a target's file systems are mounted, now and at the next boot.
+type Table struct {
+	Mounts, Fstab []Mount
+	Cmdline       string
+}
+
+// Mounted returns the last mount at the path, which hides those before it.
+func (t Table) Mounted(p string) (Mount, bool) {
+	for _, m := range slices.Backward(t.Mounts) {
+		if m.Path == p {
+			return m, true
+		}
+	}
+	return Mount{}, false
+}
+
+// Device returns what the path's file system is mounted from.
+func (t Table) Device(p string) string {
+	for ; ; p = path.Dir(p) {
+		if m, ok := t.Mounted(p); ok || p == "/" {
+			return m.Source
+		}
+	}
+}
+
+// Asked returns what says how the path is mounted by a boot: its line of fstab, and
+// for / the kernel's command line too. The sources are for people.
+func (t Table) Asked(p string) (given []Mount, listed bool) {
+	for _, m := range t.Fstab {
+		if m.Path == p && m.Type == "btrfs" {
+			m.Source, listed = "/etc/fstab", true
+			given = append(given, m)
+		}
+	}
+	if p == "/" {
+		for word := range strings.FieldsSeq(t.Cmdline) {
+			if flags, ok := strings.CutPrefix(word, "rootflags="); ok {
+				given = append(given, Mount{Source: "rootflags= of the kernel's command line", Options: strings.Trim(flags, `"`)})
+			}
+		}
+	}
+	return given, listed
+}
+
+func atoi(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a number", text)
+	}
+	return n, nil
 }
