@@ -16,7 +16,7 @@ func TestSnapshotConformance(t *testing.T) {
 	executorstest.Run(t, executorstest.Suite{
 		Kind: kindOf(t, "btrfs.snapshot"), Host: w, Quick: srv,
 		Effects: func() int {
-			return len(strings.Fields(w.sh(t, `btrfs subvolume show /srv | sed -n '/Snapshot/,$p' | tail -n +2`)))
+			return len(strings.Fields(w.Sh(t, `btrfs subvolume show /srv | sed -n '/Snapshot/,$p' | tail -n +2`)))
 		},
 		Bad: map[string]string{
 			`{"subvolumes": ["srv"]}`: "absolute path", `{"subvolumes": ["/a/../b"]}`: "absolute path", `{"subvolumes": ["/$(id)"]}`: "absolute path",
@@ -27,7 +27,7 @@ func TestSnapshotConformance(t *testing.T) {
 
 func TestSubvolumeIsPutBackWhileTheSystemRuns(t *testing.T) {
 	w := newWorld(t)
-	w.sh(t, "echo old >/srv/version")
+	w.Sh(t, "echo old >/srv/version")
 	if got := preflight(t, w, srv, task("btrfs.restore", "p")); got != "" {
 		t.Errorf("before the snapshot: %s", got)
 	}
@@ -35,7 +35,7 @@ func TestSubvolumeIsPutBackWhileTheSystemRuns(t *testing.T) {
 	if got := preflight(t, w, srv, restore); got != "" {
 		t.Errorf("with the snapshot: %s", got)
 	}
-	w.sh(t, "echo new >/srv/version; echo data >/srv/data")
+	w.Sh(t, "echo new >/srv/version; echo data >/srv/data")
 	if got := probe(t, w, srv, restore); got.State != backout.ProbeNotDone {
 		t.Errorf("before: %+v", got)
 	}
@@ -46,20 +46,20 @@ func TestSubvolumeIsPutBackWhileTheSystemRuns(t *testing.T) {
 			t.Fatalf("%+v %v\n%s", o, err, out.Bytes())
 		}
 	}
-	if got := w.sh(t, "cat /srv/version; ls /srv"); got != "old\nversion" {
+	if got := w.Sh(t, "cat /srv/version; ls /srv"); got != "old\nversion" {
 		t.Errorf("after the restore: %q", got)
 	}
-	if got := w.sh(t, `cat "$1"`, w.top(".backout/CHG1/srv-backed-out/data")); got != "data" {
+	if got := w.Sh(t, `cat "$1"`, w.top(".backout/CHG1/srv-backed-out/data")); got != "data" {
 		t.Errorf("what was put aside: %q", got)
 	}
 	// Another attempt after it loses nothing.
-	w.sh(t, "echo kept >/srv/since")
+	w.Sh(t, "echo kept >/srv/since")
 	restore.AttemptID = "CHG1-r1.L2.s1.t1.a2"
-	if _, err := e.Execute(t.Context(), restore, w, &bytes.Buffer{}); err != nil || w.sh(t, "cat /srv/since") != "kept" {
+	if _, err := e.Execute(t.Context(), restore, w, &bytes.Buffer{}); err != nil || w.Sh(t, "cat /srv/since") != "kept" {
 		t.Errorf("a second attempt: %v", err)
 	}
 	cleanup(t, w, srv)
-	if got := w.sh(t, `ls -A /srv; ls -A "$1"; btrfs subvolume list "$1" | wc -l`, w.top("")); got != "since\nversion\n@srv\n1" {
+	if got := w.Sh(t, `ls -A /srv; ls -A "$1"; btrfs subvolume list "$1" | wc -l`, w.top("")); got != "since\nversion\n@srv\n1" {
 		t.Errorf("after clean-up: %q", got)
 	}
 }
@@ -81,12 +81,12 @@ func cleanup(t *testing.T, h backout.Host, section string) {
 func TestSubvolumeInUseIsLeftAsItIs(t *testing.T) {
 	w := newWorld(t)
 	restore := snapshot(t, w, srv, "b1.B.s1.t1")
-	w.sh(t, `cd /srv; sleep 3600 >/dev/null 2>&1 & echo $! >"$1"`, w.top("pid"))
+	w.Sh(t, `cd /srv; sleep 3600 >/dev/null 2>&1 & echo $! >"$1"`, w.top("pid"))
 	_, err := executorstest.Build(t, kindOf(t, "btrfs.restore"), srv).Execute(t.Context(), restore, w, &bytes.Buffer{})
 	if err == nil || !strings.Contains(err.Error(), "/srv is in use") {
 		t.Errorf("%v", err)
 	}
-	w.sh(t, `kill "$(cat "$1")"`, w.top("pid"))
+	w.Sh(t, `kill "$(cat "$1")"`, w.top("pid"))
 	if got := probe(t, w, srv, restore); got.State != backout.ProbeNotDone {
 		t.Errorf("%+v", got)
 	}
@@ -95,7 +95,7 @@ func TestSubvolumeInUseIsLeftAsItIs(t *testing.T) {
 // TestNestedSubvolumesComeBackEmpty: a snapshot does not go into subvolumes below.
 func TestNestedSubvolumesComeBackEmpty(t *testing.T) {
 	w := newWorld(t)
-	w.sh(t, "btrfs subvolume create /srv/db; echo old >/srv/db/rows")
+	w.Sh(t, "btrfs subvolume create /srv/db; echo old >/srv/db/rows")
 	if got := preflight(t, w, srv, task("btrfs.snapshot", "p")); !strings.Contains(got, "/srv/db is inside /srv and would come back empty") {
 		t.Errorf("%q", got)
 	}
@@ -104,16 +104,16 @@ func TestNestedSubvolumesComeBackEmpty(t *testing.T) {
 	}
 	const both = `{"subvolumes": ["/srv/db", "/srv"]}`
 	restore := snapshot(t, w, both, "b1.B.s1.t1")
-	w.sh(t, "echo new >/srv/db/rows")
+	w.Sh(t, "echo new >/srv/db/rows")
 	var out bytes.Buffer
 	if _, err := executorstest.Build(t, kindOf(t, "btrfs.restore"), both).Execute(t.Context(), restore, w, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.Bytes())
 	}
-	if got := w.sh(t, "cat /srv/db/rows"); got != "old" {
+	if got := w.Sh(t, "cat /srv/db/rows"); got != "old" {
 		t.Errorf("the nested subvolume has %q", got)
 	}
 	cleanup(t, w, both)
-	if got := w.sh(t, `btrfs subvolume list "$1" | wc -l`, w.top("")); got != "2" {
+	if got := w.Sh(t, `btrfs subvolume list "$1" | wc -l`, w.top("")); got != "2" {
 		t.Errorf("%s subvolumes are left", got)
 	}
 }
@@ -129,15 +129,15 @@ func TestRestoreCutHalfWay(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.sh(t, "echo old >/srv/version")
+			w.Sh(t, "echo old >/srv/version")
 			restore := snapshot(t, w, srv, "b1.B.s1.t1")
-			w.sh(t, "echo new >/srv/version")
-			w.sh(t, `cd "$1"; `+cut, w.top(""))
+			w.Sh(t, "echo new >/srv/version")
+			w.Sh(t, `cd "$1"; `+cut, w.top(""))
 			var out bytes.Buffer
 			if _, err := executorstest.Build(t, kindOf(t, "btrfs.restore"), srv).Execute(t.Context(), restore, w, &out); err != nil {
 				t.Fatalf("%v\n%s", err, out.Bytes())
 			}
-			if got := w.sh(t, `cat /srv/version "$1"; btrfs subvolume get-default /srv`, w.top(".backout/CHG1/srv-backed-out/version")); !strings.HasPrefix(got, "old\nnew\n") || strings.Contains(got, "backed-out") {
+			if got := w.Sh(t, `cat /srv/version "$1"; btrfs subvolume get-default /srv`, w.top(".backout/CHG1/srv-backed-out/version")); !strings.HasPrefix(got, "old\nnew\n") || strings.Contains(got, "backed-out") {
 				t.Errorf("%q", got)
 			}
 		})
@@ -148,9 +148,9 @@ func TestRestoreCutHalfWay(t *testing.T) {
 func TestSnapshotIsRenewedByTheSameChangeOnly(t *testing.T) {
 	w := newWorld(t)
 	snapshot(t, w, srv, "b1.B.s1.t1")
-	w.sh(t, "echo later >/srv/version")
+	w.Sh(t, "echo later >/srv/version")
 	restore := snapshot(t, w, srv, "b2.B.s1.t1")
-	if got := w.sh(t, `cat "$1"/version; ls -A "$1"; ls -A /srv`, w.top(".backout/CHG1/srv")); got != "later\n.backout-pre-CHG1-b2.B.s1.t1\nversion\n.backout-post-CHG1-b2.B.s1.t1\n.backout-pre-CHG1-b2.B.s1.t1\nversion" {
+	if got := w.Sh(t, `cat "$1"/version; ls -A "$1"; ls -A /srv`, w.top(".backout/CHG1/srv")); got != "later\n.backout-pre-CHG1-b2.B.s1.t1\nversion\n.backout-post-CHG1-b2.B.s1.t1\n.backout-pre-CHG1-b2.B.s1.t1\nversion" {
 		t.Errorf("%q", got)
 	}
 	e := executorstest.Build(t, kindOf(t, "btrfs.snapshot"), srv)
@@ -160,7 +160,7 @@ func TestSnapshotIsRenewedByTheSameChangeOnly(t *testing.T) {
 	if _, err := e.Execute(t.Context(), task("btrfs.snapshot", "b3.B.s1.t1"), w, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "has been put back") {
 		t.Errorf("renewed after a restore: %v", err)
 	}
-	w.sh(t, `btrfs subvolume create "$1/.backout/CHG2" 2>/dev/null || mkdir -p "$1/.backout/CHG2"; btrfs subvolume create "$1/.backout/CHG2/srv"`, w.top(""))
+	w.Sh(t, `btrfs subvolume create "$1/.backout/CHG2" 2>/dev/null || mkdir -p "$1/.backout/CHG2"; btrfs subvolume create "$1/.backout/CHG2/srv"`, w.top(""))
 	other := task("btrfs.snapshot", "b1")
 	other.ChangeID, other.AttemptID = "CHG2", "CHG2-b1.B.s1.t1"
 	if _, err := e.Execute(t.Context(), other, w, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "this change has not made") {
@@ -181,12 +181,12 @@ func TestPreflightSeesTheTarget(t *testing.T) {
 		{"marker gone", `rm /srv/.backout-post-*`, "", "the markers of the snapshot are gone"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			fstab := w.sh(t, "cat /etc/fstab")
-			w.sh(t, tt.do, w.top(""))
+			fstab := w.Sh(t, "cat /etc/fstab")
+			w.Sh(t, tt.do, w.top(""))
 			if got := preflight(t, w, srv, restore); (tt.want == "") != (got == "") || !strings.Contains(got, tt.want) {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
-			w.sh(t, `printf '%s\n' "$1" >/etc/fstab; `+tt.undo, fstab)
+			w.Sh(t, `printf '%s\n' "$1" >/etc/fstab; `+tt.undo, fstab)
 		})
 	}
 	for section, want := range map[string]string{
@@ -204,13 +204,13 @@ func TestPreflightSeesTheTarget(t *testing.T) {
 func TestCleanupBeforeTheReboot(t *testing.T) {
 	w := newWorld(t)
 	snapshot(t, w, srv, "b1.B.s1.t1")
-	w.sh(t, `cd "$1"; btrfs subvolume snapshot .backout/CHG1/srv x; mv @srv .backout/CHG1/srv-backed-out; mv x @srv; echo alive >/srv/alive`, w.top(""))
+	w.Sh(t, `cd "$1"; btrfs subvolume snapshot .backout/CHG1/srv x; mv @srv .backout/CHG1/srv-backed-out; mv x @srv; echo alive >/srv/alive`, w.top(""))
 	c, ok := executorstest.Build(t, kindOf(t, "btrfs.snapshot"), srv).(backout.Cleaner)
 	if !ok {
 		t.Fatal("no clean-up")
 	}
 	err := c.Cleanup(t.Context(), task("btrfs.snapshot", "c1"), w, &bytes.Buffer{})
-	if err == nil || !strings.Contains(err.Error(), "still mounted") || w.sh(t, "cat /srv/alive") != "alive" {
+	if err == nil || !strings.Contains(err.Error(), "still mounted") || w.Sh(t, "cat /srv/alive") != "alive" {
 		t.Errorf("%v", err)
 	}
 }
@@ -218,7 +218,7 @@ func TestCleanupBeforeTheReboot(t *testing.T) {
 func TestMarkersTellAWrongVolume(t *testing.T) {
 	w := newWorld(t)
 	restore := snapshot(t, w, srv, "b1.B.s1.t1")
-	w.sh(t, "rm /srv/.backout-pre-*")
+	w.Sh(t, "rm /srv/.backout-pre-*")
 	if got := probe(t, w, srv, restore); got.State != backout.ProbeUnknown {
 		t.Errorf("%+v", got)
 	}

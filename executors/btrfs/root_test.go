@@ -2,7 +2,6 @@ package btrfs_test
 
 import (
 	"bytes"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -13,49 +12,14 @@ import (
 	"github.com/backout-io/backout/internal/host/ssh"
 )
 
-// disk is a btrfs on a loop device for the root of a machine, in subvolume @.
-func disk(t *testing.T, options string) *hosttest.Disk {
-	t.Helper()
-	if _, err := exec.LookPath("mkfs.btrfs"); err != nil {
-		hosttest.Missing(t, "no mkfs.btrfs here: apt-get install btrfs-progs")
-	}
-	dir := t.TempDir()
-	const text = `set -e
-truncate -s 4G "$1/image"; mkfs.btrfs -q "$1/image" >&2
-device=$(losetup -f --show "$1/image")
-mkdir "$1/top"; mount -t btrfs "$device" "$1/top"
-btrfs subvolume create "$1/top/@" >&2
-[ "$2" != default ] || btrfs subvolume set-default "$1/top/@"
-umount "$1/top"
-echo "$device"`
-	cmd := exec.Command("sh", "-c", text, "sh", dir, options)
-	var why bytes.Buffer
-	cmd.Stderr = &why
-	out, err := cmd.Output()
-	if err != nil {
-		hosttest.Missing(t, "no btrfs can be mounted here: "+why.String())
-	}
-	device := strings.TrimSpace(string(out))
-	t.Cleanup(func() {
-		if out, err := exec.Command("losetup", "-d", device).CombinedOutput(); err != nil {
-			t.Errorf("losetup: %v %s", err, out)
-		}
-	})
-	mount := []string{"mount", "-t", "btrfs"}
-	if options != "default" {
-		mount = append(mount, "-o", options)
-	}
-	return &hosttest.Disk{Mount: append(mount, device), Unmount: []string{"umount"}, Device: device}
-}
-
 // TestRootIsPutBackByTheNextBoot is L2 from end to end: a machine whose root is a
 // subvolume is patched badly, put back, and rebooted.
 func TestRootIsPutBackByTheNextBoot(t *testing.T) {
-	for name, options := range map[string]string{"by default": "default", "by name": "subvol=@"} {
+	for name, options := range map[string]string{"by default": "", "by name": "subvol=@"} {
 		t.Run(name, func(t *testing.T) {
-			d := disk(t, options)
+			d := hosttest.Btrfs(t, options)
 			m := hosttest.SystemdOn(t, d, "btrfs-progs", "snapper")
-			if options != "default" {
+			if options != "" {
 				m.Do(t, "sh", "-c", `echo "$1 / btrfs $2 0 0" >/etc/fstab`, "sh", d.Device, options)
 			}
 			h := dial(t, m)

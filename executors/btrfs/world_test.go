@@ -1,15 +1,10 @@
 package btrfs_test
 
 import (
-	"bufio"
 	"bytes"
-	"context"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/backout-io/backout"
@@ -19,91 +14,36 @@ import (
 	"github.com/backout-io/backout/internal/host/hosttest"
 )
 
-// world is this machine as seen from a mount namespace in which a real btrfs is
-// mounted from an image: at /srv subvolume @srv by name, and at its top level the
-// folder Top. Nothing of it is left when its keeper ends.
+// world is this machine with a real btrfs from an image: at /srv subvolume @srv by
+// name, and its top level in a folder.
 type world struct {
-	backout.Host
-	keeper string
-	dir    string
-	device string
+	*hosttest.Apart
+	dir string
 }
 
-const keeperText = `set -e
-mount --make-rprivate /
-device=$(losetup -f --show "$1/image")
+const mounts = `device=$(losetup -f --show "$1/image")
 mkdir -p "$1/top"
 mount -t btrfs "$device" "$1/top"
 losetup -d "$device"
 mount -t tmpfs none /run
 btrfs subvolume create "$1/top/@srv" >/dev/null
 printf '%s /srv btrfs subvol=@srv 0 0\n' "$device" >"$1/fstab"
-touch /etc/fstab 2>/dev/null || :
 mount --bind "$1/fstab" /etc/fstab
 mount /srv
-echo "$device"
-exec sleep 3600
-`
+echo "$device"`
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		hosttest.Missing(t, "a btrfs of its own needs root")
-	}
-	for _, tool := range [][2]string{{"mkfs.btrfs", "btrfs-progs"}, {"losetup", "mount"}, {"unshare", "util-linux"}} {
+	for _, tool := range [][2]string{{"mkfs.btrfs", "btrfs-progs"}, {"losetup", "mount"}} {
 		if _, err := exec.LookPath(tool[0]); err != nil {
 			hosttest.Missing(t, "no "+tool[0]+" here: apt-get install "+tool[1])
 		}
 	}
-	w := &world{Host: executorstest.Local(t), dir: t.TempDir()}
-	image := filepath.Join(w.dir, "image")
-	if out, err := exec.Command("sh", "-c", `truncate -s 4G "$1" && mkfs.btrfs -q "$1"`, "sh", image).CombinedOutput(); err != nil {
+	dir := t.TempDir()
+	if out, err := exec.Command("sh", "-c", `truncate -s 4G "$1" && mkfs.btrfs -q "$1"`, "sh", filepath.Join(dir, "image")).CombinedOutput(); err != nil {
 		t.Fatalf("mkfs.btrfs: %v\n%s", err, out)
 	}
-	keeper := exec.Command("unshare", "-m", "sh", "-c", keeperText, "sh", w.dir)
-	keeper.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	said, err := keeper.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var why bytes.Buffer
-	keeper.Stderr = &why
-	if err := keeper.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = keeper.Process.Kill()
-		_ = keeper.Wait()
-	})
-	line, err := bufio.NewReader(said).ReadString('\n')
-	if err != nil {
-		hosttest.Missing(t, "no btrfs can be mounted here: "+why.String())
-	}
-	w.keeper, w.device = strconv.Itoa(keeper.Process.Pid), strings.TrimSpace(line)
-	return w
-}
-
-func (w *world) inside(e backout.Exec) backout.Exec {
-	e.Argv = append([]string{"nsenter", "--target", w.keeper, "--mount"}, e.Argv...)
-	return e
-}
-
-func (w *world) Start(ctx context.Context, id string, e backout.Exec) error {
-	return w.Host.Start(ctx, id, w.inside(e))
-}
-
-func (w *world) Run(ctx context.Context, e backout.Exec) (backout.ExecResult, error) {
-	return w.Host.Run(ctx, w.inside(e))
-}
-
-// sh runs a script in the world and returns what it said.
-func (w *world) sh(t *testing.T, text string, args ...string) string {
-	t.Helper()
-	r, err := w.Run(t.Context(), backout.Exec{Argv: append([]string{"sh", "-ec", text, "sh"}, args...)})
-	if err != nil || r.ExitCode != 0 {
-		t.Fatalf("%s: %d %v %s", text, r.ExitCode, err, r.Stderr)
-	}
-	return strings.TrimSpace(string(r.Stdout))
+	return &world{hosttest.NewApart(t, executorstest.Local(t), mounts, dir), dir}
 }
 
 func (w *world) top(path string) string { return filepath.Join(w.dir, "top", path) }

@@ -15,7 +15,7 @@ func TestSnapshotConformance(t *testing.T) {
 	w := newWorld(t)
 	executorstest.Run(t, executorstest.Suite{
 		Kind: kindOf(t, "snapper.snapshot"), Host: w, Quick: srv,
-		Effects: func() int { return strings.Count(w.sh(t, `snapper --no-dbus -c srv list`), "backout=") },
+		Effects: func() int { return strings.Count(w.Sh(t, `snapper --no-dbus -c srv list`), "backout=") },
 		Bad: map[string]string{
 			`{"configs": ["a b"]}`: "not a name", `{"configs": ["-c"]}`: "not a name", `{"configs": ["a", "a"]}`: "named twice", `{"free_mib": -1}`: "free_mib",
 		},
@@ -24,7 +24,7 @@ func TestSnapshotConformance(t *testing.T) {
 
 func TestFilesOfAConfigGoBack(t *testing.T) {
 	w := newWorld(t)
-	w.sh(t, "mkdir /srv/d; echo old >/srv/d/version; echo gone >/srv/gone; ln -s version /srv/d/link; chmod 600 /srv/gone")
+	w.Sh(t, "mkdir /srv/d; echo old >/srv/d/version; echo gone >/srv/gone; ln -s version /srv/d/link; chmod 600 /srv/gone")
 	if got := preflight(t, w, srv, task("snapper.rollback", "p")); got != "" {
 		t.Errorf("before the snapshot: %s", got)
 	}
@@ -33,7 +33,7 @@ func TestFilesOfAConfigGoBack(t *testing.T) {
 		t.Errorf("with the snapshot: %s", got)
 	}
 	// The numbers in between are not ours.
-	w.sh(t, "snapper --no-dbus -c srv create; echo new >/srv/d/version; rm /srv/gone; mkdir /srv/added; echo x >'/srv/added/a b'; snapper --no-dbus -c srv create")
+	w.Sh(t, "snapper --no-dbus -c srv create; echo new >/srv/d/version; rm /srv/gone; mkdir /srv/added; echo x >'/srv/added/a b'; snapper --no-dbus -c srv create")
 	if got := probe(t, w, srv, back); got.State != backout.ProbeNotDone {
 		t.Errorf("before: %+v", got)
 	}
@@ -45,15 +45,15 @@ func TestFilesOfAConfigGoBack(t *testing.T) {
 			t.Fatalf("%s: %+v %v\n%s", attempt, o, err, out.Bytes())
 		}
 		// What is written afterwards is not lost to another attempt.
-		w.sh(t, "echo since >/srv/since")
+		w.Sh(t, "echo since >/srv/since")
 	}
-	if got := w.sh(t, "cat /srv/d/version /srv/gone; readlink /srv/d/link; ls /srv; stat -c %a /srv/gone"); got != "old\ngone\nversion\nd\ngone\nsince\n600" {
+	if got := w.Sh(t, "cat /srv/d/version /srv/gone; readlink /srv/d/link; ls /srv; stat -c %a /srv/gone"); got != "old\ngone\nversion\nd\ngone\nsince\n600" {
 		t.Errorf("after: %q", got)
 	}
 	if err := cleanup(t, w, srv, "c1"); err != nil {
 		t.Error(err)
 	}
-	if got := w.sh(t, `snapper --no-dbus -c srv list`); strings.Contains(got, "backout") {
+	if got := w.Sh(t, `snapper --no-dbus -c srv list`); strings.Contains(got, "backout") {
 		t.Errorf("after clean-up: %s", got)
 	}
 	if err := cleanup(t, w, srv, "c2"); err != nil {
@@ -65,17 +65,17 @@ func TestFilesOfAConfigGoBack(t *testing.T) {
 // snapshot would take the half for what was before.
 func TestUndochangeCutHalfWay(t *testing.T) {
 	w := newWorld(t)
-	w.sh(t, "echo old | tee /srv/a >/srv/b")
+	w.Sh(t, "echo old | tee /srv/a >/srv/b")
 	back := snapshot(t, w, srv, "b1.B.s1.t1")
 	key := back.Prepared[0].Facts["key"]
-	w.sh(t, `echo new | tee /srv/a >/srv/b; n=$(snapper --no-dbus -c srv create -p -u "backout-before=$1"); snapper --no-dbus -c srv undochange "1..$n" /srv/a`, key)
+	w.Sh(t, `echo new | tee /srv/a >/srv/b; n=$(snapper --no-dbus -c srv create -p -u "backout-before=$1"); snapper --no-dbus -c srv undochange "1..$n" /srv/a`, key)
 	if got := probe(t, w, srv, back); got.State != backout.ProbeBroken {
 		t.Errorf("half: %+v", got)
 	}
-	if _, err := executorstest.Build(t, kindOf(t, "snapper.rollback"), srv).Execute(t.Context(), back, w, &bytes.Buffer{}); err != nil || w.sh(t, "cat /srv/a /srv/b") != "old\nold" {
+	if _, err := executorstest.Build(t, kindOf(t, "snapper.rollback"), srv).Execute(t.Context(), back, w, &bytes.Buffer{}); err != nil || w.Sh(t, "cat /srv/a /srv/b") != "old\nold" {
 		t.Errorf("%v", err)
 	}
-	if got := strings.Count(w.sh(t, "snapper --no-dbus -c srv list"), "backout-before"); got != 1 {
+	if got := strings.Count(w.Sh(t, "snapper --no-dbus -c srv list"), "backout-before"); got != 1 {
 		t.Errorf("%d snapshots were made before the undochange", got)
 	}
 }
@@ -93,7 +93,7 @@ func TestNothingToUndo(t *testing.T) {
 func TestNumbersAreReused(t *testing.T) {
 	w := newWorld(t)
 	back := snapshot(t, w, srv, "b1.B.s1.t1")
-	w.sh(t, "snapper --no-dbus -c srv delete 1; snapper --no-dbus -c srv create")
+	w.Sh(t, "snapper --no-dbus -c srv delete 1; snapper --no-dbus -c srv create")
 	if got := preflight(t, w, srv, back); !strings.Contains(got, "snapshot 1 of srv is gone, or is another one") {
 		t.Errorf("%q", got)
 	}
@@ -106,7 +106,7 @@ func TestSnapshotIsRenewed(t *testing.T) {
 	w := newWorld(t)
 	snapshot(t, w, srv, "b1.B.s1.t1")
 	back := snapshot(t, w, srv, "b2.B.s1.t1")
-	if got := w.sh(t, `snapper --no-dbus -c srv list`); strings.Contains(got, "CHG1-b1") || !strings.Contains(got, "backout=CHG1-b2.B.s1.t1") {
+	if got := w.Sh(t, `snapper --no-dbus -c srv list`); strings.Contains(got, "CHG1-b1") || !strings.Contains(got, "backout=CHG1-b2.B.s1.t1") {
 		t.Errorf("%s", got)
 	}
 	if got := preflight(t, w, srv, back); got != "" {

@@ -1,15 +1,11 @@
 package snapper_test
 
 import (
-	"bufio"
 	"bytes"
-	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/backout-io/backout"
@@ -19,16 +15,11 @@ import (
 	"github.com/backout-io/backout/internal/host/hosttest"
 )
 
-// world is this machine as seen from a mount namespace in which /srv is a btrfs
-// with a config of snapper's, and /etc may be written to. No bus is there.
-type world struct {
-	backout.Host
-	keeper string
-}
+// world is this machine with a real btrfs at /srv, which has a config of snapper's.
+// No bus is there.
+type world struct{ *hosttest.Apart }
 
-const keeperText = `set -e
-mount --make-rprivate /
-mount -t tmpfs none "$1/over"
+const mounts = `mount -t tmpfs none "$1/over"
 mkdir "$1/over/etc" "$1/over/work"
 mount -t overlay overlay -o "lowerdir=/etc,upperdir=$1/over/etc,workdir=$1/over/work" /etc
 mount -t tmpfs none /run
@@ -36,73 +27,20 @@ device=$(losetup -f --show "$1/image")
 mount -t btrfs "$device" /srv
 losetup -d "$device"
 snapper --no-dbus -c srv create-config /srv
-echo ready
-exec sleep 3600
-`
+echo ready`
 
-func need(t *testing.T) {
+func newWorld(t *testing.T) *world {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		hosttest.Missing(t, "snapper needs root")
-	}
-	for _, tool := range [][2]string{{"mkfs.btrfs", "btrfs-progs"}, {"snapper", "snapper"}, {"losetup", "mount"}, {"unshare", "util-linux"}} {
+	for _, tool := range [][2]string{{"mkfs.btrfs", "btrfs-progs"}, {"snapper", "snapper"}, {"losetup", "mount"}} {
 		if _, err := exec.LookPath(tool[0]); err != nil {
 			hosttest.Missing(t, "no "+tool[0]+" here: apt-get install "+tool[1])
 		}
 	}
-}
-
-func newWorld(t *testing.T) *world {
-	t.Helper()
-	need(t)
 	dir := t.TempDir()
 	if out, err := exec.Command("sh", "-c", `mkdir "$1/over"; truncate -s 4G "$1/image" && mkfs.btrfs -q "$1/image"`, "sh", dir).CombinedOutput(); err != nil {
 		t.Fatalf("mkfs.btrfs: %v\n%s", err, out)
 	}
-	w := &world{Host: executorstest.Local(t)}
-	keeper := exec.Command("unshare", "-m", "sh", "-c", keeperText, "sh", dir)
-	keeper.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	said, err := keeper.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var why bytes.Buffer
-	keeper.Stderr = &why
-	if err := keeper.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = keeper.Process.Kill()
-		_ = keeper.Wait()
-	})
-	if _, err := bufio.NewReader(said).ReadString('\n'); err != nil {
-		hosttest.Missing(t, "no btrfs can be mounted here: "+why.String())
-	}
-	w.keeper = strconv.Itoa(keeper.Process.Pid)
-	return w
-}
-
-func (w *world) inside(e backout.Exec) backout.Exec {
-	e.Argv = append([]string{"nsenter", "--target", w.keeper, "--mount"}, e.Argv...)
-	return e
-}
-
-func (w *world) Start(ctx context.Context, id string, e backout.Exec) error {
-	return w.Host.Start(ctx, id, w.inside(e))
-}
-
-func (w *world) Run(ctx context.Context, e backout.Exec) (backout.ExecResult, error) {
-	return w.Host.Run(ctx, w.inside(e))
-}
-
-// sh runs a script in the world and returns what it said.
-func (w *world) sh(t *testing.T, text string, args ...string) string {
-	t.Helper()
-	r, err := w.Run(t.Context(), backout.Exec{Argv: append([]string{"sh", "-ec", text, "sh"}, args...)})
-	if err != nil || r.ExitCode != 0 {
-		t.Fatalf("%s: %d %v %s%s", text, r.ExitCode, err, r.Stdout, r.Stderr)
-	}
-	return strings.TrimSpace(string(r.Stdout))
+	return &world{hosttest.NewApart(t, executorstest.Local(t), mounts, dir)}
 }
 
 func kindOf(t *testing.T, name string) executors.Kind {

@@ -22,14 +22,14 @@ func unpatched(t *testing.T) *world {
 	w.build(t, pkg{name: "web", version: "1.0"}, pkg{name: "gone", version: "1.0"}, pkg{name: "other", version: "1.0"}, pkg{name: "weblib", version: "2.0"},
 		pkg{name: "web", version: "2.0", extra: "Epoch: 1\nRequires: weblib\nObsoletes: gone"}, pkg{name: "web", version: "1.5"}, pkg{name: "user", version: "1.0", extra: "Requires: weblib"})
 	w.publish(t, "web-1.0", "gone-1.0", "other-1.0")
-	w.sh(t, "zypper -n install web gone other")
+	w.Sh(t, "zypper -n install web gone other")
 	w.publish(t, "web-1.0", "web-1.5", "gone-1.0", "other-1.0", "web-2.0", "weblib-2.0", "user-1.0")
 	return w
 }
 
 func (w *world) patch(t *testing.T) {
 	t.Helper()
-	w.sh(t, "zypper -n update")
+	w.Sh(t, "zypper -n update")
 	if got := w.installed(t); got != "other-1.0 web-2.0 weblib-2.0" {
 		t.Fatalf("the patch made it %s", got)
 	}
@@ -66,14 +66,14 @@ func TestDeltaIsTakenBackToExactVersionsAndHeld(t *testing.T) {
 	if p, err := u.Probe(t.Context(), task, w); err != nil || p.State != backout.ProbeDone {
 		t.Errorf("after: %+v %v", p, err)
 	}
-	w.sh(t, "zypper -n update")
+	w.Sh(t, "zypper -n update")
 	if got := w.installed(t); strings.Contains(got, "web-2.0") {
 		t.Errorf("the patch came back: %s", got)
 	}
 	if err := u.Release(t.Context(), withAttempt(task, "h1.release"), w, &bytes.Buffer{}); err != nil {
 		t.Error(err)
 	}
-	if got := w.sh(t, "zypper -n locks"); !strings.Contains(got, "no package locks") {
+	if got := w.Sh(t, "zypper -n locks"); !strings.Contains(got, "no package locks") {
 		t.Errorf("after the release: %s", got)
 	}
 }
@@ -86,7 +86,7 @@ func withAttempt(t backout.Task, attempt string) backout.Task {
 // TestNothingElseIsRemoved: zypper removes what needs a removed package by itself.
 func TestNothingElseIsRemoved(t *testing.T) {
 	w := patched(t)
-	w.sh(t, "zypper -n install user")
+	w.Sh(t, "zypper -n install user")
 	task := task("r1.L1.s1.t1.a1")
 	task.Delta = patch()
 	u := undo(t, `{}`)
@@ -105,7 +105,7 @@ func TestCommitCutHalfWay(t *testing.T) {
 	task := task("r1.L1.s1.t1.a2")
 	task.Delta = patch()
 	u := undo(t, `{}`)
-	w.sh(t, "rpm -e --nodeps weblib")
+	w.Sh(t, "rpm -e --nodeps weblib")
 	if p, err := u.Probe(t.Context(), task, w); err != nil || p.State != backout.ProbeBroken {
 		t.Errorf("%+v %v", p, err)
 	}
@@ -146,17 +146,17 @@ func TestOldPackageIsGoneFromTheRepository(t *testing.T) {
 		t.Errorf("with the kept ones: %q", got)
 	}
 	spoilt := back
-	w.sh(t, `cd /var/lib/backout/stash/CHG1/zypper; cp web-1.0-1.noarch.rpm /srv/; echo x >>web-1.0-1.noarch.rpm`)
+	w.Sh(t, `cd /var/lib/backout/stash/CHG1/zypper; cp web-1.0-1.noarch.rpm /srv/; echo x >>web-1.0-1.noarch.rpm`)
 	if got := reasons(t, u.Preflight(t.Context(), spoilt, w)); !strings.Contains(got, "not as they were") {
 		t.Errorf("spoilt: %q", got)
 	}
-	w.sh(t, `mv /srv/web-1.0-1.noarch.rpm /var/lib/backout/stash/CHG1/zypper/`)
+	w.Sh(t, `mv /srv/web-1.0-1.noarch.rpm /var/lib/backout/stash/CHG1/zypper/`)
 	// Unsigned, although the system wants signatures: the digests are known.
 	var out bytes.Buffer
 	if _, err := u.Execute(t.Context(), back, w, &out); err != nil || w.installed(t) != "gone-1.0 other-1.0 web-1.0" {
 		t.Errorf("%v, installed is %s\n%s", err, w.installed(t), out.Bytes())
 	}
-	if err := u.Cleanup(t.Context(), task("c1"), w, &bytes.Buffer{}); err != nil || w.sh(t, `ls -A /var/lib/backout/stash/CHG1`) != "" {
+	if err := u.Cleanup(t.Context(), task("c1"), w, &bytes.Buffer{}); err != nil || w.Sh(t, `ls -A /var/lib/backout/stash/CHG1`) != "" {
 		t.Errorf("clean-up: %v", err)
 	}
 }
@@ -164,7 +164,7 @@ func TestOldPackageIsGoneFromTheRepository(t *testing.T) {
 // TestRepositoryThatIsSkipped: zypper goes on without it and says 106.
 func TestRepositoryThatIsSkipped(t *testing.T) {
 	w := patched(t)
-	w.sh(t, `zypper -n addrepo -f dir:///srv/nowhere broken`)
+	w.Sh(t, `zypper -n addrepo -f dir:///srv/nowhere broken`)
 	u := undo(t, `{}`)
 	back := task("r1.L1.s1.t1.a1")
 	if got := reasons(t, u.Preflight(t.Context(), back, w)); !strings.Contains(got, "left it out (code 106)") {
@@ -182,7 +182,7 @@ func TestRepositoryThatIsSkipped(t *testing.T) {
 
 func TestLockStandsInTheWay(t *testing.T) {
 	w := patched(t)
-	w.sh(t, "zypper -n addlock web")
+	w.Sh(t, "zypper -n addlock web")
 	back := task("r1.L1.s1.t1.a1")
 	back.Delta = patch()
 	if got := reasons(t, undo(t, `{}`).Preflight(t.Context(), back, w)); got == "" {

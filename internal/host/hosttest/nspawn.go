@@ -77,28 +77,6 @@ func (m *Machine) mind(started chan<- error) {
 	}
 }
 
-// insert mounts the machine's disk, eject unmounts it.
-func (m *Machine) insert() error {
-	if m.disk == nil {
-		return nil
-	}
-	return m.mount(m.disk.Mount)
-}
-
-func (m *Machine) eject() error {
-	if m.disk == nil {
-		return nil
-	}
-	return m.mount(m.disk.Unmount)
-}
-
-func (m *Machine) mount(argv []string) error {
-	if out, err := exec.Command(argv[0], append(argv[1:len(argv):len(argv)], m.Root)...).CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, out)
-	}
-	return nil
-}
-
 // killLeader kills the machine's PID 1, and with it everything in the machine.
 func (m *Machine) killLeader() error {
 	for _, pid := range descendants(m.nspawn.Process.Pid) {

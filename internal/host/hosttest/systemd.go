@@ -44,15 +44,6 @@ type Machine struct {
 	off    chan struct{} // closed when the machine is off
 }
 
-// Disk is a file system of a machine's own for its root: it is mounted before each
-// boot and unmounted after it, so that a boot finds what a reboot would.
-type Disk struct {
-	// Mount and Unmount are command lines to which the root's path is added.
-	Mount, Unmount []string
-	// Device is given to the machine.
-	Device string
-}
-
 // Systemd boots a machine and switches it off with the test. It must be called by
 // root; packages of Debian or Ubuntu can be added to it.
 func Systemd(t testing.TB, packages ...string) *Machine {
