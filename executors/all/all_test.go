@@ -15,7 +15,7 @@ func TestKindsFormARegistry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"command", "systemd.restart", "systemd.start", "systemd.stop"}
+	want := []string{"btrfs.restore", "btrfs.snapshot", "command", "snapper.rollback", "snapper.snapshot", "systemd.restart", "systemd.start", "systemd.stop", "zypper.undo"}
 	if diff := cmp.Diff(want, r.Names()); diff != "" {
 		t.Error(diff)
 	}
