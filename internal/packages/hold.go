@@ -19,6 +19,8 @@ type Front string
 // are on exactly the bad version, so that a later and better one can come; the hold
 // of apt is on the package, and nothing newer comes until it is released.
 const (
+	// FrontAny is what the target's system is managed with: apt, zypper or dnf.
+	FrontAny Front = "any"
 	// FrontRPM is the one that the target's packages are managed with: zypper on
 	// SUSE, else dnf, dnf5 or yum, whichever is there.
 	FrontRPM Front = "rpm"
@@ -129,4 +131,21 @@ func Free(locks []Lock) []string {
 		}
 	}
 	return names
+}
+
+// Explain adds to an error the reason that the script gave as its last word.
+func Explain(err error, output []byte) error {
+	if err == nil {
+		return nil
+	}
+	reason := ""
+	for line := range strings.Lines(string(output)) {
+		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "backout: "); ok {
+			reason = text
+		}
+	}
+	if reason == "" {
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, reason)
 }
