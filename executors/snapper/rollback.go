@@ -172,13 +172,14 @@ func (s *state) state(key string) (backout.ProbeState, int) {
 		}
 		return backout.ProbeNotDone, 0
 	}
-	for _, e := range with(s.list, userBefore, key) {
-		if e.Userdata[userUndone] == key {
-			return backout.ProbeDone, e.Number
-		}
-		return backout.ProbeBroken, e.Number
+	made := with(s.list, userBefore, key)
+	switch {
+	case len(made) == 0:
+		return backout.ProbeNotDone, 0
+	case made[0].Userdata[userUndone] == key:
+		return backout.ProbeDone, made[0].Number
 	}
-	return backout.ProbeNotDone, 0
+	return backout.ProbeBroken, made[0].Number
 }
 
 // Probe implements [backout.Prober]: for / which snapshot runs and which the next

@@ -22,6 +22,16 @@ olds() {
 			if (ref ~ /^[A-Za-z0-9_][A-Za-z0-9_.+:~^=-]*$/) print ref
 		}'
 }
+# refs are those that the patch is going to replace: what zypper says, and what
+# fits the patterns.
+refs() {
+	{
+		printf '%s\n' "$out" | olds
+		for pattern; do
+			rpm -qa --qf '%{NAME}.%{ARCH}=%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\n' -- "$pattern"
+		done | grep -v '^gpg-pubkey\.' | grep -x '[A-Za-z0-9_][A-Za-z0-9_.+:~^=-]*'
+	} | sort -u
+}
 # rpmfile is what a package is called as a file.
 rpmfile() { printf '%s\n' "$1" | sed 's/^\(.*\)\.\([^.=]*\)=\([0-9]*:\)*\(.*\)$/\1-\4.\2.rpm/'; }
 # whole tells whether what was kept is as it was.

@@ -1,7 +1,8 @@
-# look.sh STASH SUMS [REF FILE]...: what a preflight has to know. Without packages
-# it asks what an update would replace, and whether that could be had again.
-stash=$1 sums=$2
-shift 2
+# look.sh before STASH SUMS [PATTERN]...: what a preflight has to know before the
+# patch: what it would replace, and whether that could be had again.
+# look.sh undo STASH SUMS [REF FILE]...: what zypper would do to undo it.
+mode=$1 stash=$2 sums=$3
+shift 3
 printf '=begin\n'
 for tool in zypper rpm awk sha256sum; do
 	command -v "$tool" >/dev/null || { printf '=missing %s\n=end\n' "$tool"; exit 0; }
@@ -10,17 +11,17 @@ done
 if command -v transactional-update >/dev/null && [ ! -w /usr ]; then printf '=transactional\n'; fi
 say version zypper --version
 say rpm installed
-if [ $# -eq 0 ]; then
+if [ -n "$sums" ] && ! whole "$stash" "$sums"; then printf '=spoilt\n'; sums=; fi
+if [ "$mode" = before ]; then
 	ask update --dry-run
 	say update again
-	refs=$(printf '%s\n' "$out" | olds)
+	refs=$(refs "$@")
 	if [ -n "$refs" ]; then
 		# shellcheck disable=SC2086 # each is one word of harmless letters
 		ask --no-refresh download --dry-run -- $refs
 		say download again
 	fi
 else
-	if [ -n "$sums" ] && ! whole "$stash" "$sums"; then printf '=spoilt\n'; sums=; fi
 	n=$(($# / 2))
 	while [ $n -gt 0 ]; do
 		if [ -n "$sums" ] && [ -e "$stash/$2" ]; then set -- "$@" "$stash/$2"; else set -- "$@" "$1"; fi

@@ -30,7 +30,7 @@ func (a answers) Probe(context.Context, string) (backout.AttemptReport, error) {
 }
 
 func TestBadSections(t *testing.T) {
-	for section, want := range map[string]string{`{"kernels": "remove"}`: "leave or refuse", `{"allow": ["a;b"]}`: "not a pattern", `{"x": 1}`: "x"} {
+	for section, want := range map[string]string{`{"packages": ["a;b"]}`: "not a pattern", `{"protect": ["-x"]}`: "not a pattern", `{"x": 1}`: "x"} {
 		_, err := zypper.Kind().Decode(func(into any) error {
 			d := json.NewDecoder(strings.NewReader(section))
 			d.DisallowUnknownFields()
@@ -104,6 +104,21 @@ func TestWhatTheTargetLacks(t *testing.T) {
 		if got := reasons(t, undo(t, `{}`).Preflight(t.Context(), task("a1"), answers{text: answer})); want != "" && !strings.Contains(got, want) {
 			t.Errorf("%q: %q, want %q", answer, got, want)
 		}
+	}
+}
+
+// TestProtectedPackagesAreToldBeforeThePatch: it is too late afterwards.
+func TestProtectedPackagesAreToldBeforeThePatch(t *testing.T) {
+	answer := head + "=update\n" + strings.NewReplacer(`"web"`, `"glibc"`, `"weblib"`, `"kernel-default"`).Replace(recorded(t, "downgrade.xml")) + "=end\n"
+	got := reasons(t, undo(t, `{}`).Preflight(t.Context(), task("p"), answers{text: answer}))
+	if !strings.Contains(got, "kernels: kernel-default") || !strings.Contains(got, "stands on: glibc") {
+		t.Errorf("%q", got)
+	}
+	if got := reasons(t, undo(t, `{"allow_protected": true}`).Preflight(t.Context(), task("p"), answers{text: answer})); got != "" {
+		t.Errorf("allowed: %q", got)
+	}
+	if got := reasons(t, undo(t, `{"protect": ["web*"]}`).Preflight(t.Context(), task("p"), answers{text: head + "=update\n" + recorded(t, "downgrade.xml") + "=end\n"})); !strings.Contains(got, "stands on: web, weblib") {
+		t.Errorf("protected by the plan: %q", got)
 	}
 }
 

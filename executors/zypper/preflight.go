@@ -28,7 +28,7 @@ func (u Undo) Preflight(ctx context.Context, t backout.Task, h backout.Host) []b
 	var args []string
 	if t.Delta != nil {
 		var err error
-		if changes, err = u.changes(t); err != nil {
+		if changes, err = changesOf(t); err != nil {
 			v.add(checkPackages, err.Error(), "use the executor of the target's package manager")
 			return v
 		}
@@ -36,8 +36,12 @@ func (u Undo) Preflight(ctx context.Context, t backout.Task, h backout.Host) []b
 			return nil
 		}
 	}
+	mode := "undo"
+	if t.Delta == nil {
+		mode, args = "before", u.config.Packages
+	}
 	stash, sums := stashOf(t)
-	all, err := look(ctx, h, backout.Exec{Argv: append([]string{"sh", "-c", sections.Shell + commonText + lookText, "sh", stash, sums}, args...)})
+	all, err := look(ctx, h, backout.Exec{Argv: append([]string{"sh", "-c", sections.Shell + commonText + lookText, "sh", mode, stash, sums}, args...)})
 	if err != nil {
 		v.add(checkZypper, err.Error(), "see what zypper says on the target")
 		return v
@@ -95,7 +99,7 @@ func (u Undo) judgeZypper(t backout.Task, s sections.Section, changes []backout.
 		// It ends with 0 although it has not found them.
 		for _, m := range messages(s.Lines) {
 			if ref, ok := strings.CutPrefix(m, "Argument resolves to no package: "); ok && !u.kept(t) {
-				v.add(checkPackages, ref+" is installed, would be updated, and is in no repository any more", "let a repository keep it, or set stash: true and have it in zypper's cache")
+				v.add(checkPackages, ref+" is installed, would be updated, and is in no repository any more", "let a repository keep it, or have it in zypper's cache")
 			}
 		}
 	case "update", "try":
@@ -104,8 +108,13 @@ func (u Undo) judgeZypper(t backout.Task, s sections.Section, changes []backout.
 			v.add(checkZypper, fmt.Sprintf("%v (%s)", err, version), "see zypper --xmlout on the target")
 			return
 		}
+		if s.Name == "update" {
+			for _, a := range actions {
+				changes = append(changes, backout.PackageChange{Name: a.name})
+			}
+		}
+		u.judgeChanges(changes, v)
 		if s.Name == "try" {
-			u.judgeChanges(changes, v)
 			if err := compare(actions, packages.Undo(changes)); err != nil {
 				v.add(checkPackages, strings.ReplaceAll(err.Error(), "\n", "; "), "see a dry run of it on the target, or use a snapshot")
 			}
@@ -121,19 +130,22 @@ func (u Undo) kept(t backout.Task) bool {
 
 // judgeChanges tells of packages that are not taken back like others.
 func (u Undo) judgeChanges(changes []backout.PackageChange, v *violations) {
+	if u.config.AllowProtected {
+		return
+	}
 	var kernels, protected []string
 	for _, c := range changes {
 		switch {
 		case packages.Kernel(packages.RPM, c.Name):
 			kernels = append(kernels, c.Name)
-		case packages.Protected(packages.RPM, c.Name, nil) && (len(u.config.Allow) == 0 || !packages.Matches(u.config.Allow, c.Name)):
+		case packages.Protected(packages.RPM, c.Name, u.config.Protect):
 			protected = append(protected, c.Name)
 		}
 	}
 	if len(kernels) > 0 {
-		v.add(checkPackages, "the patch has kernels: "+some(kernels), "set kernels: leave and boot the old one, or use a snapshot")
+		v.add(checkPackages, "the patch has kernels: "+some(kernels), "boot the old one, use a snapshot, or set allow_protected: true")
 	}
 	if len(protected) > 0 {
-		v.add(checkPackages, "the patch has packages that everything stands on: "+some(protected), "name them in allow, or use a snapshot")
+		v.add(checkPackages, "the patch has packages that everything stands on: "+some(protected), "use a snapshot, or set allow_protected: true")
 	}
 }

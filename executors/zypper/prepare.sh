@@ -1,13 +1,14 @@
-# prepare.sh STASH: keeps what an update would replace.
+# prepare.sh STASH [PATTERN]...: keeps what the patch would replace.
 set -u
 stash=$1
+shift
 command -v zypper >/dev/null || { echo "backout: zypper is not installed" >&2; exit 1; }
 umask 077
 rm -rf -- "$stash.new"
 mkdir -p -- "$stash.new/cache" || exit 1
 ask update --dry-run
 case $rc in 0 | 100 | 101 | 102 | 103) ;; *) printf '%s\n' "$out"; exit "$rc" ;; esac
-refs=$(printf '%s\n' "$out" | olds)
+refs=$(refs "$@")
 if [ -n "$refs" ]; then
 	# shellcheck disable=SC2086 # each is one word of harmless letters
 	zypp --no-refresh --pkg-cache-dir "$stash.new/cache" download -- $refs </dev/null

@@ -118,7 +118,7 @@ func TestCommitCutHalfWay(t *testing.T) {
 // TestOldPackageIsGoneFromTheRepository: the gate says no, unless it was kept.
 func TestOldPackageIsGoneFromTheRepository(t *testing.T) {
 	w := unpatched(t)
-	u := undo(t, `{"stash": true}`)
+	u := undo(t, `{}`)
 	if got := reasons(t, u.Preflight(t.Context(), task("p"), w)); got != "" {
 		t.Errorf("all are there: %s", got)
 	}
@@ -133,6 +133,13 @@ func TestOldPackageIsGoneFromTheRepository(t *testing.T) {
 	kept, err := u.Prepare(t.Context(), task("b1.L1.s1.t1.prepare"), w, &bytes.Buffer{})
 	if err != nil || kept.Facts["packages"] != "2" {
 		t.Fatalf("%+v %v", kept, err)
+	}
+	more, err := undo(t, `{"packages": ["oth*"]}`).Prepare(t.Context(), task("b2.L1.s1.t1.prepare"), w, &bytes.Buffer{})
+	if err != nil || more.Facts["packages"] != "3" {
+		t.Fatalf("with what the repositories do not tell of: %+v %v", more, err)
+	}
+	if kept, err = u.Prepare(t.Context(), task("b3.L1.s1.t1.prepare"), w, &bytes.Buffer{}); err != nil {
+		t.Fatal(err)
 	}
 	w.patch(t)
 	w.publish(t, "other-1.0", "web-2.0", "weblib-2.0")

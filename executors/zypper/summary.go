@@ -120,7 +120,7 @@ var codes = map[string][2]string{
 	"6":   {"zypper has no repository", "enable the repositories of the target"},
 	"7":   {"zypper is locked by another program", "wait until it has ended (packagekitd, YaST)"},
 	"8":   {"zypper could not commit", "see zypper's output on the target"},
-	"104": {"a package is not found", "let the repositories keep the old packages, or set stash: true"},
+	"104": {"a package is not found", "let the repositories keep the old packages, or do not set stash: false"},
 	"106": {"a repository could not be refreshed, and zypper left it out", "repair or disable the repository"},
 }
 

@@ -40,11 +40,11 @@ func checkID(t backout.Task) error {
 // Prepare implements [backout.Preparer]: it keeps the packages that an update would
 // replace now.
 func (u Undo) Prepare(ctx context.Context, t backout.Task, h backout.Host, out io.Writer) (backout.Prepared, error) {
-	if err := checkID(t); err != nil || !u.config.Stash {
+	if err := checkID(t); err != nil || !u.config.stash() {
 		return backout.Prepared{}, err
 	}
 	folder, _ := stashOf(t)
-	if _, err := attempt(ctx, t, h, script(prepareText, folder), out); err != nil {
+	if _, err := attempt(ctx, t, h, script(prepareText, append([]string{folder}, u.config.Packages...)...), out); err != nil {
 		return backout.Prepared{}, fmt.Errorf("keep the old packages: %w", err)
 	}
 	r, err := h.Run(ctx, backout.Exec{Argv: []string{"sh", "-c", `sha256sum <"$1/SHA256SUMS" && wc -l <"$1/SHA256SUMS"`, "sh", folder}})
@@ -60,7 +60,7 @@ func (u Undo) Prepare(ctx context.Context, t backout.Task, h backout.Host, out i
 
 // Execute implements [backout.Executor].
 func (u Undo) Execute(ctx context.Context, t backout.Task, h backout.Host, out io.Writer) (backout.Outcome, error) {
-	changes, err := u.changes(t)
+	changes, err := changesOf(t)
 	if err != nil {
 		return backout.Outcome{}, backout.Permanent(err)
 	}
@@ -74,7 +74,7 @@ func (u Undo) Execute(ctx context.Context, t backout.Task, h backout.Host, out i
 	folder, sums := stashOf(t)
 	args := slices.Concat([]string{packages.HoldScript(), folder, sums, strconv.Itoa(count(rest))}, wanted(rest))
 	locks := 0
-	if bad := packages.Bad(changes); u.holds() && len(bad) > 0 {
+	if bad := packages.Bad(changes); u.config.hold() && len(bad) > 0 {
 		args = append(args, packages.HoldArgs(packages.HoldPlace, packages.FrontZypper, t.ChangeID, bad)...)
 		locks = packages.HoldCount(packages.FrontZypper, bad)
 	}
@@ -147,7 +147,7 @@ func names(in packages.Inverse) string {
 
 // Probe implements [backout.Prober].
 func (u Undo) Probe(ctx context.Context, t backout.Task, h backout.Host) (backout.Probed, error) {
-	changes, err := u.changes(t)
+	changes, err := changesOf(t)
 	if err != nil {
 		return backout.Probed{}, err
 	}
@@ -175,7 +175,7 @@ func (u Undo) Probe(ctx context.Context, t backout.Task, h backout.Host) (backou
 // probeLocks tells whether the last part of the work is done too.
 func (u Undo) probeLocks(ctx context.Context, t backout.Task, h backout.Host, changes []backout.PackageChange) (backout.Probed, error) {
 	done := backout.Probed{State: backout.ProbeDone, Detail: "all packages are back"}
-	if !u.holds() {
+	if !u.config.hold() {
 		return done, nil
 	}
 	r, err := h.Run(ctx, packages.Hold(packages.HoldLook, packages.FrontZypper, t.ChangeID, changes))
@@ -203,7 +203,7 @@ func (u Undo) Release(ctx context.Context, t backout.Task, h backout.Host, out i
 
 // Cleanup implements [backout.Cleaner].
 func (u Undo) Cleanup(ctx context.Context, t backout.Task, h backout.Host, out io.Writer) error {
-	if err := checkID(t); err != nil || !u.config.Stash {
+	if err := checkID(t); err != nil || !u.config.stash() {
 		return err
 	}
 	folder, _ := stashOf(t)

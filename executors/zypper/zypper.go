@@ -2,7 +2,7 @@
 // inverse of the patch delta is one transaction, by exact versions.
 //
 //	uses: zypper.undo
-//	with: {stash: true}
+//	with: {packages: ["apache2*"]}
 //
 // zypper's commit is not one transaction of rpm's: cut in the middle, some packages
 // are changed and some are not. So what is to be done is worked out from what is
@@ -12,7 +12,7 @@
 // preflight asks and right before the work: zypper removes by itself what needs a
 // removed package.
 //
-// With stash, the old packages are kept on the target before the patch, in
+// The old packages are kept on the target before the patch, unless stash is off, in
 // /var/lib/backout/stash/CHANGE/zypper, with a list of digests whose own digest is
 // in the baseline: they are used instead of a repository, unsigned ones too, as
 // long as all of them are as they were.
@@ -34,29 +34,33 @@ const undoKind = "zypper.undo"
 
 // Config is the section of a step.
 type Config struct {
-	// Hold keeps the bad versions from coming back; nil means yes.
-	Hold *bool `json:"hold,omitempty" yaml:"hold,omitempty" doc:"lock the bad versions afterwards; default true"`
-	// Stash keeps the old packages on the target before the patch.
-	Stash bool `json:"stash,omitempty" yaml:"stash,omitempty" doc:"keep the old packages on the target before the patch"`
-	// Kernels says what is done with kernels of the patch.
-	Kernels string `json:"kernels,omitempty" yaml:"kernels,omitempty" doc:"leave: kernels of the patch stay, the old one has to be booted; default refuse"`
-	// Allow are protected packages that may be taken back all the same.
-	Allow []string `json:"allow,omitempty" yaml:"allow,omitempty" doc:"patterns of protected packages (glibc, systemd, libopenssl…) that may be taken back all the same"`
+	// Packages are patterns of names. Without them the target's own repositories are
+	// asked what the patch will replace.
+	Packages []string `json:"packages,omitempty" yaml:"packages,omitempty" doc:"patterns of the packages that the patch replaces, such as apache2*; needed only where the target's repositories do not show the patch before it is applied"`
+	// Stash and Hold are true unless they say no.
+	Stash *bool `json:"stash,omitempty" yaml:"stash,omitempty" doc:"keep a copy of the installed packages on the target before the patch; default true. With false they must be in an enabled repository at any time"`
+	Hold  *bool `json:"hold,omitempty" yaml:"hold,omitempty" doc:"lock the bad versions afterwards, so that the next update does not bring them back; default true"`
+	// Protect are patterns beside the ones that are always protected.
+	Protect []string `json:"protect,omitempty" yaml:"protect,omitempty" doc:"patterns of further packages that must not be taken back this way"`
+	// AllowProtected takes back kernels, glibc and so on all the same.
+	AllowProtected bool `json:"allow_protected,omitempty" yaml:"allow_protected,omitempty" doc:"take back protected packages too: kernels, glibc, systemd, libopenssl, selinux-policy, rpm, zypper, python3, shim, grub2 and dbus; vendors do not support it"`
 }
 
-// Validate refuses what is no setting.
+// Validate refuses patterns that could not be names of packages.
 func (c *Config) Validate() error {
 	var errs []error
-	if c.Kernels != "" && c.Kernels != "leave" && c.Kernels != "refuse" {
-		errs = append(errs, fmt.Errorf("kernels: %q: want leave or refuse", c.Kernels))
-	}
-	for _, p := range c.Allow {
-		if err := packages.CheckPattern(p); err != nil {
-			errs = append(errs, fmt.Errorf("allow: %w", err))
+	for what, list := range map[string][]string{"packages": c.Packages, "protect": c.Protect} {
+		for _, p := range list {
+			if err := packages.CheckPattern(p); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", what, err))
+			}
 		}
 	}
 	return errors.Join(errs...)
 }
+
+func (c Config) stash() bool { return c.Stash == nil || *c.Stash }
+func (c Config) hold() bool  { return c.Hold == nil || *c.Hold }
 
 // Kind is zypper.undo.
 func Kind() executors.Kind {
@@ -78,18 +82,12 @@ var (
 	_ backout.Privileged  = Undo{}
 )
 
-func (u Undo) holds() bool { return u.config.Hold == nil || *u.config.Hold }
-
-// changes are the delta's, without kernels where those are left.
-func (u Undo) changes(t backout.Task) ([]backout.PackageChange, error) {
+// changesOf are the delta's, once they have passed as names and versions.
+func changesOf(t backout.Task) ([]backout.PackageChange, error) {
 	if err := packages.CheckDelta(packages.RPM, t.Delta); err != nil {
 		return nil, err
 	}
-	all := slices.Clone(t.Delta.Packages)
-	if u.config.Kernels == "leave" {
-		all = slices.DeleteFunc(all, func(c backout.PackageChange) bool { return packages.Kernel(packages.RPM, c.Name) })
-	}
-	return all, nil
+	return t.Delta.Packages, nil
 }
 
 // ref is how zypper is told one version of a package.
