@@ -130,6 +130,7 @@ func TestMarkersAndNamesAreTheProbe(t *testing.T) {
 		"default still the old":  {show + swapped + "=default\n|ID 256 gen 9 top level 5 path x\n" + usage + marks, backout.ProbeNotDone},
 		"booted":                 {back + swapped + byDefault + usage + reverted, backout.ProbeDone},
 		"booted, and the marker": {back + swapped + byDefault + usage + blank, backout.ProbeUnknown},
+		"booted, and patched":    {back + swapped + byDefault + usage + marks, backout.ProbeUnknown},
 		"another snapshot runs":  {strings.Replace(back, "\ts1", "\tother", 1) + strings.Replace(swapped, "parent_uuid s1 uuid n1", "parent_uuid other uuid n1", 1) + byDefault + usage + reverted, backout.ProbeUnknown},
 	} {
 		if got := probe(t, answer(tt.text), atRoot, prepared(t)); got.State != tt.want {

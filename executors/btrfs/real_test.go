@@ -78,6 +78,20 @@ func cleanup(t *testing.T, h backout.Host, section string) {
 	}
 }
 
+func TestCleanupOfWhatIsNotMounted(t *testing.T) {
+	w := newWorld(t)
+	done := task("btrfs.snapshot", "c1")
+	done.Prepared = snapshot(t, w, srv, "b1.B.s1.t1").Prepared
+	w.Sh(t, "umount /srv")
+	c, ok := executorstest.Build(t, kindOf(t, "btrfs.snapshot"), srv).(backout.Cleaner)
+	if !ok {
+		t.Fatal("no clean-up")
+	}
+	if err := c.Cleanup(t.Context(), done, w, &bytes.Buffer{}); err != nil || w.Sh(t, `ls -A "$1"`, w.top("")) != "@srv" {
+		t.Errorf("%v, left are %s", err, w.Sh(t, `ls -A "$1"`, w.top("")))
+	}
+}
+
 func TestSubvolumeInUseIsLeftAsItIs(t *testing.T) {
 	w := newWorld(t)
 	restore := snapshot(t, w, srv, "b1.B.s1.t1")

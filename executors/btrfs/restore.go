@@ -152,7 +152,7 @@ func (n seen) state(p, key string, k kept, change string) backout.ProbeState {
 		return backout.ProbeUnknown
 	case !post && at.subvolume.ParentUUID == k.UUID:
 		return backout.ProbeDone
-	case !post:
+	case !post || at.subvolume.ParentUUID == k.UUID:
 		return backout.ProbeUnknown
 	}
 	next, bad := at.kept(k.Tree), at.kept(folder(change)+k.Name+"-backed-out")

@@ -182,6 +182,12 @@ func (s Snapshot) Cleanup(ctx context.Context, t backout.Task, h backout.Host, o
 	for _, p := range s.paths() {
 		if at := now.paths[p]; at != nil && at.subvolume != nil && at.subvolume.ID != tool.TopLevel {
 			args = append(args, nameOf(p), at.subvolume.Tree, now.table.Device(p), at.subvolume.UUID)
+			continue
+		}
+		// What is not mounted now still has its snapshot.
+		var k kept
+		if json.Unmarshal([]byte(t.PreparedBy(snapshotKind)[factPrefix+nameOf(p)]), &k) == nil && plainDevice.MatchString(k.Device) && k.Tree != "" {
+			args = append(args, nameOf(p), k.Tree, k.Device, k.Of)
 		}
 	}
 	if len(args) == 0 {

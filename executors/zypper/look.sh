@@ -1,6 +1,7 @@
 # look.sh before STASH SUMS [PATTERN]...: what a preflight has to know before the
 # patch: what it would replace, and whether that could be had again.
 # look.sh undo STASH SUMS [REF FILE]...: what zypper would do to undo it.
+ZYPP_LOCK_TIMEOUT=5
 mode=$1 stash=$2 sums=$3
 shift 3
 printf '=begin\n'

@@ -207,7 +207,7 @@ func (u Undo) Cleanup(ctx context.Context, t backout.Task, h backout.Host, out i
 		return err
 	}
 	folder, _ := stashOf(t)
-	_, err := attempt(ctx, t, h, backout.Exec{Argv: []string{"rm", "-rf", "--", folder, folder + ".new"}}, out)
+	_, err := attempt(ctx, t, h, script(`rm -rf -- "$1" "$1.new" && { rmdir -- "${1%/*}" 2>/dev/null || :; }`, folder), out)
 	return err
 }
 
