@@ -187,6 +187,19 @@ func TestRepositoryThatIsSkipped(t *testing.T) {
 	}
 }
 
+// TestRefusedSignatureChangesNothing: without all packages downloaded before, zypper
+// removes first and finds out then.
+func TestRefusedSignatureChangesNothing(t *testing.T) {
+	w := patched(t)
+	w.Sh(t, "sed -i s/gpgcheck=0/gpgcheck=0\\npkg_gpgcheck=1/ /etc/zypp/repos.d/test.repo; rm -rf /var/cache/zypp/packages/*")
+	back := task("r1.L1.s1.t1.a1")
+	back.Delta = patch()
+	_, err := undo(t, `{}`).Execute(t.Context(), back, w, &bytes.Buffer{})
+	if err == nil || !strings.Contains(err.Error(), "code 8") || w.installed(t) != "other-1.0 web-2.0 weblib-2.0" {
+		t.Errorf("%v, installed is %s", err, w.installed(t))
+	}
+}
+
 func TestLockStandsInTheWay(t *testing.T) {
 	w := patched(t)
 	w.Sh(t, "zypper -n addlock web")
