@@ -7,6 +7,8 @@ import (
 	"github.com/backout-io/backout/executors"
 	"github.com/backout-io/backout/executors/btrfs"
 	"github.com/backout-io/backout/executors/command"
+	"github.com/backout-io/backout/executors/dnf"
+	"github.com/backout-io/backout/executors/pkg"
 	"github.com/backout-io/backout/executors/snapper"
 	"github.com/backout-io/backout/executors/systemd"
 	"github.com/backout-io/backout/executors/zypper"
@@ -15,10 +17,10 @@ import (
 // Kinds returns them.
 func Kinds() []executors.Kind {
 	return slices.Concat(
+		[]executors.Kind{command.Kind(), dnf.Kind(), zypper.Kind()},
 		btrfs.Kinds(),
-		[]executors.Kind{command.Kind()},
+		pkg.Kinds(),
 		snapper.Kinds(),
 		systemd.Kinds(),
-		[]executors.Kind{zypper.Kind()},
 	)
 }

@@ -15,7 +15,10 @@ func TestKindsFormARegistry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"btrfs.restore", "btrfs.snapshot", "command", "snapper.rollback", "snapper.snapshot", "systemd.restart", "systemd.start", "systemd.stop", "zypper.undo"}
+	want := []string{
+		"btrfs.restore", "btrfs.snapshot", "command", "dnf.undo", "package.hold", "package.release", "snapper.rollback", "snapper.snapshot",
+		"systemd.restart", "systemd.start", "systemd.stop", "zypper.undo",
+	}
 	if diff := cmp.Diff(want, r.Names()); diff != "" {
 		t.Error(diff)
 	}

@@ -52,6 +52,35 @@ func TestRootIsPutBackByTheNextBoot(t *testing.T) {
 	}
 }
 
+// TestRootAndAnotherSubvolumeGoBackTogether: with / in the set nothing is unmounted.
+func TestRootAndAnotherSubvolumeGoBackTogether(t *testing.T) {
+	d := hosttest.Btrfs(t, "subvol=@")
+	m := hosttest.SystemdOn(t, d, "btrfs-progs", "snapper")
+	m.Do(t, "sh", "-ec", `mount -t btrfs -o subvolid=5 "$1" /mnt; btrfs subvolume create /mnt/@srv; umount /mnt
+printf '%s / btrfs subvol=@ 0 0\n%s /srv btrfs subvol=/@srv 0 0\n' "$1" "$1" >/etc/fstab; mount /srv; echo old | tee /srv/rows >/etc/rows`, "sh", d.Device)
+	h := dial(t, m)
+	const both = `{"subvolumes": ["/", "/srv"]}`
+	restore := snapshot(t, h, both, "b1.B.s1.t1")
+	m.Do(t, "sh", "-ec", "echo new | tee /srv/rows >/etc/rows; cd /srv; setsid sleep 600 >/dev/null 2>&1 &")
+	var out bytes.Buffer
+	if _, err := executorstest.Build(t, kindOf(t, "btrfs.restore"), both).Execute(t.Context(), restore, h, &out); err != nil {
+		t.Fatalf("%v\n%s", err, out.Bytes())
+	}
+	if got := m.Do(t, "cat", "/srv/rows", "/etc/rows"); got != "new\nnew\n" {
+		t.Errorf("before the boot: %q", got)
+	}
+	m.Reboot(t)
+	// No device unit comes up in a container, and so no mount of a device.
+	m.Do(t, "mount", "/srv")
+	if got := m.Do(t, "cat", "/srv/rows", "/etc/rows"); got != "old\nold\n" {
+		t.Errorf("after the boot: %q", got)
+	}
+	if got := probe(t, h, both, restore); got.State != backout.ProbeDone {
+		t.Errorf("after the boot: %+v", got)
+	}
+	cleanup(t, h, both)
+}
+
 func dial(t *testing.T, m *hosttest.Machine) backout.Host {
 	t.Helper()
 	n, err := ssh.New(ssh.Options{User: "root", Key: m.KeySecret, KnownHosts: m.KnownHosts, Port: m.Port, ConnectTimeout: 20 * time.Second})

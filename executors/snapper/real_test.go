@@ -104,6 +104,20 @@ func TestNumbersAreReused(t *testing.T) {
 	}
 }
 
+func TestCleanupAlgorithmsDoNotDeleteTheBaseline(t *testing.T) {
+	w := newWorld(t)
+	back := snapshot(t, w, srv, "b1.B.s1.t1")
+	w.Sh(t, `snapper --no-dbus -c srv set-config NUMBER_CLEANUP=yes NUMBER_MIN_AGE=0 NUMBER_LIMIT=0 NUMBER_LIMIT_IMPORTANT=0 TIMELINE_CLEANUP=yes TIMELINE_MIN_AGE=0
+snapper --no-dbus -c srv create -c number
+for a in number timeline empty-pre-post; do snapper --no-dbus -c srv cleanup $a; done`)
+	if got := w.Sh(t, "snapper --no-dbus -c srv list | tail -n +3 | wc -l"); got != "2" {
+		t.Errorf("%s snapshots are left, want number 0 and ours", got)
+	}
+	if got := preflight(t, w, srv, back); got != "" {
+		t.Error(got)
+	}
+}
+
 func TestSnapshotIsRenewed(t *testing.T) {
 	w := newWorld(t)
 	snapshot(t, w, srv, "b1.B.s1.t1")
