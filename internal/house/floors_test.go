@@ -14,7 +14,7 @@ var floors = [][]string{
 	{
 		"internal/rollback", "internal/change", "internal/gate", "internal/evidence", "internal/baseline", // the pure core
 		"internal/plugin", "internal/strictyaml", "internal/secret", "internal/alertwire", "internal/retry", "internal/planhash", "internal/metrics", "internal/lock",
-		"internal/backup", "internal/capture", "internal/packages",
+		"internal/backup", "internal/capture", "internal/packages", "internal/btrfs", "internal/sections", "internal/tail",
 		"internal/host/attempt",
 	},
 	{"executors", "notifier", "internal/checks", "rules", "internal/bus", "internal/host/*"},

@@ -4,5 +4,6 @@
 //   - [SSHD] is an OpenSSH server of this machine on several loopback addresses.
 //   - [Systemd] is a machine of its own with systemd as PID 1, which can be
 //     rebooted and cut off.
+//   - [Apart] is this machine with other mounts.
 //   - [Suite] is what a host promises.
 package hosttest

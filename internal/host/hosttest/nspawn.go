@@ -42,13 +42,19 @@ func (m *Machine) mind(started chan<- error) {
 			"systemd-nspawn", "--quiet", "--register=no", "--link-journal=no", "--directory=" + m.Root, "--machine=" + m.group, "--boot", "--console=passive",
 			"--kill-signal=SIGRTMIN+3", "systemd.show_status=error",
 		}
+		if m.disk != nil {
+			argv = append(argv[:1:1], append([]string{"--bind=" + m.disk.Device}, argv[1:]...)...)
+		}
 		if _, err := os.Stat("/run/systemd/system"); err != nil {
 			argv = inGroup(m.group, slices.Insert(argv, 1, "--keep-unit"))
 		}
 		cmd := exec.Command(argv[0], argv[1:]...)
 		cmd.Stdout, cmd.Stderr = &m.log, &m.log
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGTERM}
-		err := cmd.Start()
+		err := m.insert()
+		if err == nil {
+			err = cmd.Start()
+		}
 		m.mu.Lock()
 		m.nspawn = cmd
 		m.mu.Unlock()
@@ -60,7 +66,12 @@ func (m *Machine) mind(started chan<- error) {
 			return
 		}
 		var exit *exec.ExitError
-		if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != rebooted {
+		err = cmd.Wait()
+		if err := m.eject(); err != nil {
+			fmt.Fprintln(&m.log, err)
+			return
+		}
+		if !errors.As(err, &exit) || exit.ExitCode() != rebooted {
 			return
 		}
 	}

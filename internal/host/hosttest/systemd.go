@@ -36,6 +36,7 @@ type Machine struct {
 
 	t     testing.TB
 	group string
+	disk  *Disk
 	log   bytes.Buffer
 
 	mu     sync.Mutex
@@ -46,6 +47,12 @@ type Machine struct {
 // Systemd boots a machine and switches it off with the test. It must be called by
 // root; packages of Debian or Ubuntu can be added to it.
 func Systemd(t testing.TB, packages ...string) *Machine {
+	t.Helper()
+	return SystemdOn(t, nil, packages...)
+}
+
+// SystemdOn is [Systemd] with its root on a disk; nil means a plain folder.
+func SystemdOn(t testing.TB, disk *Disk, packages ...string) *Machine {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		Missing(t, "a machine with systemd needs root")
@@ -64,7 +71,7 @@ func Systemd(t testing.TB, packages ...string) *Machine {
 			t.Error(err)
 		}
 	})
-	m := &Machine{t: t, Root: filepath.Join(dir, "root"), group: filepath.Base(dir), Access: Access{
+	m := &Machine{t: t, disk: disk, Root: filepath.Join(dir, "root"), group: filepath.Base(dir), Access: Access{
 		User: "root", Key: filepath.Join(dir, "key"), KnownHosts: filepath.Join(dir, "known_hosts"), Attempts: "/var/lib/backout/attempts",
 		Port: freePort(t, machineAddress),
 	}}
@@ -88,6 +95,14 @@ func (m *Machine) unpack(packages []string) {
 	if err := os.Mkdir(m.Root, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	if err := m.insert(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := m.eject(); err != nil {
+			t.Error(err)
+		}
+	}()
 	run(t, "tar", "-xf", rootTar(t, packages), "-C", m.Root, "--exclude=./dev/*")
 	run(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "key", "-f", m.Key)
 	private, err := os.ReadFile(m.Key)
