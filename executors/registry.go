@@ -24,6 +24,9 @@ type Kind struct {
 	// WantsDelta is set for executors that undo the patch delta: it is captured
 	// before such a step begins.
 	WantsDelta bool
+	// Reboots is set for executors that reboot their target: each of their steps is
+	// one that Step.Reboots speaks of, also where the plan does not say so.
+	Reboots bool
 
 	kind plugin.Kind[backout.Executor]
 }

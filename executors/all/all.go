@@ -6,13 +6,16 @@ import (
 
 	"github.com/backout-io/backout/executors"
 	"github.com/backout-io/backout/executors/command"
+	"github.com/backout-io/backout/executors/lvm"
+	"github.com/backout-io/backout/executors/system"
 	"github.com/backout-io/backout/executors/systemd"
 )
 
 // Kinds returns them.
 func Kinds() []executors.Kind {
 	return slices.Concat(
-		[]executors.Kind{command.Kind()},
+		[]executors.Kind{command.Kind(), system.Kind()},
+		lvm.Kinds(),
 		systemd.Kinds(),
 	)
 }
