@@ -27,6 +27,9 @@ type Kind struct {
 	// OnRunner is set for executors that work from the machine of the runner: the
 	// host they get is that machine, and the attempt's record stands there.
 	OnRunner bool
+	// Reboots is set for executors that reboot their target: each of their steps is
+	// one that Step.Reboots speaks of, also where the plan does not say so.
+	Reboots bool
 
 	kind plugin.Kind[backout.Executor]
 }

@@ -15,7 +15,11 @@ func TestKindsFormARegistry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"ansible.playbook", "apt.undo", "command", "dnf.undo", "file.restore", "http.request", "package.hold", "package.release", "systemd.restart", "systemd.start", "systemd.stop"}
+	want := []string{
+		"ansible.playbook", "apt.undo", "btrfs.restore", "btrfs.snapshot", "command", "dnf.undo", "file.restore",
+		"http.request", "lvm.finish", "lvm.merge", "lvm.snapshot", "package.hold", "package.release", "snapper.rollback",
+		"snapper.snapshot", "system.reboot", "systemd.restart", "systemd.start", "systemd.stop", "zypper.undo",
+	}
 	if diff := cmp.Diff(want, r.Names()); diff != "" {
 		t.Error(diff)
 	}
