@@ -130,3 +130,20 @@ func Free(locks []Lock) []string {
 	}
 	return names
 }
+
+// Explain adds to an error the reason that the script gave as its last word.
+func Explain(err error, output []byte) error {
+	if err == nil {
+		return nil
+	}
+	reason := ""
+	for line := range strings.Lines(string(output)) {
+		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "backout: "); ok {
+			reason = text
+		}
+	}
+	if reason == "" {
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, reason)
+}
