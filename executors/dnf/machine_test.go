@@ -218,6 +218,12 @@ func (w *world) task(change string, d *backout.Delta) backout.Task {
 	return task
 }
 
+// again is the next attempt of the same step.
+func (w *world) again(task backout.Task) backout.Task {
+	task.AttemptID = w.task(task.ChangeID, nil).AttemptID
+	return task
+}
+
 // prepare keeps the packages and returns what later tasks know of it.
 func (w *world) prepare(t testing.TB, e executor, change string) []backout.Prepared {
 	t.Helper()

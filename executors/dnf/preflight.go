@@ -3,6 +3,7 @@ package dnf
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/backout-io/backout"
@@ -142,6 +143,8 @@ func sortOut(all, protect []string) (kernels, others string) {
 		}
 		seen[name] = true
 	}
+	slices.Sort(k)
+	slices.Sort(o)
 	return strings.Join(k, ", "), strings.Join(o, ", ")
 }
 

@@ -19,6 +19,8 @@ type Front string
 // are on exactly the bad version, so that a later and better one can come; the hold
 // of apt is on the package, and nothing newer comes until it is released.
 const (
+	// FrontAny is what the target's system is managed with: apt, zypper or dnf.
+	FrontAny Front = "any"
 	// FrontRPM is the one that the target's packages are managed with: zypper on
 	// SUSE, else dnf, dnf5 or yum, whichever is there.
 	FrontRPM Front = "rpm"

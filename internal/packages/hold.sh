@@ -36,10 +36,13 @@ which_dnf() {
 	echo none
 }
 
-is_suse() { grep -Eq '^ID(_LIKE)?=.*suse' /etc/os-release 2>/dev/null; }
+like() { grep -Eq "^ID(_LIKE)?=.*$1" /etc/os-release 2>/dev/null; }
 
 case $front in
-rpm) if is_suse && command -v zypper >/dev/null; then front=zypper; else front=$(which_dnf); fi ;;
+any) if like '(debian|ubuntu)'; then front=apt; else front=rpm; fi ;;
+esac
+case $front in
+rpm) if like suse && command -v zypper >/dev/null; then front=zypper; else front=$(which_dnf); fi ;;
 dnf) front=$(which_dnf) ;;
 esac
 
@@ -123,60 +126,66 @@ plus_line() { cat "$list" 2>/dev/null; echo "$1"; }
 # shellcheck disable=SC2317
 minus_line() { awk -v line="$1" '{ t = $0; gsub(/^[ \t]+|[ \t\r]+$/, "", t) } t != line' "$list"; }
 
-case $front in
-dnf4)
-	need_plugin /etc/dnf/plugins/versionlock.conf /etc/dnf/plugins/versionlock.list
-	lock() { echo "!$1-$2.*"; }
-	locks() {
-		[ -e "$list" ] || : >"$list"
-		dnf -q -y -C --disablerepo='*' versionlock list ||
-			fail "dnf versionlock does not answer: install python3-dnf-plugin-versionlock (of Debian: dnf-plugins-core)" 3
-	}
-	add() { rewrite plus_line "$(lock "$@")"; }
-	del() { rewrite minus_line "$(lock "$@")"; }
-	;;
-yum3)
-	need_plugin /etc/yum/pluginconf.d/versionlock.conf /etc/yum/pluginconf.d/versionlock.list
-	lock() { echo "!${2%%:*}:$1-${2#*:}.*"; }
-	locks() { yum -q -y -C --disablerepo='*' versionlock list || fail "yum versionlock does not answer: install yum-plugin-versionlock" 3; }
-	add() { rewrite plus_line "$(lock "$@")"; }
-	del() { rewrite minus_line "$(lock "$@")"; }
-	;;
-dnf5)
-	list=/etc/dnf/versionlock.toml
-	lock() { echo "$1 != $2"; }
-	locks() {
-		[ -e "$list" ] || return 0
-		toml show "" "" yes || fail "$list is not in the form that can be read here" 3
-	}
-	add() {
-		[ -e "$list" ] || : >"$list"
-		rewrite toml add "$1" "$2" || fail "$list has another lock on $1: remove it, or let it exclude $2 itself" 3
-	}
-	del() { rewrite toml del "$1" "$2"; }
-	;;
-zypper)
-	command -v zypper >/dev/null || fail "zypper is not there" 3
-	ZYPP_LOCK_TIMEOUT=${ZYPP_LOCK_TIMEOUT:-600}
-	export ZYPP_LOCK_TIMEOUT
-	lock() { echo "$1 == $2"; }
-	locks() {
-		all=$(zypper --non-interactive --no-refresh --no-color locks) || fail "zypper locks does not answer" 3
-		echo "$all" | awk -F'|' '$1 ~ /^ *[0-9]+ *$/ { t = $2; gsub(/^ +| +$/, "", t); print t }'
-	}
-	add() { zypper --non-interactive --no-refresh addlock -- "$(lock "$@")"; }
-	del() { zypper --non-interactive --no-refresh removelock -- "$(lock "$@")"; }
-	;;
-apt)
-	command -v apt-mark >/dev/null || fail "apt-mark is not there: install apt" 3
-	native=$(dpkg --print-architecture)
-	lock() { case $3 in all | "$native") echo "$1" ;; *) echo "$1:$3" ;; esac; }
-	locks() { apt-mark showhold || fail "apt-mark showhold does not answer" 3; }
-	add() { apt-mark hold -- "$(lock "$@")"; }
-	del() { apt-mark unhold -- "$(lock "$@")"; }
-	;;
-*) fail "there is no dnf, yum or zypper whose locks could be used" 3 ;;
-esac
+# use makes lock, locks, add and del those of one front.
+use() {
+	case $1 in
+	dnf4)
+		need_plugin /etc/dnf/plugins/versionlock.conf /etc/dnf/plugins/versionlock.list
+		lock() { echo "!$1-$2.*"; }
+		locks() {
+			# Without its list the plugin says no, but it is there.
+			if [ -e "$list" ]; then set -- list; else set -- --help; fi
+			all=$(dnf -q -y -C --disablerepo='*' versionlock "$1") ||
+				fail "dnf versionlock does not answer: install python3-dnf-plugin-versionlock (of Debian: dnf-plugins-core)" 3
+			[ "$1" != list ] || echo "$all"
+		}
+		add() { rewrite plus_line "$(lock "$@")"; }
+		del() { rewrite minus_line "$(lock "$@")"; }
+		;;
+	yum3)
+		need_plugin /etc/yum/pluginconf.d/versionlock.conf /etc/yum/pluginconf.d/versionlock.list
+		lock() { echo "!${2%%:*}:$1-${2#*:}.*"; }
+		locks() { yum -q -y -C --disablerepo='*' versionlock list || fail "yum versionlock does not answer: install yum-plugin-versionlock" 3; }
+		add() { rewrite plus_line "$(lock "$@")"; }
+		del() { rewrite minus_line "$(lock "$@")"; }
+		;;
+	dnf5)
+		list=/etc/dnf/versionlock.toml
+		lock() { echo "$1 != $2"; }
+		locks() {
+			[ -e "$list" ] || return 0
+			toml show "" "" yes || fail "$list is not in the form that can be read here" 3
+		}
+		add() {
+			[ -e "$list" ] || : >"$list"
+			rewrite toml add "$1" "$2" || fail "$list has another lock on $1: remove it, or let it exclude $2 itself" 3
+		}
+		del() { rewrite toml del "$1" "$2"; }
+		;;
+	zypper)
+		command -v zypper >/dev/null || fail "zypper is not there" 3
+		ZYPP_LOCK_TIMEOUT=${ZYPP_LOCK_TIMEOUT:-600}
+		export ZYPP_LOCK_TIMEOUT
+		lock() { echo "$1 == $2"; }
+		locks() {
+			all=$(zypper --non-interactive --no-refresh --no-color locks) || fail "zypper locks does not answer" 3
+			echo "$all" | awk -F'|' '$1 ~ /^ *[0-9]+ *$/ { t = $2; gsub(/^ +| +$/, "", t); print t }'
+		}
+		add() { zypper --non-interactive --no-refresh addlock -- "$(lock "$@")"; }
+		del() { zypper --non-interactive --no-refresh removelock -- "$(lock "$@")"; }
+		;;
+	apt)
+		command -v apt-mark >/dev/null || fail "apt-mark is not there: install apt" 3
+		native=$(dpkg --print-architecture)
+		lock() { case $3 in all | "$native") echo "$1" ;; *) echo "$1:$3" ;; esac; }
+		locks() { apt-mark showhold || fail "apt-mark showhold does not answer" 3; }
+		add() { apt-mark hold -- "$(lock "$@")"; }
+		del() { apt-mark unhold -- "$(lock "$@")"; }
+		;;
+	*) fail "there is no dnf, yum or zypper whose locks could be used" 3 ;;
+	esac
+	front=$1
+}
 
 has() { case $nl$all_locks$nl in *"$nl$1$nl"*) return 0 ;; esac; return 1; }
 noted() { [ -e "$1" ] && grep -qxF -- "$2" "$1"; }
@@ -192,12 +201,32 @@ read_locks() { all_locks=$(locks) || exit $?; }
 # say prints what has become of one lock.
 say() {
 	if ! has "$(lock "$@")"; then state=free
-	elif noted "$record" "$*"; then state=ours
+	elif noted "$record" "$front $*"; then state=ours
 	else state=before; fi
 	echo "backout-lock $state $(lock "$@")"
 }
 
-read_locks
+# release releases what the record has of the front.
+release() {
+	read_locks
+	while read -r f n v a; do
+		[ "$f" = "$front" ] || continue
+		l=$(lock "$n" "$v" "$a")
+		if has "$l" && ! elsewhere "$f $n $v $a"; then
+			del "$n" "$v" "$a" >&2 </dev/null || fail "$l could not be released"
+		fi
+		echo "backout: released $l"
+	done <"$record"
+	read_locks
+	while read -r f n v a; do
+		[ "$f" = "$front" ] && has "$(lock "$n" "$v" "$a")" && ! elsewhere "$f $n $v $a" && fail "$(lock "$n" "$v" "$a") is still locked"
+	done <"$record"
+}
+
+if [ "$verb" != release ]; then
+	use "$front"
+	read_locks
+fi
 case $verb in
 look)
 	while [ $# -ge 3 ]; do
@@ -214,8 +243,8 @@ place)
 		# One that somebody else had placed before is not ours to release. It is
 		# recorded before it is placed, so a kill between leaves none that nobody
 		# would release.
-		if ! has "$(lock "$n" "$v" "$a")" || elsewhere "$n $v $a"; then
-			noted "$record" "$n $v $a" || echo "$n $v $a" >>"$record" || fail "$record cannot be written"
+		if ! has "$(lock "$n" "$v" "$a")" || elsewhere "$front $n $v $a"; then
+			noted "$record" "$front $n $v $a" || echo "$front $n $v $a" >>"$record" || fail "$record cannot be written"
 		fi
 		if ! has "$(lock "$n" "$v" "$a")"; then
 			sync "$record" 2>/dev/null
@@ -234,18 +263,11 @@ place)
 	[ -z "$missing" ] || fail "not locked, although it was asked for:$missing"
 	;;
 release)
-	[ -e "$record" ] || exit 0
-	while read -r n v a; do
-		l=$(lock "$n" "$v" "$a")
-		if has "$l" && ! elsewhere "$n $v $a"; then
-			del "$n" "$v" "$a" >&2 </dev/null || fail "$l could not be released"
-		fi
-		echo "backout: released $l"
-	done <"$record" || exit 1
-	read_locks
-	while read -r n v a; do
-		has "$(lock "$n" "$v" "$a")" && ! elsewhere "$n $v $a" && fail "$(lock "$n" "$v" "$a") is still locked"
-	done <"$record"
+	# shellcheck disable=SC2013 # they are words
+	for f in $(cut -d ' ' -f 1 "$record" 2>/dev/null | sort -u); do
+		use "$f"
+		release
+	done
 	rm -f "$record"
 	;;
 *) fail "unknown verb $verb" 2 ;;
