@@ -7,14 +7,17 @@ import (
 	"github.com/backout-io/backout/executors"
 	"github.com/backout-io/backout/executors/ansible"
 	"github.com/backout-io/backout/executors/command"
+	"github.com/backout-io/backout/executors/dnf"
 	"github.com/backout-io/backout/executors/http"
+	"github.com/backout-io/backout/executors/pkg"
 	"github.com/backout-io/backout/executors/systemd"
 )
 
 // Kinds returns them.
 func Kinds() []executors.Kind {
 	return slices.Concat(
-		[]executors.Kind{ansible.Kind(), command.Kind(), http.Kind()},
+		[]executors.Kind{ansible.Kind(), command.Kind(), dnf.Kind(), http.Kind()},
+		pkg.Kinds(),
 		systemd.Kinds(),
 	)
 }

@@ -50,12 +50,13 @@ which_dnf() {
 	echo none
 }
 
-# dnf is the target's own, without questions. One that is at work is waited for.
-dnf() {
+# front runs the target's own dnf, without questions. One that is at work is waited
+# for. It is not called dnf: which_dnf would find it.
+front() {
 	case $flavour in
 	dnf5) dnf5 -y "$@" ;;
 	yum3) yum -y "$@" ;;
-	*) command dnf -y --setopt=exit_on_lock=0 "$@" ;;
+	*) dnf -y --setopt=exit_on_lock=0 "$@" ;;
 	esac </dev/null 2>&1
 }
 
@@ -121,7 +122,7 @@ pending() {
 	esac
 	case $flavour in
 	dnf5)
-		dnf --refresh --store="$work/p" "$@" >"$work/out"
+		front --refresh --store="$work/p" "$@" >"$work/out"
 		rc=$?
 		stored "$work/p/transaction.json" >"$work/pending"
 		;;
@@ -131,7 +132,7 @@ pending() {
 		solved "$work/out" >"$work/pending"
 		;;
 	*)
-		command dnf -v --assumeno --setopt=exit_on_lock=0 "$@" </dev/null >"$work/out" 2>&1
+		dnf -v --assumeno --setopt=exit_on_lock=0 "$@" </dev/null >"$work/out" 2>&1
 		rc=$?
 		solved "$work/out" >"$work/pending"
 		;;
@@ -168,7 +169,7 @@ offered() {
 	case $flavour in
 	dnf5) dnf5 -q repoquery --refresh --qf "$form\\n" $(nevras "$1") ;;
 	yum3) repoquery -q --show-duplicates --qf "$form" $(nevras "$1") ;;
-	*) command dnf -q --refresh repoquery --qf "$form" $(nevras "$1") ;;
+	*) dnf -q --refresh repoquery --qf "$form" $(nevras "$1") ;;
 	esac </dev/null >"$work/offered" 2>"$work/err" || {
 		echo "unsolved offered $?"
 		said "$work/err"
@@ -211,16 +212,16 @@ tools() {
 	none) echo "tool none" && exit 0 ;;
 	dnf5) echo "tool dnf5 $(dnf5 --version 2>/dev/null | grep -o '[0-9][0-9.]*' | head -n 1)" ;;
 	yum3) echo "tool yum $(yum --version 2>/dev/null | head -n 1)" ;;
-	*) echo "tool dnf $(command dnf --version 2>/dev/null | grep -o '^[0-9][0-9.]*' | head -n 1)" ;;
+	*) echo "tool dnf $(dnf --version 2>/dev/null | grep -o '^[0-9][0-9.]*' | head -n 1)" ;;
 	esac
 	[ "$(id -u)" = 0 ] || echo "user $(id -un)"
-	case $flavour in dnf4) command dnf -q -C history list ;; yum3) yum -q -C history list ;; dnf5) dnf5 -q history list ;; esac </dev/null >"$work/out" 2>&1 || {
+	case $flavour in dnf4) dnf -q -C history list ;; yum3) yum -q -C history list ;; dnf5) dnf5 -q history list ;; esac </dev/null >"$work/out" 2>&1 || {
 		echo "history unreadable"
 		said "$work/out"
 	}
 	if [ "$stash" = yes ] && [ "$manifest" = - ]; then
 		case $flavour in
-		dnf4) command dnf -q -C download --help ;;
+		dnf4) dnf -q -C download --help ;;
 		dnf5) dnf5 download --help ;;
 		yum3) command -v yumdownloader ;;
 		esac </dev/null >/dev/null 2>&1 || echo "missing download"
@@ -274,13 +275,19 @@ transaction() {
 	[ "$1" = real ] || opts="$opts --setopt=tsflags=test"
 	case $flavour in
 	dnf5)
-		if [ "$1" = test ]; then
+		# shellcheck disable=SC2086
+		set -- "$1" "do" --type=package ${ins:+--action=install $ins} ${outs:+--action=remove $outs}
+		what=$1
+		shift
+		if [ "$what" = test ]; then
+			# It is stored to be compared, but not replayed: releases of dnf5 fetch
+			# anew, and from elsewhere, what they replay.
 			# shellcheck disable=SC2086
-			dnf $opts --store="$work/t" "do" --type=package ${ins:+--action=install $ins} ${outs:+--action=remove $outs} >"$work/out"
+			front $opts --store="$work/t" "$@" >"$work/out"
 			stored "$work/t/transaction.json" >"$work/will"
 		fi
 		# shellcheck disable=SC2086
-		dnf $opts replay "$work/t"
+		front $opts "$@"
 		;;
 	*)
 		{
@@ -292,11 +299,11 @@ transaction() {
 		} >"$work/shell"
 		if [ "$1" = real ]; then
 			# shellcheck disable=SC2086
-			dnf $opts shell "$work/shell"
+			front $opts shell "$work/shell"
 		else
 			case $flavour in dnf4) opts="-v $opts" ;; esac
 			# shellcheck disable=SC2086
-			dnf $opts shell "$work/shell" >"$work/out"
+			front $opts shell "$work/shell" >"$work/out"
 			rc=$?
 			solved "$work/out" >"$work/will"
 			return "$rc"
@@ -321,7 +328,9 @@ solve() {
 	fi
 	transaction test >"$work/test"
 	rc=$?
-	compared >"$work/compared"
+	# Where nothing at all was solved, what the tool says is the reason.
+	: >"$work/compared"
+	[ ! -s "$work/will" ] || compared >"$work/compared"
 	cat "$work/compared"
 	# The test itself: conflicts of files, space. The exit code of a shell of dnf is 0
 	# whatever happened in it.
@@ -331,7 +340,7 @@ solve() {
 		return 1
 	fi
 	cat "$work/test" >>"$work/out"
-	if ! grep -iq 'transaction test succeeded' "$work/out" && ! { [ "$flavour" = dnf5 ] && [ "$rc" = 0 ]; }; then
+	if ! [ -s "$work/will" ] || { ! grep -iq 'transaction test succeeded' "$work/out" && ! { [ "$flavour" = dnf5 ] && [ "$rc" = 0 ]; }; }; then
 		echo "unsolved test $rc"
 		said "$work/out"
 		return 1
@@ -365,7 +374,7 @@ hold_verb() {
 # reboot says whether one is needed, as far as the target knows.
 reboot() {
 	case $flavour in
-	dnf4) command dnf -q -C needs-restarting -r ;;
+	dnf4) dnf -q -C needs-restarting -r ;;
 	dnf5) dnf5 -q -C needs-restarting ;;
 	yum3) command -v needs-restarting >/dev/null && needs-restarting -r ;;
 	esac </dev/null >"$work/out" 2>&1
@@ -403,8 +412,8 @@ fetch() {
 		# shellcheck disable=SC2046
 		case $flavour in
 		yum3) yumdownloader --destdir "$work/rpms" $(nevras "$work/lack") </dev/null ;;
-		dnf5) dnf download --destdir="$work/rpms" $(nevras "$work/lack") ;;
-		*) dnf download --destdir "$work/rpms" $(nevras "$work/lack") ;;
+		dnf5) front download --destdir="$work/rpms" $(nevras "$work/lack") ;;
+		*) front download --destdir "$work/rpms" $(nevras "$work/lack") ;;
 		esac || end 12 "the packages that are installed cannot be had: $(nevras "$work/lack" | head -n 5 | tr '\n' ' ')"
 	fi
 	find "$work/rpms" -type f -name '*.rpm' >"$work/files"

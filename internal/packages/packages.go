@@ -148,6 +148,9 @@ var protected = map[string][]string{
 	RPM: {
 		"glibc*", "selinux-policy*", "systemd*", "openssl-libs", "libopenssl*", "rpm", "rpm-libs", "dnf*", "libdnf*", "yum", "zypper", "libzypp",
 		"python3*", "platform-python*", "shim*", "grub2*", "dbus*",
+		// Another minor release of the whole system.
+		"redhat-release*", "centos-release*", "centos-stream-release*", "rocky-release*", "almalinux-release*", "oraclelinux-release*", "fedora-release*",
+		"system-release", "openSUSE-release*", "sles-release*",
 	},
 	DPKG: {
 		"libc6*", "libc-bin", "systemd*", "libsystemd*", "libssl3*", "libssl1*", "dpkg", "apt", "libapt-*", "python3", "python3-minimal", "python3.*", "perl-base",
