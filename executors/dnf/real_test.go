@@ -3,12 +3,16 @@ package dnf_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/executors"
+	"github.com/backout-io/backout/executors/dnf"
+	"github.com/backout-io/backout/executors/executorstest"
 )
 
 var (
@@ -62,6 +66,7 @@ func TestOnAMachine(t *testing.T) {
 		{"a dry run leaves nothing behind", dryRun},
 		{"a package that the patch removed comes back", removed},
 		{"a patch that changed nothing", empty},
+		{"the contract of executors", contract},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, w) })
 	}
@@ -564,4 +569,52 @@ func empty(t *testing.T, w *world) {
 	w.passes(t, e, task)
 	w.mustExecute(t, e, task)
 	w.probe(t, e, task, backout.ProbeDone)
+}
+
+// knowing is the executor with a delta in every task, as the engine would fill it in.
+type knowing struct {
+	executor
+
+	delta *backout.Delta
+}
+
+func (k knowing) Execute(ctx context.Context, t backout.Task, h backout.Host, out io.Writer) (backout.Outcome, error) {
+	t.Delta = k.delta
+	return k.executor.Execute(ctx, t, h, out)
+}
+
+func (k knowing) Preflight(ctx context.Context, t backout.Task, h backout.Host) []backout.Violation {
+	t.Delta = k.delta
+	return k.executor.Preflight(ctx, t, h)
+}
+
+func contract(t *testing.T, w *world) {
+	wait := "while io.open('/srv/wait') do posix.sleep(1) end"
+	long1, long2 := rpm{Name: "lingers", Version: "1.0", Post: wait}, rpm{Name: "lingers", Version: "2.0"}
+	w.fresh(t, long1)
+	w.offer(t, long1, long2)
+	d := w.patch(t, "dnf -q -y upgrade")
+	t.Cleanup(func() { w.sh(t, "rm -f /srv/wait") })
+	slow := false
+	kind := executors.Define(dnf.Name, "with a delta", func(_ context.Context, c dnf.Config) (backout.Executor, error) {
+		if c.AllowProtected && !slow { // the slow section: the patch is there again
+			slow = true
+			w.sh(t, "dnf -q -y --setopt=disable_excludes=all upgrade lingers; touch /srv/wait")
+		}
+		section, err := json.Marshal(c)
+		return knowing{undo(t, string(section)), d}, err
+	})
+	executorstest.Run(t, executorstest.Suite{
+		Kind: kind, Host: w.h, Quick: `{"hold": false}`,
+		Effects: func() int { return strings.Count(w.sh(t, "dnf -q history list"), "\n") },
+		Slow:    `{"hold": false, "allow_protected": true}`, SlowSays: "Running scriptlet: lingers-1.0-1", Release: func() { w.sh(t, "rm -f /srv/wait") },
+		Bad: map[string]string{
+			`{"packages": ["-y"]}`:        "not a pattern",
+			`{"packages": ["a b"]}`:       "not a pattern",
+			`{"protect": ["$(id)"]}`:      "protect",
+			`{"packages": ["a;b", "c"]}`:  "not a pattern",
+			`{"stash": "maybe"}`:          "bool",
+			`{"protect": ["a/../b", ""]}`: "not a pattern",
+		},
+	})
 }

@@ -125,6 +125,8 @@ func typeName(t reflect.Type) string {
 	switch {
 	case t.Name() == "Duration":
 		return "duration"
+	case t.Kind() == reflect.Pointer:
+		return typeName(t.Elem())
 	case t.Kind() == reflect.Slice:
 		return "list of " + typeName(t.Elem())
 	case t.Kind() == reflect.Map:
