@@ -2,6 +2,7 @@ package dnf_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -81,6 +82,8 @@ func (w *world) sh(t testing.TB, text string) string {
 // a configuration file.
 type rpm struct {
 	Name, Version, Head, Post, Config string
+	// Arch is the machine's; empty means noarch.
+	Arch string
 }
 
 func (r rpm) file() string {
@@ -88,7 +91,7 @@ func (r rpm) file() string {
 	if !ok {
 		v = r.Version
 	}
-	return fmt.Sprintf("%s-%s-1.noarch.rpm", r.Name, v)
+	return fmt.Sprintf("%s-%s-1.%s.rpm", r.Name, v, cmp.Or(r.Arch, "noarch"))
 }
 
 // build builds the packages that are not there yet.
@@ -103,8 +106,8 @@ func (w *world) build(t testing.TB, list ...rpm) {
 		if !ok {
 			epoch, version = "0", r.Version
 		}
-		spec := fmt.Sprintf("Name: %s\nEpoch: %s\nVersion: %s\nRelease: 1\nSummary: demo\nLicense: MIT\nBuildArch: noarch\nAutoReqProv: no\n%s\n%%description\ndemo\n",
-			r.Name, epoch, version, r.Head)
+		spec := fmt.Sprintf("Name: %s\nEpoch: %s\nVersion: %s\nRelease: 1\nSummary: demo\nLicense: MIT\n%sAutoReqProv: no\n%s\n%%description\ndemo\n",
+			r.Name, epoch, version, map[bool]string{true: "BuildArch: noarch\n"}[r.Arch == ""], r.Head)
 		spec += fmt.Sprintf("%%install\nmkdir -p %%{buildroot}/opt/%s %%{buildroot}/etc/opt\necho %s >%%{buildroot}/opt/%s/version\n", r.Name, version, r.Name)
 		if r.Config != "" {
 			spec += fmt.Sprintf("echo '%s' >%%{buildroot}/etc/opt/%s.conf\n", r.Config, r.Name)

@@ -12,6 +12,7 @@ import (
 
 // Preflight implements [backout.Preflighter].
 func (u Undo) Preflight(ctx context.Context, t backout.Task, h backout.Host) []backout.Violation {
+	t.Delta = packages.Clean(t.Delta)
 	j := judge{task: t, config: u.config}
 	verb := "ready"
 	if t.Delta != nil {

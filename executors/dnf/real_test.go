@@ -66,6 +66,8 @@ func TestOnAMachine(t *testing.T) {
 		{"a dry run leaves nothing behind", dryRun},
 		{"a package that the patch removed comes back", removed},
 		{"a patch that changed nothing", empty},
+		{"a package that changed its architecture goes back", otherArch},
+		{"the history cannot be read", noHistory},
 		{"the contract of executors", contract},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, w) })
@@ -286,248 +288,6 @@ func protected(t *testing.T, w *world) {
 	}
 }
 
-// slow1 takes its time in the middle of a transaction.
-var (
-	slow1 = rpm{Name: "slow", Version: "1.0", Post: "posix.sleep(tonumber(io.open('/srv/sleep') and io.open('/srv/sleep'):read('*l') or '0'))"}
-	slow2 = rpm{Name: "slow", Version: "2.0"}
-	aaa1  = rpm{Name: "aaa", Version: "1.0"}
-	aaa2  = rpm{Name: "aaa", Version: "2.0"}
-	zzz2  = rpm{Name: "zzz", Version: "2.0"}
-)
-
-// halfway starts an undo and returns when it is in the middle.
-func halfway(t *testing.T, w *world, e executor) (backout.Task, chan error) {
-	t.Helper()
-	w.write(t, "srv/sleep", "0")
-	w.fresh(t, aaa1, slow1)
-	w.offer(t, aaa1, slow1, aaa2, slow2, zzz2)
-	prepared := w.prepare(t, e, "CHG1")
-	task := w.task("CHG1", w.patch(t, "dnf -q -y upgrade; dnf -q -y install zzz"))
-	task.Prepared = prepared
-	w.write(t, "srv/sleep", "60")
-	var out recorder
-	ended := make(chan error, 1)
-	ctx, cancel := context.WithCancel(t.Context())
-	t.Cleanup(cancel)
-	go func() {
-		_, err := e.Execute(ctx, task, w.h, &out)
-		ended <- err
-	}()
-	out.await(t, "Running scriptlet: slow-1.0-1")
-	w.probe(t, e, task, backout.ProbeInProgress)
-	t.Cleanup(func() { w.write(t, "srv/sleep", "0") })
-	return task, ended
-}
-
-const kill = `for p in /proc/[0-9]*; do if [ "$(cat $p/comm 2>/dev/null)" = dnf ]; then kill -9 ${p#/proc/}; fi; done`
-
-func killed(t *testing.T, w *world) {
-	e := undo(t, `{}`)
-	task, ended := halfway(t, w, e)
-	w.sh(t, kill)
-	if err := <-ended; err == nil || !strings.Contains(err.Error(), "not all packages are back") {
-		t.Errorf("execute: %v", err)
-	}
-	resume(t, w, e, task)
-}
-
-func powerCut(t *testing.T, w *world) {
-	e := undo(t, `{}`)
-	task, ended := halfway(t, w, e)
-	w.m.Kill(t)
-	w.m.Boot(t)
-	if err := <-ended; err == nil {
-		t.Error("an attempt that a power cut has ended is a success")
-	}
-	resume(t, w, e, task)
-}
-
-// resume asserts that both versions are there, and that another attempt brings the
-// old ones back.
-func resume(t *testing.T, w *world, e executor, task backout.Task) {
-	t.Helper()
-	w.write(t, "srv/sleep", "0")
-	if got := w.rpms(t); !strings.Contains(got, "aaa-1.0-1.noarch aaa-2.0-1.noarch") {
-		t.Fatalf("it was not in the middle: %s", got)
-	}
-	if detail := w.probe(t, e, task, backout.ProbeBroken); !strings.Contains(detail, "aaa.noarch is 0:1.0-1 and 0:2.0-1") && !strings.Contains(detail, "aaa.noarch is 0:2.0-1 and 0:1.0-1") {
-		t.Errorf("probe: %s", detail)
-	}
-	next := w.again(task)
-	w.passes(t, e, next)
-	o, _ := w.mustExecute(t, e, next)
-	w.probe(t, e, next, backout.ProbeDone)
-	if got := w.rpms(t); got != "aaa-1.0-1.noarch slow-1.0-1.noarch" {
-		t.Errorf("there is %s", got)
-	}
-	if got := w.read(t, "opt/aaa/version") + w.read(t, "opt/slow/version"); got != "1.0\n1.0\n" {
-		t.Errorf("the files are of %s", got)
-	}
-	if len(o.Held) != 3 {
-		t.Errorf("held: %v", o.Held)
-	}
-}
-
-func anotherDNF(t *testing.T, w *world) {
-	e := undo(t, `{}`)
-	task := patched(t, w, e, "CHG1")
-	long := rpm{Name: "long", Version: "1.0", Post: "posix.sleep(8)"}
-	w.offer(t, boa1, boa2, lib1, lib2, fresh, other, long)
-	done := make(chan string, 1)
-	go func() { done <- w.sh(t, "dnf -y install long 2>&1") }()
-	w.sh(t, "i=0; until pgrep -x dnf >/dev/null 2>&1 || grep -qs 'dnf' /proc/[0-9]*/comm || [ $i -gt 100 ]; do sleep 0.05; i=$((i+1)); done; sleep 2")
-	w.mustExecute(t, e, task)
-	if said := <-done; !strings.Contains(said, "Complete!") {
-		t.Errorf("the other dnf was disturbed: %s", said)
-	}
-	w.back(t, "long-1.0-1.noarch")
-}
-
-func damaged(t *testing.T, w *world) {
-	e := undo(t, `{}`)
-	task := patched(t, w, e, "CHG1")
-	w.sh(t, "echo x >>/var/lib/backout/stash/CHG1/boa-0_1.0-1.noarch.rpm")
-	w.refuses(t, e, task, "not what was put there: boa-0_1.0-1.noarch.rpm")
-	early := task
-	early.Delta = nil
-	w.refuses(t, e, early, "not what was put there")
-	// The repository still has it.
-	w.mustExecute(t, e, w.again(task))
-	w.back(t)
-	w.sh(t, "echo 'x noarch 0:1-1 - -' >>/var/lib/backout/stash/CHG1/manifest")
-	w.refuses(t, e, task, "the list /var/lib/backout/stash/CHG1/manifest")
-}
-
-func rebuilt(t *testing.T, w *world) {
-	w.fresh(t, boa1, lib1, other)
-	w.sh(t, "rm -f /srv/rpms/boa-1.0-1.noarch.rpm")
-	forged := boa1
-	forged.Post = "print('forged')"
-	w.offer(t, forged, lib1, other, boa2, lib2, fresh)
-	var out bytes.Buffer
-	_, err := undo(t, `{}`).Prepare(t.Context(), w.task("CHG1", nil), w.h, &out)
-	if err == nil || !strings.Contains(err.Error(), "boa-0:1.0-1.noarch is not the package that is installed") {
-		t.Errorf("%v\n%s", err, &out)
-	}
-	w.sh(t, "rm -f /srv/rpms/boa-1.0-1.noarch.rpm")
-}
-
-// hidden moves a plugin away while the test runs.
-func (w *world) hidden(t *testing.T, plugin string) {
-	t.Helper()
-	const dir = "/usr/lib/python3/dist-packages/dnf-plugins/"
-	w.sh(t, "mv "+dir+plugin+" /srv/"+plugin)
-	t.Cleanup(func() { w.sh(t, "mv /srv/"+plugin+" "+dir+plugin) })
-}
-
-func noVersionlock(t *testing.T, w *world) {
-	w.fresh(t, boa1, lib1, other)
-	w.offer(t, boa1, lib1, other, boa2, lib2, fresh)
-	w.hidden(t, "versionlock.py")
-	w.refuses(t, undo(t, `{}`), w.task("CHG1", nil), "nothing would keep the patch from coming back: dnf 4.", "python3-dnf-plugin-versionlock")
-	w.passes(t, undo(t, `{"hold": false}`), w.task("CHG1", nil))
-	task := w.task("CHG1", w.patch(t, "dnf -q -y upgrade"))
-	if _, _, err := w.execute(t, undo(t, `{}`), task); err == nil || !strings.Contains(err.Error(), "not locked") {
-		t.Errorf("execute: %v", err)
-	}
-	w.back(t)
-	w.probe(t, undo(t, `{}`), task, backout.ProbeBroken)
-	w.probe(t, undo(t, `{"hold": false}`), task, backout.ProbeDone)
-}
-
-func noDownload(t *testing.T, w *world) {
-	w.fresh(t, boa1, lib1, other)
-	w.offer(t, boa1, lib1, other, boa2, lib2, fresh)
-	w.hidden(t, "download.py")
-	w.refuses(t, undo(t, `{}`), w.task("CHG1", nil), "cannot download packages", "dnf-plugins-core")
-	w.passes(t, undo(t, `{"stash": false}`), w.task("CHG1", nil))
-}
-
-func lockBefore(t *testing.T, w *world) {
-	e := undo(t, `{}`)
-	task := patched(t, w, e, "CHG1")
-	w.write(t, "etc/dnf/plugins/versionlock.list", "# mine\n!boa-0:2.0-1.*\nother-0:1.0-1.*\n")
-	o, _ := w.mustExecute(t, e, task)
-	if got := strings.Join(o.Held, " "); got != "!fresh-0:2.0-1.* !lib-1:2.0-1.*" {
-		t.Errorf("held: %s", got)
-	}
-	// Another change that locks the same keeps it when the first one releases.
-	second := w.again(task)
-	second.ChangeID, second.Prepared = "CHG2", nil
-	if o, _ := w.mustExecute(t, e, second); len(o.Held) != 2 {
-		t.Errorf("held by the second: %v", o.Held)
-	}
-	const mine = "# mine\n!boa-0:2.0-1.*\nother-0:1.0-1.*\n"
-	for _, step := range []struct{ change, want string }{{"CHG1", mine + "!fresh-0:2.0-1.*\n!lib-1:2.0-1.*\n"}, {"CHG2", mine}} {
-		if err := e.Release(t.Context(), w.task(step.change, nil), w.h, io.Discard); err != nil {
-			t.Fatal(err)
-		}
-		got := strings.Split(strings.TrimSpace(w.read(t, "etc/dnf/plugins/versionlock.list")), "\n")
-		want := strings.Split(strings.TrimSpace(step.want), "\n")
-		slices.Sort(got[3:])
-		slices.Sort(want[3:])
-		if !slices.Equal(got, want) {
-			t.Errorf("after the release of %s: %q, want %q", step.change, got, want)
-		}
-	}
-}
-
-func nothingPending(t *testing.T, w *world) {
-	w.fresh(t, boa1, lib1, other)
-	w.refuses(t, undo(t, `{}`), w.task("CHG1", nil), "nothing of the patch", "packages: [...]")
-	w.refuses(t, undo(t, `{"packages": ["nosuch*"]}`), w.task("CHG1", nil), "no installed package is called nosuch*")
-	e := undo(t, `{"packages": ["bo?", "lib*"]}`)
-	w.passes(t, e, w.task("CHG1", nil))
-	prepared := w.prepare(t, e, "CHG1")
-	if prepared[0].Facts["packages"] != "2" {
-		t.Errorf("prepared: %v", prepared)
-	}
-	// A package that the patch names and nobody has.
-	task := w.task("CHG1", nil)
-	task.Patch = backout.Patch{Kind: "packages", IDs: []string{"nosuch-2.0-1"}}
-	w.refuses(t, undo(t, `{}`), task, "cannot say what the patch will do", "nosuch-2.0-1")
-}
-
-func advisory(t *testing.T, w *world) {
-	w.fresh(t, boa1, other)
-	other2 := rpm{Name: "other", Version: "2.0"}
-	w.offer(t, boa1, other, boa2, other2)
-	w.write(t, "srv/updateinfo.xml", `<?xml version="1.0"?><updates><update from="a" status="stable" type="security" version="1"><id>RHSA-2026:1001</id><title>boa</title>
-<release>9</release><issued date="2026-11-01 00:00:00"/><description>d</description><pkglist><collection short="b"><name>b</name>
-<package name="boa" version="2.0" release="1" epoch="0" arch="noarch" src="boa-2.0-1.src.rpm"><filename>boa-2.0-1.noarch.rpm</filename></package>
-</collection></pkglist></update></updates>`)
-	w.sh(t, "modifyrepo_c --mdtype=updateinfo /srv/updateinfo.xml /srv/repo/repodata >/dev/null && dnf -q clean all")
-	task := w.task("CHG1", nil)
-	task.Patch = backout.Patch{Kind: "advisory", IDs: []string{"RHSA-2026:1001"}}
-	e := undo(t, `{}`)
-	w.passes(t, e, task)
-	p, err := e.Prepare(t.Context(), task, w.h, io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if list := w.read(t, p.Facts["folder"]+"/manifest"); p.Facts["packages"] != "1" || !strings.HasPrefix(list, "boa noarch 0:1.0-1 ") {
-		t.Errorf("kept: %s", list)
-	}
-	task.Patch.IDs = []string{"RHSA-2026:9999"}
-	w.refuses(t, e, task, "nothing of the patch")
-}
-
-func ofPackages(t *testing.T, w *world) {
-	w.fresh(t, boa1, lib1, other)
-	w.offer(t, boa1, lib1, other, boa2, lib2, fresh, rpm{Name: "other", Version: "2.0"})
-	e := undo(t, `{}`)
-	task := w.task("CHG1", nil)
-	task.Patch = backout.Patch{Kind: "packages", IDs: []string{"lib-1:2.0-1.noarch"}}
-	w.passes(t, e, task)
-	p, err := e.Prepare(t.Context(), task, w.h, io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if list := w.read(t, p.Facts["folder"]+"/manifest"); p.Facts["packages"] != "2" || !strings.HasPrefix(list, "boa ") || !strings.Contains(list, "\nlib ") {
-		t.Errorf("kept: %s", list)
-	}
-}
-
 func dryRun(t *testing.T, w *world) {
 	e := undo(t, `{}`)
 	task := patched(t, w, e, "CHG1")
@@ -569,6 +329,31 @@ func empty(t *testing.T, w *world) {
 	w.passes(t, e, task)
 	w.mustExecute(t, e, task)
 	w.probe(t, e, task, backout.ProbeDone)
+}
+
+func otherArch(t *testing.T, w *world) {
+	arch := strings.TrimSpace(w.sh(t, "rpm --eval '%{_arch}'"))
+	native := rpm{Name: "boa", Version: "2.0", Config: "port = 2", Arch: arch}
+	w.fresh(t, boa1, other)
+	w.offer(t, boa1, other, native)
+	e := undo(t, `{}`)
+	prepared := w.prepare(t, e, "CHG1")
+	task := w.task("CHG1", w.patch(t, "dnf -q -y upgrade"))
+	task.Prepared = prepared
+	if got := w.rpms(t); got != "boa-2.0-1."+arch+" other-1.0-1.noarch" {
+		t.Fatalf("the patch made %s", got)
+	}
+	w.passes(t, e, task)
+	w.mustExecute(t, e, task)
+	w.probe(t, e, task, backout.ProbeDone)
+}
+
+func noHistory(t *testing.T, w *world) {
+	w.fresh(t, boa1, other)
+	w.offer(t, boa1, other, boa2)
+	w.sh(t, "cp /var/lib/dnf/history.sqlite /srv/history; echo garbage >/var/lib/dnf/history.sqlite")
+	t.Cleanup(func() { w.sh(t, "cp /srv/history /var/lib/dnf/history.sqlite") })
+	w.refuses(t, undo(t, `{}`), w.task("CHG1", nil), "the history of dnf 4.", "cannot be read")
 }
 
 // knowing is the executor with a delta in every task, as the engine would fill it in.

@@ -34,6 +34,7 @@ func (u Undo) Execute(ctx context.Context, t backout.Task, h backout.Host, out i
 	if t.Delta == nil {
 		return backout.Outcome{}, backout.Permanent(errNoDelta)
 	}
+	t.Delta = packages.Clean(t.Delta)
 	var all []string
 	for _, c := range t.Delta.Packages {
 		all = append(all, c.Name)
@@ -106,6 +107,7 @@ func (u Undo) Probe(ctx context.Context, t backout.Task, h backout.Host) (backou
 	if t.Delta == nil {
 		return backout.Probed{State: backout.ProbeUnknown, Detail: errNoDelta.Error()}, nil
 	}
+	t.Delta = packages.Clean(t.Delta)
 	report, err := h.Probe(ctx, t.AttemptID)
 	if err != nil {
 		return backout.Probed{}, fmt.Errorf("look at the attempt: %w", err)

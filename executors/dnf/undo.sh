@@ -61,7 +61,8 @@ front() {
 }
 
 installed() {
-	rpm -qa --qf '%{NAME} %{ARCH} %{EPOCHNUM}:%{VERSION}-%{RELEASE}\n' >"$work/now" || end 1 "rpm -qa does not answer"
+	rpm -qa --qf '%{NAME} %{ARCH} %{EPOCHNUM}:%{VERSION}-%{RELEASE}\n' >"$work/all" || end 1 "rpm -qa does not answer"
+	grep -v '^gpg-pubkey ' "$work/all" >"$work/now" # keys are no packages
 }
 
 # wanted prints those installed now whose names the patterns or the delta name.
@@ -132,11 +133,12 @@ pending() {
 		solved "$work/out" >"$work/pending"
 		;;
 	*)
-		dnf -v --assumeno --setopt=exit_on_lock=0 "$@" </dev/null >"$work/out" 2>&1
+		dnf -v --refresh --assumeno --setopt=exit_on_lock=0 "$@" </dev/null >"$work/out" 2>&1
 		rc=$?
 		solved "$work/out" >"$work/pending"
 		;;
 	esac
+	refresh=''
 	# The exit code says nothing: it is 1 for a transaction that was declined.
 	if [ -s "$work/pending" ] && grep -Eiq 'operation aborted|dependencies resolved|exiting on user|stored' "$work/out"; then
 		sed 's/^/pending /' "$work/pending"
@@ -160,16 +162,19 @@ candidates() {
 # nevras makes one word of each line "NAME ARCH EVR".
 nevras() { awk '{ print $1 "-" $3 "." $2 }' "$@"; }
 
+# refresh is for the first question to the repositories.
+refresh=--refresh
+
 # offered says which of the lines the repositories have now. It exits with 0 and
 # says nothing when there is none: what it says counts.
 offered() {
 	[ -s "$1" ] || return 0
 	form='%{name} %{arch} %{epoch}:%{version}-%{release}'
-	# shellcheck disable=SC2046 # names have no blanks
+	# shellcheck disable=SC2046,SC2086 # names have no blanks
 	case $flavour in
-	dnf5) dnf5 -q repoquery --refresh --qf "$form\\n" $(nevras "$1") ;;
+	dnf5) dnf5 -q repoquery $refresh --qf "$form\\n" $(nevras "$1") ;;
 	yum3) repoquery -q --show-duplicates --qf "$form" $(nevras "$1") ;;
-	*) dnf -q --refresh repoquery --qf "$form" $(nevras "$1") ;;
+	*) dnf -q $refresh repoquery --qf "$form" $(nevras "$1") ;;
 	esac </dev/null >"$work/offered" 2>"$work/err" || {
 		echo "unsolved offered $?"
 		said "$work/err"
@@ -317,7 +322,15 @@ compared() {
 	awk -v todo="$work/todo" '
 	FILENAME == todo { want[$0] = 1; if ($1 == "swap") may["out " $2 " " $3 " " $4] = 1; next }
 	{ will[$0] = 1; if (!($0 in want) && !($0 in may)) print "extra", $0 }
-	END { for (w in want) if (w !~ /^swap/ && !(w in will)) print "lacking", w }' "$work/todo" "$work/will" | sort
+	$1 == "in" { comes[$2] = 1 }
+	END {
+		for (w in want) {
+			split(w, word, " ")
+			# One that changes its architecture is replaced, and not named.
+			if (word[1] == "swap" || (w in will) || (word[1] == "out" && (word[2] in comes))) continue
+			print "lacking", w
+		}
+	}' "$work/todo" "$work/will" | sort
 }
 
 # solve tests the inverse transaction; it returns 1 when it is not exactly that.

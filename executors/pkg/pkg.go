@@ -56,6 +56,7 @@ func lock(verb packages.HoldVerb, t backout.Task) (backout.Exec, int, error) {
 	if !changeID.MatchString(t.ChangeID) {
 		return backout.Exec{}, 0, fmt.Errorf("change %q cannot name a record", t.ChangeID)
 	}
+	t.Delta = packages.Clean(t.Delta)
 	if t.Delta == nil || len(t.Delta.Packages) == 0 {
 		return packages.Hold(verb, packages.FrontAny, t.ChangeID, nil), 0, nil
 	}

@@ -34,7 +34,7 @@ func newBench(t *testing.T, tools map[string]string) *bench {
 	for _, name := range strings.Fields("awk cat chmod cut grep id mkdir mv readlink rm sed sh sort sync tail tr") {
 		path, err := exec.LookPath(name)
 		if err != nil {
-			t.Skip("no " + name + " here")
+			t.Fatal("no " + name + " here")
 		}
 		if err := os.Symlink(path, filepath.Join(b.path, name)); err != nil {
 			t.Fatal(err)

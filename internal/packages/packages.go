@@ -98,6 +98,17 @@ func CheckDelta(manager string, d *backout.Delta) error {
 	return nil
 }
 
+// Clean returns the delta without what rpm lists and nobody can install: the keys
+// that a package manager has imported meanwhile. nil stays nil.
+func Clean(d *backout.Delta) *backout.Delta {
+	if d == nil || d.Manager != RPM {
+		return d
+	}
+	clean := *d
+	clean.Packages = slices.DeleteFunc(slices.Clone(d.Packages), func(c backout.PackageChange) bool { return c.Name == "gpg-pubkey" })
+	return &clean
+}
+
 // Inverse is what has to be done to undo a delta.
 type Inverse struct {
 	// Back are packages whose version goes back to From: most are downgrades.

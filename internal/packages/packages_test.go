@@ -131,3 +131,13 @@ func TestParseLocks(t *testing.T) {
 		}
 	}
 }
+
+func TestKeysAreNoPackages(t *testing.T) {
+	d := &backout.Delta{Manager: RPM, Packages: []backout.PackageChange{{Name: "boa", Arch: "noarch", To: "0:1-1"}, {Name: "gpg-pubkey", Arch: "(none)", To: "0:5a6340b3-6229229e"}}}
+	if c := Clean(d); len(c.Packages) != 1 || len(d.Packages) != 2 || CheckDelta(RPM, c) != nil {
+		t.Errorf("%+v", c)
+	}
+	if Clean(nil) != nil {
+		t.Error("a delta was made of none")
+	}
+}
