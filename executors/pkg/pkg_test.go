@@ -101,14 +101,18 @@ func TestHoldOnAMachine(t *testing.T) {
 	}{
 		"apt": {
 			backout.Delta{Manager: "dpkg", Packages: []backout.PackageChange{
-				{Name: "sudo", Arch: native, From: "1.0", To: "2.0"}, {Name: "adduser", Arch: "all", From: "1.0", To: "2.0"}, {Name: "mount", Arch: native, From: "1.0", To: "2.0"},
+				{Name: "sudo", Arch: native, From: "1.0", To: "2.0"},
+				{Name: "adduser", Arch: "all", From: "1.0", To: "2.0"},
+				{Name: "mount", Arch: native, From: "1.0", To: "2.0"},
 				{Name: "added", Arch: native, To: "2.0"},
 			}},
 			"apt-mark hold mount", "apt-mark showhold", "adduser sudo",
 		},
 		"dnf": {
 			backout.Delta{Manager: "rpm", Packages: []backout.PackageChange{
-				{Name: "boa", Arch: "noarch", From: "0:1.0-1", To: "0:2.0-1"}, {Name: "lib", Arch: "noarch", To: "1:2.0-1"}, {Name: "gone", Arch: "noarch", From: "0:1-1"},
+				{Name: "boa", Arch: "noarch", From: "0:1.0-1", To: "0:2.0-1"},
+				{Name: "lib", Arch: "noarch", To: "1:2.0-1"},
+				{Name: "gone", Arch: "noarch", From: "0:1-1"},
 				{Name: "cog", Arch: "noarch", From: "0:1.0-1", To: "0:2.0-1"},
 			}},
 			"echo '!cog-0:2.0-1.*' >>/etc/dnf/plugins/versionlock.list", "dnf -q -C versionlock list", "!boa-0:2.0-1.* !lib-1:2.0-1.*",

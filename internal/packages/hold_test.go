@@ -102,29 +102,37 @@ var fronts = map[string]struct {
 	list  string
 }{
 	"dnf": {
-		FrontDNF, map[string]string{"dnf": "case $* in *'versionlock list'*) grep -v '^#' etc/dnf/plugins/versionlock.list | grep .;; *--help*) ;; *) exit 1;; esac; exit 0"},
+		FrontDNF,
+		map[string]string{"dnf": "case $* in *'versionlock list'*) grep -v '^#' etc/dnf/plugins/versionlock.list | grep .;; *--help*) ;; *) exit 1;; esac; exit 0"},
 		map[string]string{"etc/dnf/plugins/versionlock.conf": "[main]\nenabled = 1\nlocklist = DIR/etc/dnf/plugins/versionlock.list\n"},
 		"!boa-0:2.0-1.* !lib-1:2.0-1.el7.*", "etc/dnf/plugins/versionlock.list",
 	},
 	"yum": {
-		FrontRPM, map[string]string{"yum": "case $* in *'versionlock list'*) cat etc/yum/pluginconf.d/versionlock.list;; *) exit 1;; esac"},
+		FrontRPM,
+		map[string]string{"yum": "case $* in *'versionlock list'*) cat etc/yum/pluginconf.d/versionlock.list;; *) exit 1;; esac"},
 		map[string]string{"etc/yum/pluginconf.d/versionlock.conf": "[main]\nenabled = 1\nlocklist=DIR/etc/yum/pluginconf.d/versionlock.list\n", "etc/yum/pluginconf.d/versionlock.list": ""},
 		"!0:boa-2.0-1.* !1:lib-2.0-1.el7.*", "etc/yum/pluginconf.d/versionlock.list",
 	},
 	"dnf5": {
-		FrontRPM, map[string]string{"dnf5": "exit 1"}, nil,
+		FrontRPM,
+		map[string]string{"dnf5": "exit 1"},
+		nil,
 		"boa != 0:2.0-1|lib != 1:2.0-1.el7", "etc/dnf/versionlock.toml",
 	},
 	"zypper": {
-		FrontZypper, map[string]string{"zypper": `touch locks; for last; do :; done
+		FrontZypper,
+		map[string]string{"zypper": `touch locks; for last; do :; done
 case $* in *addlock*) grep -qxF "$last" locks || echo "$last" >>locks ;; *removelock*) grep -vxF "$last" locks >more; mv more locks ;;
 *) [ -s locks ] || { echo; echo "There are no package locks defined."; exit 0; }
-printf '\n# | Name           | Type    | Repository\n--+----------------+---------+-----------\n'; i=0; while read -r l; do i=$((i+1)); echo "$i | $l | package | (any)"; done <locks ;; esac`, "touch": ": >>$1"}, nil,
+printf '\n# | Name           | Type    | Repository\n--+----------------+---------+-----------\n'; i=0; while read -r l; do i=$((i+1)); echo "$i | $l | package | (any)"; done <locks ;; esac`, "touch": ": >>$1"},
+		nil,
 		"boa == 0:2.0-1|lib == 1:2.0-1.el7", "locks",
 	},
 	"apt": {
-		FrontAPT, map[string]string{"dpkg": "echo amd64", "apt-mark": `: >>holds; for last; do :; done
-case $1 in hold) echo "$last" >>holds; echo "$last set on hold." ;; unhold) grep -vxF "$last" holds >more; mv more holds ;; *) cat holds ;; esac`}, nil,
+		FrontAPT,
+		map[string]string{"dpkg": "echo amd64", "apt-mark": `: >>holds; for last; do :; done
+case $1 in hold) echo "$last" >>holds; echo "$last set on hold." ;; unhold) grep -vxF "$last" holds >more; mv more holds ;; *) cat holds ;; esac`},
+		nil,
 		"boa lib:i386", "holds",
 	},
 }

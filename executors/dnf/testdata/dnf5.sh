@@ -55,18 +55,18 @@ do)
 			old=$(grep "^$n $a " next | cut -d ' ' -f 3)
 			item "$n" "$a" "$e" Downgrade base
 			[ -z "$old" ] || item "$n" "$a" "$old" Replaced @System
-			grep -v "^$n $a " next >more
-			echo "$n $a $e" >>more
+			grep -v "^$n $a " next >rest
+			echo "$n $a $e" >>rest
 			;;
 		remove)
 			grep -qxF "$n $a $e" next || { echo "No packages to remove for argument: $p" && exit 1; }
 			item "$n" "$a" "$e" Remove @System
-			grep -vxF "$n $a $e" next >more
+			grep -vxF "$n $a $e" next >rest
 			;;
 		esac
-		mv more next
+		mv rest next
 	done
-	if grep -q '^late ' next; then item late noarch 0:1.0-1 Remove @System; grep -v '^late ' next >more; mv more next; fi
+	if grep -q '^late ' next; then item late noarch 0:1.0-1 Remove @System; grep -v '^late ' next >rest; mv rest next; fi
 	if [ -n "$store" ]; then stored; elif [ -z "$test" ]; then sort next >installed; fi
 	;;
 download) ;;

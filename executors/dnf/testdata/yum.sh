@@ -1,11 +1,11 @@
 #!/bin/sh
 # Plays yum 3.4.3.
 cd "$STAGE" || exit 1
-test= assume=
+test=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--setopt=tsflags=test) test=yes ;;
-	--assumeno) assume=no ;;
+	--assumeno) ;;
 	-*) [ "$1" != --version ] || { echo 3.4.3; exit 0; } ;;
 	*) break ;;
 	esac
@@ -47,21 +47,21 @@ shell)
 				fi
 				grep "^$n $a " next | while read -r _ _ old; do echo "---> Package $n.$a $old will be erased"; done >>said
 				echo "---> Package $n.$a $e will be a downgrade" >>said
-				grep -v "^$n $a " next >more
-				echo "$n $a $e" >>more
+				grep -v "^$n $a " next >rest
+				echo "$n $a $e" >>rest
 				;;
 			remove)
 				echo "---> Package $n.$a $e will be erased" >>said
-				grep -vxF "$n $a $e" next >more
+				grep -vxF "$n $a $e" next >rest
 				;;
 			esac
-			mv more next
+			mv rest next
 		done
 	done <"$2"
 	if grep -q '^late ' next; then
 		echo "---> Package late.noarch 0:1.0-1 will be erased" >>said
-		grep -v '^late ' next >more
-		mv more next
+		grep -v '^late ' next >rest
+		mv rest next
 	fi
 	echo "--> Running transaction check"
 	cat said
