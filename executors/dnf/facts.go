@@ -22,15 +22,14 @@ type move struct {
 
 // facts are what the script says; see there for the words.
 type facts struct {
-	tool, version, user                   string
-	missing, unsolved, broken, said       []string
-	nothing, reboot, manifest, count      string
-	beside                                []string
-	replaced, offered, cached, kept       []pkg
-	listed, now, left                     []pkg
-	extra, lacking                        []move
-	locks                                 []packages.Lock
-	historyUnreadable, solved, ended, any bool
+	tool, version, user, nothing, reboot, manifest, count string
+
+	missing, unsolved, broken, said, beside      []string
+	replaced, offered, cached, kept, listed, now []pkg
+	extra, lacking                               []move
+	locks                                        []packages.Lock
+
+	historyUnreadable, solved, ended bool
 	// reason is what the script ended with.
 	reason string
 }

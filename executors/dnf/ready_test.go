@@ -25,6 +25,27 @@ func damaged(t *testing.T, w *world) {
 	w.refuses(t, e, task, "the list /var/lib/backout/stash/CHG1/manifest")
 }
 
+func renews(t *testing.T, w *world) {
+	w.fresh(t, boa1, lib1, other)
+	w.offer(t, boa1, lib1, other, boa2, lib2, fresh)
+	e := undo(t, `{}`)
+	first := w.prepare(t, e, "CHG1")
+	w.sh(t, "cd /var/lib/backout/stash/CHG1; echo x >>boa-0_1.0-1.noarch.rpm; cp lib-1_1.0-1.noarch.rpm old-0_1.0-1.noarch.rpm")
+	again := w.prepare(t, e, "CHG1")
+	if again[0].Facts["manifest"] != first[0].Facts["manifest"] {
+		t.Errorf("the same packages have another list: %v, %v", first, again)
+	}
+	task := w.task("CHG1", nil)
+	task.Prepared = again
+	w.passes(t, e, task)
+	if got := w.sh(t, "ls /var/lib/backout/stash/CHG1; stat -c %a /var/lib/backout/stash /var/lib/backout/stash/CHG1"); got != "boa-0_1.0-1.noarch.rpm\nlib-1_1.0-1.noarch.rpm\nmanifest\n700\n700\n" {
+		t.Errorf("kept: %s", got)
+	}
+	// What is kept already needs no repository.
+	w.offer(t, other, boa2, lib2, fresh)
+	w.prepare(t, e, "CHG1")
+}
+
 func rebuilt(t *testing.T, w *world) {
 	w.fresh(t, boa1, lib1, other)
 	w.sh(t, "rm -f /srv/rpms/boa-1.0-1.noarch.rpm")

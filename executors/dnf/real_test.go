@@ -56,6 +56,7 @@ func TestOnAMachine(t *testing.T) {
 		{"a power cut in the middle, the next attempt goes on", powerCut},
 		{"another dnf is waited for", anotherDNF},
 		{"what was kept is damaged", damaged},
+		{"preparing again renews", renews},
 		{"the same version with another content is not kept", rebuilt},
 		{"the locks' plugin is missing", noVersionlock},
 		{"the download plugin is missing", noDownload},
