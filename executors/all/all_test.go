@@ -15,7 +15,7 @@ func TestKindsFormARegistry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"command", "dnf.undo", "http.request", "package.hold", "package.release", "systemd.restart", "systemd.start", "systemd.stop"}
+	want := []string{"ansible.playbook", "command", "dnf.undo", "http.request", "package.hold", "package.release", "systemd.restart", "systemd.start", "systemd.stop"}
 	if diff := cmp.Diff(want, r.Names()); diff != "" {
 		t.Error(diff)
 	}
