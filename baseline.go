@@ -1,6 +1,10 @@
 package backout
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Inventory is what one look at a target found: what a patch can change, and a
 // rollback must bring back. It is canonical: every list is sorted and no time of
@@ -26,6 +30,24 @@ type Inventory struct {
 	AIDE *AIDEState `json:"aide,omitempty"`
 }
 
+// Sort brings every list into its one order.
+func (i *Inventory) Sort() {
+	slices.Sort(i.Without)
+	slices.Sort(i.Packages.Held)
+	slices.SortFunc(i.Packages.Installed, func(a, b Package) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Arch, b.Arch), cmp.Compare(a.Version, b.Version), cmp.Compare(a.State, b.State),
+			cmp.Compare(a.Repository, b.Repository))
+	})
+	slices.SortFunc(i.Units, func(a, b Unit) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(i.Ports, func(a, b Port) int {
+		return cmp.Or(cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Address, b.Address))
+	})
+	slices.SortFunc(i.Mounts, func(a, b Mount) int { return cmp.Compare(a.Path, b.Path) })
+	byPath := func(a, b FileState) int { return cmp.Compare(a.Path, b.Path) }
+	slices.SortFunc(i.Accounts, byPath)
+	slices.SortFunc(i.Files, byPath)
+}
+
 // The parts of an [Inventory] that a plan may leave out. Machine and packages are
 // always looked at.
 const (
@@ -45,8 +67,10 @@ type Machine struct {
 	OS      string `json:"os"`
 	Version string `json:"version,omitempty"`
 	Arch    string `json:"arch"`
-	// Kernel is the running release, BootID changes with each boot.
+	// Kernel is the running release, and Build which build of it: an update may keep
+	// the release. BootID changes with each boot.
 	Kernel string `json:"kernel"`
+	Build  string `json:"build,omitempty"`
 	BootID string `json:"boot_id"`
 	// Init is systemd where it runs, else other; units are known of systemd only.
 	Init string `json:"init"`
@@ -86,7 +110,8 @@ type Package struct {
 type Unit struct {
 	Name    string `json:"name"`
 	Enabled string `json:"enabled,omitempty"`
-	// Active is active, inactive, failed and so on.
+	// Active is active, inactive, failed and so on; "active (exited)" of what has
+	// done its work and left nothing running.
 	Active string `json:"active,omitempty"`
 }
 

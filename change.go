@@ -101,8 +101,13 @@ type Change struct {
 	GateAt time.Time `json:"gate_at,omitzero"`
 	// Violations are the gate's last reasons for a no.
 	Violations []Violation `json:"violations,omitempty"`
-	// ValidUntil is when the gate's yes goes stale; zero when there is none.
+	// Certified is the hash of the plan that the gate's yes is bound to, ValidUntil
+	// when it goes stale; both are empty when there is none.
+	Certified  string    `json:"certified,omitempty"`
 	ValidUntil time.Time `json:"valid_until,omitzero"`
+	// Stale says why the gate's yes is worth nothing any more. It is worked out when
+	// the change is read, and in no log.
+	Stale string `json:"stale,omitempty"`
 	// Capture is the capture of baselines that is under way; nil when none is.
 	// Captures counts those that began.
 	Capture  *Capture `json:"capture,omitempty"`

@@ -146,6 +146,8 @@ type (
 	TargetRed struct {
 		Target string `json:"target"`
 		Reason string `json:"reason"`
+		// Drift is set when it is red because it is not back to its baseline.
+		Drift *DriftFound `json:"drift,omitempty"`
 	}
 	// TargetBack says that the target was green for as long as the plan wants.
 	TargetBack struct {
@@ -277,7 +279,8 @@ type (
 	GatePassed struct {
 		PlanHash string   `json:"plan_hash"`
 		Targets  []string `json:"targets"`
-		// Baselines are the digests of what was captured for it, by target.
+		// Baselines are the digests of what was captured for it, by target; where
+		// the window opens in the same record, those that the record has.
 		Baselines map[string]string `json:"baselines,omitempty"`
 		// ValidUntil is when it goes stale; zero in logs of old releases.
 		ValidUntil time.Time `json:"valid_until,omitzero"`

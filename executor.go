@@ -32,6 +32,13 @@ type Preflighter interface {
 	Preflight(ctx context.Context, t Task, h Host) []Violation
 }
 
+// Loser is an [Executor] that can say what its step would lose on the target, were
+// it run now: "data written since 2026-11-26T18:00Z (2h ago)". Empty means nothing.
+// It changes nothing.
+type Loser interface {
+	Loses(ctx context.Context, t Task, h Host) (string, error)
+}
+
 // Preparer is an [Executor] that has to make something on the target before the
 // patch, so that its Execute can succeed after it: keep old packages, copy files.
 // It follows the rules of Execute: an attempt of the task's id, idempotent. What
@@ -53,6 +60,9 @@ type Probed struct {
 	State ProbeState
 	// Detail says what was seen, for people.
 	Detail string
+	// Held is what is kept from coming back, as in Outcome.Held, where the step
+	// holds something and is done.
+	Held []string
 }
 
 // ProbeState is how far a step's work is on the target.

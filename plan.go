@@ -46,6 +46,13 @@ type BaselineSpec struct {
 	Ignore []IgnoreDrift `json:"ignore,omitempty"`
 }
 
+// Steps that belong to no level have these names in place of a level's, in tasks
+// and violations.
+const (
+	LevelBaseline = "baseline"
+	LevelCleanup  = "cleanup"
+)
+
 // IgnoreDrift is one rule for differences that are expected after a rollback.
 type IgnoreDrift struct {
 	// Part is packages, machine, or one of the Part constants.

@@ -5,9 +5,11 @@ import (
 	"slices"
 
 	"github.com/backout-io/backout/executors"
+	"github.com/backout-io/backout/executors/ansible"
 	"github.com/backout-io/backout/executors/btrfs"
 	"github.com/backout-io/backout/executors/command"
 	"github.com/backout-io/backout/executors/dnf"
+	"github.com/backout-io/backout/executors/http"
 	"github.com/backout-io/backout/executors/pkg"
 	"github.com/backout-io/backout/executors/snapper"
 	"github.com/backout-io/backout/executors/systemd"
@@ -17,7 +19,7 @@ import (
 // Kinds returns them.
 func Kinds() []executors.Kind {
 	return slices.Concat(
-		[]executors.Kind{command.Kind(), dnf.Kind(), zypper.Kind()},
+		[]executors.Kind{ansible.Kind(), command.Kind(), dnf.Kind(), http.Kind(), zypper.Kind()},
 		btrfs.Kinds(),
 		pkg.Kinds(),
 		snapper.Kinds(),

@@ -16,7 +16,7 @@ func TestKindsFormARegistry(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"btrfs.restore", "btrfs.snapshot", "command", "dnf.undo", "package.hold", "package.release", "snapper.rollback", "snapper.snapshot",
+		"ansible.playbook", "btrfs.restore", "btrfs.snapshot", "command", "dnf.undo", "http.request", "package.hold", "package.release", "snapper.rollback", "snapper.snapshot",
 		"systemd.restart", "systemd.start", "systemd.stop", "zypper.undo",
 	}
 	if diff := cmp.Diff(want, r.Names()); diff != "" {

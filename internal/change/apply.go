@@ -34,13 +34,27 @@ func Apply(c backout.Change, seq uint64, at time.Time, e backout.Event) backout.
 		c.ChangeSpec = cloneSpec(e.Spec)
 		c.State, c.Requester, c.PlannedAt = backout.ChangePlanned, e.By, at
 	case backout.GateRefused:
-		c.State, c.GateAt = backout.ChangePlanned, at
-		c.Violations = slices.Clone(e.Violations)
+		c = shutAgain(c, at, e.Violations)
 	case backout.GatePassed:
 		c.State, c.GateAt, c.Violations = backout.ChangeReady, at, nil
+		c.Certified, c.ValidUntil = e.PlanHash, e.ValidUntil
+	case backout.BaselineBegan:
+		c.Capture = &backout.Capture{Number: e.Number, Server: e.Server, BeganAt: at, Opening: e.Opening}
+		c.Captures = max(c.Captures, e.Number)
+	case backout.BaselineCaptured:
+		c = applyCaptured(c, at, e)
+	case backout.BaselineFailed:
+		c = applyFailed(c, at, e)
+	case backout.DeltaCaptured:
+		c.Deltas = merged(c.Deltas, e.Deltas)
+	case backout.ReadinessChanged:
+		c.NotReady = slices.Clone(e.Violations)
 	case backout.WindowOpened:
 		frozen := cloneFrozen(e.Frozen)
-		c.State, c.OpenedAt, c.Frozen = backout.ChangeOpen, at, &frozen
+		c.State, c.OpenedAt, c.Frozen, c.Capture = backout.ChangeOpen, at, &frozen, nil
+		if len(e.Baselines) > 0 {
+			c.Baselines = maps.Clone(e.Baselines)
+		}
 	case backout.WindowExtended:
 		c.Window.Closes = e.Closes
 	case backout.PatchEnded:
@@ -58,9 +72,49 @@ func Apply(c backout.Change, seq uint64, at time.Time, e backout.Event) backout.
 	case backout.RollbackEnded:
 		c = applyRollbackEnded(c, e)
 	case backout.ChangeEnded:
-		c.State, c.EndedAt = e.State, at
+		c.State, c.EndedAt, c.Capture, c.NotReady = e.State, at, nil, nil
 	}
 	return c
+}
+
+// shutAgain is the change after a no: whatever yes there was is gone.
+func shutAgain(c backout.Change, at time.Time, violations []backout.Violation) backout.Change {
+	c.State, c.GateAt, c.Violations = backout.ChangePlanned, at, slices.Clone(violations)
+	c.Certified, c.ValidUntil = "", time.Time{}
+	return c
+}
+
+// applyCaptured takes the new baselines. A yes of the gate was about others: it is
+// stale from now on.
+func applyCaptured(c backout.Change, at time.Time, e backout.BaselineCaptured) backout.Change {
+	c.Baselines = maps.Clone(e.Baselines)
+	if c.Capture != nil && c.Capture.Number == e.Number {
+		c.Capture = nil
+	}
+	if c.State == backout.ChangeReady {
+		c.ValidUntil = at
+	}
+	return c
+}
+
+// applyFailed ends a capture; where the window was to open with it, that is a no.
+func applyFailed(c backout.Change, at time.Time, e backout.BaselineFailed) backout.Change {
+	if c.Capture == nil || c.Capture.Number != e.Number {
+		return c
+	}
+	if c.Capture.Opening && shut(c.State) {
+		c = shutAgain(c, at, e.Violations)
+	}
+	c.Capture = nil
+	return c
+}
+
+// merged adds what is new: what is known stays as it is.
+func merged(known, fresh map[string]string) map[string]string {
+	out := make(map[string]string, len(known)+len(fresh))
+	maps.Copy(out, fresh)
+	maps.Copy(out, known)
+	return out
 }
 
 // applyRollbackEnded notes the end, and with the last active rollback the change
@@ -107,10 +161,20 @@ func cloneFrozen(f backout.FrozenPlan) backout.FrozenPlan {
 		l := &p.Levels[i]
 		l.Audience = slices.Clone(l.Audience)
 		l.Approval.Groups = slices.Clone(l.Approval.Groups)
-		l.Steps = slices.Clone(l.Steps)
-		for j := range l.Steps {
-			l.Steps[j].With = slices.Clone(l.Steps[j].With)
-		}
+		l.Steps = cloneSteps(l.Steps)
 	}
+	p.Baseline.Files = slices.Clone(p.Baseline.Files)
+	p.Baseline.Without = slices.Clone(p.Baseline.Without)
+	p.Baseline.Ignore = slices.Clone(p.Baseline.Ignore)
+	p.Baseline.Steps = cloneSteps(p.Baseline.Steps)
+	p.Cleanup = cloneSteps(p.Cleanup)
 	return f
+}
+
+func cloneSteps(steps []backout.Step) []backout.Step {
+	out := slices.Clone(steps)
+	for i := range out {
+		out[i].With = slices.Clone(out[i].With)
+	}
+	return out
 }

@@ -77,15 +77,29 @@ func TestApplySharesNothingWithTheEvent(t *testing.T) {
 
 // TestOpenNeedsTheGatesYes: only a yes for this plan and these targets opens.
 func TestOpenNeedsTheGatesYes(t *testing.T) {
-	c := oneOfEach()[backout.ChangeReady]
+	c := capturing(oneOfEach()[backout.ChangeReady])
+	if events, err := Decide(c, Input{At: start, Do: opening(c)}); err != nil || len(events) != 3 {
+		t.Fatalf("with a yes: %v, %v", events, err)
+	}
+	but := func(spoil func(*Gate)) Gate {
+		g := yes(c)
+		spoil(&g)
+		return g
+	}
 	for name, g := range map[string]Gate{
-		"no answer":     {},
-		"other plan":    {PlanHash: "sha256:2", Targets: c.Targets},
-		"other targets": {PlanHash: "sha256:1", Targets: []string{"a"}},
-		"no targets":    {PlanHash: "sha256:1"},
-		"a no":          {PlanHash: "sha256:1", Targets: c.Targets, Violations: []backout.Violation{{Check: "overlap", Reason: "CHG2 is open on a"}}},
+		"no answer":           {},
+		"other plan":          but(func(g *Gate) { g.PlanHash = "sha256:2" }),
+		"other targets":       but(func(g *Gate) { g.Targets = []string{"a"} }),
+		"no targets":          but(func(g *Gate) { g.Targets = nil }),
+		"no baselines":        but(func(g *Gate) { g.Baselines = nil }),
+		"one baseline":        but(func(g *Gate) { delete(g.Baselines, "b") }),
+		"went stale just now": but(func(g *Gate) { g.ValidUntil = start }),
+		"never valid":         but(func(g *Gate) { g.ValidUntil = time.Time{} }),
+		"a no":                but(func(g *Gate) { g.Violations = []backout.Violation{{Check: "overlap", Reason: "CHG2 is open on a"}} }),
 	} {
-		events, err := Decide(c, Input{At: start, Do: Open{Frozen: testFrozen(), Gate: g}})
+		do := opening(c)
+		do.Gate = g
+		events, err := Decide(c, Input{At: start, Do: do})
 		if !errors.Is(err, backout.ErrRefused) || len(events) > 0 {
 			t.Errorf("%s: got %v, %v; want refused", name, events, err)
 		}
@@ -114,6 +128,7 @@ func TestRollbackRequestMustBeAboutTheChange(t *testing.T) {
 		"level below":     func(o *backout.Opened) { o.StartAt = -1 },
 		"no target":       func(o *backout.Opened) { o.Targets = nil },
 		"foreign target":  func(o *backout.Opened) { o.Targets = []string{"a", "x"} },
+		"other baseline":  func(o *backout.Opened) { o.Baselines = map[string]string{"a": "sha256:other"} },
 		"repeated target": func(o *backout.Opened) { o.Targets = []string{"a", "a"} },
 	} {
 		o := good
@@ -228,14 +243,30 @@ func oneOfEach() map[backout.ChangeState]backout.Change {
 	return out
 }
 
+// capturing is the change while server s1 captures its baselines to open it.
+func capturing(c backout.Change) backout.Change {
+	return Apply(c, c.Revision+1, start, backout.BaselineBegan{Number: c.Captures + 1, Server: "s1", Opening: true})
+}
+
 func everyRequest(c backout.Change) []Request {
-	gate := Gate{PlanHash: "sha256:1", Targets: c.Targets}
+	gate := yes(c)
 	return []Request{
 		Plan{Spec: c.ChangeSpec},
 		gate,
 		Gate{},
 		Gate{Violations: []backout.Violation{{Check: "plan"}}},
+		opening(c),
 		Open{Frozen: testFrozen(), Gate: gate},
+		BeginCapture{Server: "s1", Opening: true},
+		BeginCapture{},
+		Captured{Number: c.Captures, Baselines: digests("baseline", c.Targets)},
+		Captured{},
+		CaptureFailed{Number: c.Captures, Violations: []backout.Violation{{Check: "capture"}}},
+		CaptureFailed{},
+		RecordDeltas{digests("delta", c.Targets)},
+		RecordDeltas{digests("delta", []string{"x"})},
+		Readiness{[]backout.Violation{{Check: "reachable"}}},
+		Readiness{},
 		Extend{Closes: start.Add(5 * time.Hour)},
 		Extend{},
 		Close{},

@@ -36,6 +36,9 @@ func NextDeadline(c backout.Change) (time.Time, bool) {
 }
 
 func nextOpening(c backout.Change) (time.Time, bool) {
+	if c.Capture != nil {
+		return leaseEnd(*c.Capture), true
+	}
 	if !c.Window.Auto || c.Window.Opens.IsZero() {
 		return time.Time{}, false
 	}
@@ -51,7 +54,7 @@ func nextOpening(c backout.Change) (time.Time, bool) {
 
 // tick moves what is due. A server that was down may find both ends passed.
 func tick(c backout.Change, in Input) []backout.Event {
-	var events []backout.Event
+	events := captureGivenUp(c, in.At)
 	opened := c.State == backout.ChangeOpen || c.State == backout.ChangeBackingOut
 	if opened && c.WatchUntil.IsZero() && over(c.Window, in.At) {
 		started := backout.WatchStarted{Until: c.Window.Closes.Add(time.Duration(c.Window.Watch))}

@@ -37,8 +37,18 @@ func decide(c backout.Change, in Input) ([]backout.Event, error) {
 	case Plan: // handled above: the only request that needs no change
 	case Gate:
 		return gate(c, in, do)
+	case BeginCapture:
+		return beginCapture(c, in, do)
+	case Captured:
+		return captured(c, do)
+	case CaptureFailed:
+		return captureFailed(c, do)
 	case Open:
 		return open(c, in, do)
+	case RecordDeltas:
+		return recordDeltas(c, do)
+	case Readiness:
+		return readiness(c, do)
 	case Extend:
 		return extend(c, in, do)
 	case Close:
@@ -65,14 +75,14 @@ func decide(c backout.Change, in Input) ([]backout.Event, error) {
 // everybody else.
 func whenFinal(c backout.Change, do Request) ([]backout.Event, error) {
 	switch do := do.(type) {
-	case Tick:
+	case Tick, CaptureFailed, RecordDeltas, Readiness:
 		return nil, nil
 	case RollbackEnded:
 		if known(c, do.RollbackID) {
 			return nil, nil
 		}
 		return nil, backout.ErrNotFound
-	case Plan, Gate, Open, Extend, Close, Cancel, PatchStarted, PatchEnded, RequestRollback, RecordVerdict:
+	case Plan, Gate, BeginCapture, Captured, Open, Extend, Close, Cancel, PatchStarted, PatchEnded, RequestRollback, RecordVerdict:
 	}
 	return nil, fmt.Errorf("%w: it is %s", backout.ErrFinal, c.State)
 }

@@ -35,14 +35,48 @@ type (
 		PlanHash   string
 		Targets    []string
 		Violations []backout.Violation
+		// Baselines are the digests of what was captured for it, of every target.
+		Baselines  map[string]string
+		ValidUntil time.Time
+	}
+
+	// BeginCapture lets the server capture the baselines, which no other one may do
+	// until that has ended or [backout.BaselineLease] is over. Opening is set when
+	// the window is to open with it. Resumed says that the server knows of no such
+	// capture of its own: one that its earlier life began was cut off.
+	BeginCapture struct {
+		Server           string
+		Opening, Resumed bool
+	}
+
+	// Captured ends the capture of that number well.
+	Captured struct {
+		Number    int
+		Baselines map[string]string
+	}
+
+	// CaptureFailed ends it without a baseline.
+	CaptureFailed struct {
+		Number     int
+		Violations []backout.Violation
 	}
 
 	// Open opens the window. The gate is asked again at that moment: Gate is its
-	// answer, and only a yes for this very plan and these targets opens.
+	// answer, and only a yes for this very plan and these targets opens, with the
+	// baselines that the capture of that number took for it.
 	Open struct {
-		Frozen backout.FrozenPlan
-		Gate   Gate
+		Frozen    backout.FrozenPlan
+		Gate      Gate
+		Capture   int
+		Baselines map[string]string
 	}
+
+	// RecordDeltas says what the patch changed on targets.
+	RecordDeltas struct{ Deltas map[string]string }
+
+	// Readiness says why the way back would not work any more; nothing when it
+	// would.
+	Readiness struct{ Violations []backout.Violation }
 
 	// Extend moves the window's end, only ever later.
 	Extend struct {
@@ -83,7 +117,12 @@ type (
 
 func (Plan) verb() string            { return "plan" }
 func (Gate) verb() string            { return "check gate of" }
+func (BeginCapture) verb() string    { return "capture baselines of" }
+func (Captured) verb() string        { return "record baselines of" }
+func (CaptureFailed) verb() string   { return "end capture of" }
 func (Open) verb() string            { return "open" }
+func (RecordDeltas) verb() string    { return "record patch delta of" }
+func (Readiness) verb() string       { return "record readiness of" }
 func (Extend) verb() string          { return "extend" }
 func (Close) verb() string           { return "close" }
 func (Cancel) verb() string          { return "cancel" }

@@ -41,6 +41,7 @@ func TestLaws(t *testing.T) {
 				t.Fatalf("%T: Apply wrote to the change it was given:\n%s", in.Do, diff)
 			}
 			checkStep(t, c, next, now)
+			checkCaptures(t, c, next, in, events)
 			c = next
 		}
 		if diff := cmp.Diff(c, Fold(backout.Change{}, log...)); diff != "" {
@@ -104,8 +105,8 @@ var arrows = func() map[backout.ChangeState]map[backout.ChangeState]bool {
 		"":       {planned},
 		planned:  {planned, ready, open, cancelled},
 		ready:    {ready, planned, open, cancelled},
-		open:     {open, watching, backing, closed, backed},
-		watching: {watching, backing, closed, backed},
+		open:     {open, watching, backing, closed, backed, failed},
+		watching: {watching, backing, closed, backed, failed},
 		backing:  {backing, open, watching, closed, backed, failed},
 	}
 	out := map[backout.ChangeState]map[backout.ChangeState]bool{}
@@ -123,18 +124,39 @@ func anyRequest(t *rapid.T, c backout.Change, now time.Time) Request {
 		return now.Add(time.Duration(rapid.IntRange(-60, 240).Draw(t, "near")) * time.Minute)
 	}
 	rollback := func() string { return rapid.SampledFrom([]string{"R1", "R2", "R3", "R4"}).Draw(t, "rollback") }
-	passed := Gate{PlanHash: "sha256:1", Targets: []string{"a", "b", "c"}}
+	passed := yes(c)
+	some := func(of []string) []string {
+		return rapid.SliceOfNDistinct(rapid.SampledFrom(of), 0, 3, rapid.ID).Draw(t, "some")
+	}
+	number := func() int { return c.Captures - rapid.IntRange(0, 1).Draw(t, "older") }
 	if c.State == "" && rapid.IntRange(0, 9).Draw(t, "first") > 0 {
 		return anyPlan(t, now)
 	}
 	// Opening and rollbacks more often than the rest: most of the promises are there.
-	switch rapid.SampledFrom([]int{0, 1, 2, 2, 2, 2, 3, 4, 5, 6, 7, 8, 8, 8, 8, 8, 9, 9, 9, 10, 11, 12}).Draw(t, "request") {
+	switch rapid.SampledFrom([]int{0, 1, 2, 2, 2, 2, 3, 4, 5, 6, 7, 8, 8, 8, 8, 8, 9, 9, 9, 10, 11, 12, 13, 13, 13, 13, 13, 14, 15, 16, 16, 17, 17}).Draw(t, "request") {
 	case 0:
 		return Gate{Violations: []backout.Violation{{Check: "plan"}}}
 	case 1:
 		return passed
 	case 2:
-		return Open{Frozen: testFrozen(), Gate: passed}
+		do := opening(c)
+		do.Capture = number()
+		return do
+	case 13:
+		server := rapid.SampledFrom([]string{"s1", "s2"}).Draw(t, "server")
+		return BeginCapture{Server: server, Opening: rapid.IntRange(0, 3).Draw(t, "opening") > 0, Resumed: rapid.Bool().Draw(t, "resumed")}
+	case 14:
+		return Captured{Number: number(), Baselines: digests("baseline", some([]string{"a", "b", "c", "a", "b", "c"}))}
+	case 15:
+		return CaptureFailed{Number: number(), Violations: []backout.Violation{{Check: "capture"}}}
+	case 16:
+		return RecordDeltas{digests(rapid.SampledFrom([]string{"d1", "d2"}).Draw(t, "digest"), some([]string{"a", "b", "c"}))}
+	case 17:
+		var vs []backout.Violation
+		for _, check := range some([]string{"space", "reachable"}) {
+			vs = append(vs, backout.Violation{Check: check, Reason: rapid.SampledFrom([]string{"81 %", "82 %"}).Draw(t, "reason")})
+		}
+		return Readiness{vs}
 	case 3:
 		return Extend{Closes: near()}
 	case 4:
@@ -149,7 +171,7 @@ func anyRequest(t *rapid.T, c backout.Change, now time.Time) Request {
 		trigger := rapid.SampledFrom([]backout.Trigger{{By: "alice"}, {Verdict: &backout.Verdict{}}, {}}).Draw(t, "trigger")
 		targets := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c", "a", "b", "c", "x"}), 0, 3, rapid.ID).Draw(t, "targets")
 		return RequestRollback{backout.RollbackRequested{Opened: backout.Opened{
-			RollbackID: rollback(), ChangeID: c.ID, Frozen: testFrozen(), Targets: targets, Trigger: trigger,
+			RollbackID: rollback(), ChangeID: c.ID, Frozen: testFrozen(), Targets: targets, Trigger: trigger, Baselines: BaselinesOf(c, targets),
 		}}}
 	case 9:
 		return RollbackEnded{RollbackID: rollback(), Status: rapid.SampledFrom([]backout.RollbackStatus{

@@ -53,8 +53,26 @@ func aboutThisChange(c backout.Change, o backout.Opened) error {
 		if slices.Contains(o.Targets[:i], t) {
 			return invalid("target %q is named twice", t)
 		}
+		if o.Baselines[t] != c.Baselines[t] {
+			return invalid("rollback %s does not carry the baseline of target %s", o.RollbackID, t)
+		}
 	}
 	return nil
+}
+
+// BaselinesOf are the baselines of these targets, as a rollback of them carries
+// them; nil where there are none.
+func BaselinesOf(c backout.Change, targets []string) map[string]string {
+	if len(c.Baselines) == 0 {
+		return nil
+	}
+	out := make(map[string]string, len(targets))
+	for _, t := range targets {
+		if digest := c.Baselines[t]; digest != "" {
+			out[t] = digest
+		}
+	}
+	return out
 }
 
 // rollbackEnded notes the end of a rollback and, with the last active one, ends

@@ -1,6 +1,7 @@
 package change
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -11,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 
 	"github.com/backout-io/backout"
@@ -38,7 +39,7 @@ func TestStories(t *testing.T) {
 				writeStory(t, file, story, got)
 				return
 			}
-			if diff := cmp.Diff(string(file0(story, "want")), got); diff != "" {
+			if diff := gocmp.Diff(string(file0(story, "want")), got); diff != "" {
 				t.Errorf("trace differs (-want +got); if it should, run with -update and read the diff:\n%s", diff)
 			}
 		})
@@ -86,7 +87,7 @@ func play(t *testing.T, story string) string {
 		log = append(log, Entry{Seq: uint64(len(log) + 1), Record: record})
 		fmt.Fprintf(&b, "  = %s%s\n", c.State, due(c))
 	}
-	if diff := cmp.Diff(c, Fold(backout.Change{}, throughJSON(t, log)...)); diff != "" {
+	if diff := gocmp.Diff(c, Fold(backout.Change{}, throughJSON(t, log)...)); diff != "" {
 		t.Errorf("replaying the log gives another state (-lived +replayed):\n%s", diff)
 	}
 	return b.String()
@@ -142,6 +143,12 @@ func detail(t *testing.T, e backout.Event) string {
 		return fmt.Sprintf(" %s %s", e.RollbackID, e.Status)
 	case backout.ChangeEnded:
 		return fmt.Sprintf(" %s: %s", e.State, e.Reason)
+	case backout.BaselineBegan:
+		return fmt.Sprintf(" %d by %s", e.Number, e.Server)
+	case backout.BaselineFailed:
+		return fmt.Sprintf(" %d: %s", e.Number, sentence(e.Violations))
+	case backout.DeltaCaptured:
+		return fmt.Sprintf(" %v", e.Deltas)
 	default:
 		return ""
 	}
@@ -191,9 +198,22 @@ func request(t *testing.T, c backout.Change, by, verb string, args map[string]st
 		if reason != "" {
 			return Gate{Violations: []backout.Violation{{Check: "plan", Reason: reason}}}
 		}
-		return Gate{PlanHash: "sha256:1", Targets: c.Targets}
+		return yes(c)
+	case "capture":
+		return BeginCapture{Server: cmp.Or(args["server"], "s1"), Opening: reason == "opening", Resumed: reason == "resumed"}
+	case "captured":
+		return Captured{Number: c.Captures, Baselines: digests("baseline", c.Targets)}
+	case "capture_failed":
+		return CaptureFailed{Number: c.Captures, Violations: []backout.Violation{{Check: "capture", Reason: reason}}}
+	case "deltas":
+		return RecordDeltas{digests(args["digest"], rest)}
+	case "readiness":
+		if reason == "" {
+			return Readiness{}
+		}
+		return Readiness{[]backout.Violation{{Check: rest[0], Reason: reason}}}
 	case "open":
-		return Open{Frozen: testFrozen(), Gate: Gate{PlanHash: "sha256:1", Targets: c.Targets}}
+		return opening(c)
 	case "extend":
 		return Extend{Closes: at(t, args["to"]), Reason: reason}
 	case "close":
@@ -213,7 +233,7 @@ func request(t *testing.T, c backout.Change, by, verb string, args map[string]st
 			trigger = backout.Trigger{By: by}
 		}
 		return RequestRollback{backout.RollbackRequested{Opened: backout.Opened{
-			RollbackID: rest[0], ChangeID: c.ID, Frozen: testFrozen(), Targets: rest[1:], Trigger: trigger,
+			RollbackID: rest[0], ChangeID: c.ID, Frozen: testFrozen(), Targets: rest[1:], Trigger: trigger, Baselines: BaselinesOf(c, rest[1:]),
 		}}}
 	case "ended":
 		return RollbackEnded{RollbackID: rest[0], Status: backout.RollbackStatus(rest[1])}
@@ -222,6 +242,24 @@ func request(t *testing.T, c backout.Change, by, verb string, args map[string]st
 	}
 	t.Fatalf("story: request %q is not known", verb)
 	return nil
+}
+
+// yes is the gate's yes about the change as it is, good for a day.
+func yes(c backout.Change) Gate {
+	return Gate{PlanHash: "sha256:1", Targets: c.Targets, Baselines: digests("seen", c.Targets), ValidUntil: start.Add(240 * time.Hour)}
+}
+
+// opening opens with the capture that began last.
+func opening(c backout.Change) Open {
+	return Open{Frozen: testFrozen(), Gate: yes(c), Capture: c.Captures, Baselines: digests("baseline", c.Targets)}
+}
+
+func digests(what string, targets []string) map[string]string {
+	out := map[string]string{}
+	for _, t := range targets {
+		out[t] = "sha256:" + what + "-" + t
+	}
+	return out
 }
 
 func spec(t *testing.T, args map[string]string) backout.ChangeSpec {

@@ -49,9 +49,14 @@ func notice(c backout.Change, at time.Time, e backout.Event) (backout.Notice, bo
 		if slices.Equal(c.Violations, e.Violations) {
 			return n, false
 		}
-		n.Moment = backout.MomentGateRefused
-		n.Summary = fmt.Sprintf("The window of %s stays shut: its way back is not proven", c.ID)
-		n.Reason = sentence(e.Violations)
+		n = staysShut(n, e.Violations)
+	case backout.BaselineFailed:
+		if u := c.Capture; u == nil || u.Number != e.Number || !u.Opening || slices.Equal(c.Violations, e.Violations) {
+			return n, false
+		}
+		n = staysShut(n, e.Violations)
+	case backout.ReadinessChanged:
+		n = ready(n, e.Violations)
 	case backout.WindowOpened:
 		n.Moment = backout.MomentWindowOpened
 		n.Summary = fmt.Sprintf("The window of %s is open", c.ID)
@@ -67,8 +72,31 @@ func notice(c backout.Change, at time.Time, e backout.Event) (backout.Notice, bo
 		n.Moment = backout.MomentWindowClosed
 		n.Summary = fmt.Sprintf("%s is %s", c.ID, strings.ReplaceAll(string(e.State), "_", " "))
 		n.Reason = e.Reason
+		if e.State == backout.ChangeBackoutFailed && c.Captures > 0 {
+			n.IfNobodyActs = "what was made on the targets for the way back (snapshots, kept packages) stays there: remove it by hand once nobody needs it"
+		}
 	default:
 		return n, false
 	}
 	return n, true
+}
+
+func staysShut(n backout.Notice, violations []backout.Violation) backout.Notice {
+	n.Moment = backout.MomentGateRefused
+	n.Summary = fmt.Sprintf("The window of %s stays shut: its way back is not proven", n.ChangeID)
+	n.Reason = sentence(violations)
+	return n
+}
+
+func ready(n backout.Notice, violations []backout.Violation) backout.Notice {
+	if len(violations) == 0 {
+		n.Moment = backout.MomentReadyAgain
+		n.Summary = fmt.Sprintf("The way back of %s would work again", n.ChangeID)
+		return n
+	}
+	n.Moment = backout.MomentNotReady
+	n.Summary = fmt.Sprintf("The way back of %s would not work any more", n.ChangeID)
+	n.Reason = sentence(violations)
+	n.IfNobodyActs = "the window stays as it is, and a rollback may fail"
+	return n
 }

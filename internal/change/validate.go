@@ -19,9 +19,12 @@ const (
 	maxID      = 64
 	maxTargets = 2_000
 	maxTarget  = 253
-	maxText    = 4 << 10
-	maxList    = 1_000
-	maxSize    = 768 << 10
+	// maxNames is for the targets' names together: the record that opens the window
+	// has each three times, twice with a digest.
+	maxNames = 160 << 10
+	maxText  = 4 << 10
+	maxList  = 1_000
+	maxSize  = 768 << 10
 )
 
 // Validate says what is wrong with a change as it is asked for; nothing means
@@ -86,6 +89,9 @@ func (v *violations) targets(targets []string) {
 	if len(targets) > maxTargets {
 		v.add("targets", fmt.Sprintf("%d targets, at most %d are taken", len(targets), maxTargets), "split it into changes of their own, such as one for each site")
 		return
+	}
+	if n := len(strings.Join(targets, "")); n > maxNames {
+		v.add("targets", fmt.Sprintf("the targets' names have %d KiB together, at most %d are taken", n>>10, maxNames>>10), "split it into changes of their own")
 	}
 	seen := make(map[string]bool, len(targets))
 	for _, t := range targets {

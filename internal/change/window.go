@@ -1,6 +1,7 @@
 package change
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -19,22 +20,31 @@ func gate(c backout.Change, in Input, do Gate) ([]backout.Event, error) {
 	if len(do.Violations) > 0 {
 		return []backout.Event{backout.GateRefused{Violations: slices.Clone(do.Violations), By: in.By}}, nil
 	}
-	if err := certified(c, do); err != nil {
+	if err := certified(c, in.At, do); err != nil {
 		return nil, err
 	}
-	return []backout.Event{backout.GatePassed{PlanHash: do.PlanHash, Targets: slices.Clone(do.Targets)}}, nil
+	return []backout.Event{passed(do)}, nil
+}
+
+func passed(g Gate) backout.GatePassed {
+	return backout.GatePassed{
+		PlanHash: g.PlanHash, Targets: slices.Clone(g.Targets), Baselines: maps.Clone(g.Baselines), ValidUntil: g.ValidUntil,
+	}
 }
 
 // certified tells whether the gate's yes is about this change as it is planned.
 // A yes that names nothing is a no.
-func certified(c backout.Change, g Gate) error {
+func certified(c backout.Change, at time.Time, g Gate) error {
 	if g.PlanHash == "" {
 		return refused("there is no gate result: the gate is asked at the moment of opening")
 	}
 	if !sameSet(g.Targets, c.Targets) {
 		return refused("the gate's yes is for other targets: ask the gate again")
 	}
-	return nil
+	if !at.Before(g.ValidUntil) {
+		return refused("the gate's yes was valid until %s: ask the gate again", clock(g.ValidUntil))
+	}
+	return whole(c, g.Baselines)
 }
 
 func open(c backout.Change, in Input, do Open) ([]backout.Event, error) {
@@ -44,27 +54,43 @@ func open(c backout.Change, in Input, do Open) ([]backout.Event, error) {
 	if len(do.Gate.Violations) > 0 {
 		return nil, &backout.RefusedError{Violations: slices.Clone(do.Gate.Violations)}
 	}
-	if err := certified(c, do.Gate); err != nil {
+	if err := certified(c, in.At, do.Gate); err != nil {
 		return nil, err
 	}
 	if do.Gate.PlanHash != do.Frozen.Hash {
 		return nil, refused("the gate's yes is for another version of the plan: ask the gate again")
 	}
-	w := c.Window
-	if in.At.Before(w.Opens) {
-		return nil, refused("its window opens at %s, it is %s", clock(w.Opens), clock(in.At))
+	if err := withinWindow(c.Window, in.At); err != nil {
+		return nil, err
 	}
-	if over(w, in.At) {
-		return nil, refused("its window was over at %s: extend it, or plan a new change", clock(w.Closes))
+	if err := underWay(c, do.Capture); err != nil {
+		return nil, err
 	}
+	if err := whole(c, do.Baselines); err != nil {
+		return nil, err
+	}
+	yes := passed(do.Gate)
+	yes.Baselines = nil // those of this record: three lists of digests would not fit for 2,000 targets
 	events := []backout.Event{
-		backout.GatePassed{PlanHash: do.Gate.PlanHash, Targets: slices.Clone(do.Gate.Targets)},
-		backout.WindowOpened{Frozen: cloneFrozen(do.Frozen), By: in.By},
+		backout.BaselineCaptured{Number: do.Capture, Baselines: maps.Clone(do.Baselines)},
+		yes,
+		backout.WindowOpened{Frozen: cloneFrozen(do.Frozen), Baselines: maps.Clone(do.Baselines), By: in.By},
 	}
-	if w.Closes.IsZero() {
+	if c.Window.Closes.IsZero() {
 		events = append(events, backout.WindowExtended{Closes: in.At.Add(DefaultWindow), Reason: "no closing time was planned"})
 	}
 	return events, nil
+}
+
+// withinWindow tells whether the window may open by the time alone.
+func withinWindow(w backout.Window, at time.Time) error {
+	switch {
+	case at.Before(w.Opens):
+		return refused("its window opens at %s, it is %s", clock(w.Opens), clock(at))
+	case over(w, at):
+		return refused("its window was over at %s: extend it, or plan a new change", clock(w.Closes))
+	}
+	return nil
 }
 
 func over(w backout.Window, at time.Time) bool { return !w.Closes.IsZero() && !at.Before(w.Closes) }

@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/handlers"
 	"github.com/backout-io/backout/internal/change"
-	"github.com/backout-io/backout/internal/planhash"
 	"github.com/backout-io/backout/internal/store"
 )
 
@@ -23,10 +21,18 @@ func (e *Engine) changeMoved(_ context.Context, _ string, before, after backout.
 	}
 	e.world.changed(after)
 	e.armChange(after.ID)
+	e.armDelta(before, after)
+	e.armReady(before, after)
+	if after.State.Final() && !before.State.Final() {
+		e.tidier.changeEnded(after)
+	}
 	if len(after.Rollbacks) > len(before.Rollbacks) {
 		// Whoever asked for it opens it at once. Should that server die, or its
 		// store refuse, the log still says that it must be.
 		e.reconcileSoon(after.ID)
+	}
+	if after.State.Live() != before.State.Live() {
+		e.armSoon()
 	}
 	if after.State != before.State {
 		e.metrics.changeStates.WithLabelValues(string(after.State)).Inc()
@@ -57,16 +63,13 @@ func (e *Engine) changeDue(ctx context.Context, id string) error {
 			e.deadlines.set(changeKey+id, time.Now().Add(notMine), true)
 			return nil
 		}
-		_, err := e.OpenChange(ctx, handlers.Actor{Via: "schedule"}, id)
-		if !errors.Is(err, backout.ErrRefused) {
+		if c.Capture != nil {
+			// The lease of a capture is over, or it was looked too early.
+			_, err := e.changeInput(ctx, id, "", change.Tick{})
+			e.armChange(id)
 			return err
 		}
-		// The log has the reasons, and the notice has gone out. A no that is in no
-		// log, such as a plan edited meanwhile, has armed nothing.
-		c, _ := e.changes.get(id)
-		if at, ok := change.NextDeadline(c); ok && !at.After(time.Now()) {
-			e.deadlines.set(changeKey+id, time.Now().Add(change.GateRetry), true)
-		}
+		e.openSoon(id)
 		return nil
 	}
 	_, err := e.changeInput(ctx, id, "", change.Tick{})
@@ -87,7 +90,9 @@ func (e *Engine) PlanChange(ctx context.Context, by handlers.Actor, spec backout
 // ListChanges implements [handlers.Changes]: newest window first.
 func (e *Engine) ListChanges(_ context.Context, f handlers.ChangeFilter) ([]backout.Change, error) {
 	var out []backout.Change
+	hashes := e.planHashes()
 	e.changes.all(func(_ string, c backout.Change) {
+		c.Stale = change.Stale(c, hashes(c), time.Now())
 		if (f.State == "" || f.State == c.State) && (f.Target == "" || slices.Contains(c.Targets, f.Target)) {
 			out = append(out, c)
 		}
@@ -109,7 +114,21 @@ func (e *Engine) Change(ctx context.Context, id string) (backout.Change, error) 
 	if !ok {
 		return c, fmt.Errorf("change %q: %w", id, backout.ErrNotFound)
 	}
+	c.Stale = change.Stale(c, e.planHashes()(c), time.Now())
 	return c, nil
+}
+
+// planHashes finds the hash of a change's plan as it is now; empty where it is gone,
+// or nobody needs to know.
+func (e *Engine) planHashes() func(backout.Change) string {
+	plans, known := e.cfg().Plans, map[string]string{}
+	return func(c backout.Change) string {
+		plan, ok := plans[c.Plan]
+		if ok && c.State == backout.ChangeReady && known[c.Plan] == "" {
+			known[c.Plan] = freeze(plan).Hash
+		}
+		return known[c.Plan]
+	}
 }
 
 // upToDate is the change after all that another server may have just done to it.
@@ -138,49 +157,6 @@ func loadLog(ctx context.Context, log *store.Log, id string) ([]handlers.LogEntr
 		out[i] = handlers.LogEntry{ID: entry.ID, Seq: entry.Seq, Record: entry.Record}
 	}
 	return out, nil
-}
-
-// OpenChange implements [handlers.Changes]. The gate is asked again at this very
-// moment. The opening is appended only if no other change has moved since it was
-// looked for overlaps, so that of two windows on one target, on whichever servers,
-// only one finds it free.
-func (e *Engine) OpenChange(ctx context.Context, by handlers.Actor, id string) (backout.Change, error) {
-	c, err := e.upToDate(ctx, id)
-	if err != nil {
-		return c, err
-	}
-	if c.State != backout.ChangePlanned && c.State != backout.ChangeReady {
-		return c, fmt.Errorf("open %s: it is %s: %w", id, c.State, backout.ErrRefused)
-	}
-	checked := e.checkGate(ctx, c)
-	if len(checked.Violations) > 0 {
-		return e.gateRefused(ctx, by, c, checked)
-	}
-	open := change.Open{Frozen: planhash.Freeze(e.cfg().Plans[c.Plan]), Gate: checked.gate()}
-	opened, err := e.changes.transactWhole(ctx, id, func() (decideFunc[backout.Change], error) {
-		// The slow part is done; who else opened meanwhile is looked at again.
-		if len(e.overlaps(c)) > 0 {
-			return nil, errOverlap
-		}
-		return func(now backout.Change, at time.Time) ([]backout.Event, error) {
-			return change.Decide(now, change.Input{At: at, By: by.Name, Do: open})
-		}, nil
-	})
-	if errors.Is(err, errOverlap) {
-		return e.gateRefused(ctx, by, c, e.checkGate(ctx, c))
-	}
-	return opened, err
-}
-
-// errOverlap says that another window on one of the targets was faster.
-var errOverlap = errors.New("another window is open on a target")
-
-func (e *Engine) gateRefused(ctx context.Context, by handlers.Actor, c backout.Change, checked gateCheck) (backout.Change, error) {
-	c, err := e.changeInput(ctx, c.ID, by.Name, checked.gate())
-	if err != nil {
-		return c, err
-	}
-	return c, &backout.RefusedError{Violations: checked.Violations}
 }
 
 // ExtendChange implements [handlers.Changes].

@@ -27,6 +27,9 @@ type Config struct {
 	// they serve. They carry out what begins under this config.
 	Runner Site
 	Sites  map[string]Site
+	// WantsDelta tells whether steps of this executor undo the patch delta; nil when
+	// none do.
+	WantsDelta func(uses string) bool
 	// Groups are the members of each group, for the gate's count of approvers.
 	Groups map[string][]string
 	// Audiences are the channels of each audience, for the gate; nil when it is
@@ -34,6 +37,9 @@ type Config struct {
 	Audiences map[string][]string
 	// Alerts asks Alertmanager whether an alert still fires; nil asks nobody.
 	Alerts FiringAlerts
+	// ReadinessEvery is how often it is looked whether the way back of a live change
+	// would still work; 0 means 5 minutes.
+	ReadinessEvery time.Duration
 	// ExternalURL is where people find this server, for links in notices.
 	ExternalURL string
 }
@@ -88,15 +94,24 @@ type Engine struct {
 	urgent    *lane // what is due of rollbacks
 	others    *lane // what is due of changes
 	verifiers *verifiers
+	compared  *comparisons
 	outputs   *outputs
 	peers     Peers
 	cleaner   *cleaner
+	tidier    *tidier
+	losses    *losses
+	capturing sync.Map // id of the changes whose baselines this process captures
+	opening   sync.Map // id of the changes that this process opens by the clock
+	tooLate   sync.Map // "change/target" whose patch delta can not be told any more
 	carried   sync.Map // attempt id to who has it in this process
+	// armWake holds a token when the targets to keep connected may be others.
+	armWake   chan struct{}
 	waiting   sync.Map // attempt id to why nobody has claimed it, for people
 	passed    sync.Map // attempt id of those that this server could not look after
 	stepping  sync.Map // attempt id of the requested ones that this process tries to run
 	owedRed   sync.Map // "rollback/target" to the red look that is not recorded yet
 	plans     sync.Map // hash of a frozen plan to the one copy of it
+	found     *found
 	watchers  *watchers
 	relay     *relay
 	snapshots *snapshots
@@ -120,7 +135,7 @@ func New(o Options, cfg *Config) *Engine {
 	e := &Engine{
 		store: o.Store, server: o.Server, sole: o.Sole, peers: o.Peers, sender: o.Sender, log: o.Log, pulse: o.Pulse, remember: o.Remember,
 		deadlines: newDeadlines(), outputs: newOutputs(), watchers: newWatchers(), metrics: NewMetrics(),
-		ctx: ctx, cancel: cancel,
+		found: newFound(), losses: newLosses(), ctx: ctx, cancel: cancel,
 	}
 	if e.pulse == 0 {
 		e.pulse = 5 * time.Second
@@ -135,7 +150,10 @@ func New(o Options, cfg *Config) *Engine {
 	e.urgent = &lane{most: dueParallel, spawn: e.spawn, do: e.handleDue}
 	e.others = &lane{most: dueParallel, spawn: e.spawn, do: e.handleDue}
 	e.verifiers = newVerifiers(e)
+	e.compared = newComparisons(e)
 	e.cleaner = newCleaner(e)
+	e.armWake = make(chan struct{}, 1)
+	e.tidier = newTidier(e)
 	e.changes = newTable(o.Store.Changes, o.Server, e.foldChange)
 	e.changes.moved, e.changes.rest = e.changeMoved, e.changePacker()
 	e.rollbacks = newTable(o.Store.Rollbacks, o.Server, e.foldRollback)
@@ -174,6 +192,7 @@ func (e *Engine) cfg() *Config { return e.config.Load() }
 func (e *Engine) Reconfigure(cfg *Config) {
 	e.config.Store(cfg)
 	e.spawn(func(ctx context.Context) { e.judgeAll(ctx) })
+	e.armSoon()
 }
 
 // Metrics are the engine's own collectors.
@@ -206,7 +225,9 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.spawn(func(ctx context.Context) { e.deadlines.run(ctx, e.due) })
 	e.spawn(e.pulseLoop)
 	e.spawn(e.sweepLoop)
+	e.spawn(e.armLoop)
 	e.spawn(e.cleaner.run)
+	e.spawn(e.tidier.run)
 	e.notReady.CompareAndSwap(&replaying, nil)
 	e.relay.wake() // much may have been read that no snapshot covers
 	return nil
@@ -302,6 +323,11 @@ func (e *Engine) takeUp() {
 		e.world.changed(c)
 		e.armChange(id)
 		e.reconcile(id)
+		e.armDelta(backout.Change{}, c)
+		e.armReady(backout.Change{}, c)
+		if c.Capture != nil && e.mine(c.Capture.Server) {
+			e.spawn(func(ctx context.Context) { e.abandon(ctx, c) })
+		}
 	})
 	e.rollbacks.awake(func(id string, r backout.Rollback) {
 		e.armRollback(id)
@@ -369,6 +395,10 @@ func (e *Engine) handleDue(ctx context.Context, key string) {
 		err = e.changeDue(ctx, id)
 	} else if id, ok := cutKey(key, reconcileKey); ok {
 		e.reconcile(id)
+	} else if id, ok := cutKey(key, deltaKey); ok {
+		e.spawn(func(ctx context.Context) { e.deltaDue(ctx, id) })
+	} else if id, ok := cutKey(key, readyKey); ok {
+		e.spawn(func(ctx context.Context) { e.readyDue(ctx, id) })
 	}
 	if err == nil || errors.Is(err, backout.ErrFinal) {
 		return
@@ -385,6 +415,8 @@ const (
 	rollbackKey  = "rollback/"
 	changeKey    = "change/"
 	reconcileKey = "reconcile/"
+	deltaKey     = "delta/"
+	readyKey     = "ready/"
 )
 
 func cutKey(key, prefix string) (string, bool) {

@@ -2,8 +2,7 @@ package engine
 
 import (
 	"context"
-	"slices"
-	"sync"
+	"fmt"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -16,29 +15,47 @@ import (
 // gateCheck is one answer of the gate, with what it is bound to.
 type gateCheck struct {
 	gate.Result
-	planHash string
-	targets  []string
+	frozen  backout.FrozenPlan
+	targets []string
 }
 
 func (g gateCheck) gate() change.Gate {
-	return change.Gate{PlanHash: g.planHash, Targets: g.targets, Violations: g.Violations}
+	out := change.Gate{PlanHash: g.frozen.Hash, Targets: g.targets, Violations: few(g.Violations)}
+	if g.Certificate != nil {
+		out.Baselines, out.ValidUntil = g.Certificate.Baselines, g.Certificate.ValidUntil
+	}
+	return out
+}
+
+func (g gateCheck) result(id string) handlers.GateResult {
+	out := handlers.GateResult{
+		ChangeID: id, Passed: g.Passed(), PlanHash: g.frozen.Hash, Violations: g.Violations, Warnings: g.Warnings, Looks: make([]handlers.GateLook, len(g.Looks)),
+	}
+	for i, l := range g.Looks {
+		out.Looks[i] = handlers.GateLook{Target: l.Target, Level: l.Level, Check: l.Check, OK: l.OK, Loses: l.Loses}
+	}
+	if g.Certificate != nil {
+		out.ValidUntil = g.Certificate.ValidUntil
+	}
+	return out
 }
 
 // CheckGate implements [handlers.Changes]. The answer is recorded: a yes makes a
-// planned change ready, a no keeps its reasons.
+// planned change ready, a no keeps its reasons. While the window is open it answers
+// whether the way back would work yet.
 func (e *Engine) CheckGate(ctx context.Context, by handlers.Actor, id string) (handlers.GateResult, error) {
 	c, err := e.Change(ctx, id)
 	if err != nil {
 		return handlers.GateResult{}, err
 	}
-	checked := e.checkGate(ctx, c)
-	result := handlers.GateResult{
-		ChangeID: id, Passed: checked.Passed(), PlanHash: checked.planHash, Violations: checked.Violations, Warnings: checked.Warnings,
+	if c.State.Live() {
+		return e.checkReady(ctx, c)
 	}
+	checked := e.checkGate(ctx, c)
 	if c.State == backout.ChangePlanned || c.State == backout.ChangeReady {
 		_, err = e.changeInput(ctx, id, by.Name, checked.gate())
 	}
-	return result, err
+	return checked.result(id), err
 }
 
 // checkGate gathers the facts and lets the gate judge them.
@@ -47,13 +64,28 @@ func (e *Engine) checkGate(ctx context.Context, c backout.Change) gateCheck {
 	if !e.sole {
 		e.changes.catchUp(ctx) // a window that another server has closed is no overlap
 	}
-	f := gate.Facts{Change: c, Targets: cfg.Inventory, Overlaps: e.overlaps(c), Groups: cfg.Groups, Audiences: cfg.Audiences, Now: time.Now().UTC()}
+	var frozen backout.FrozenPlan
+	found := newSurvey()
 	if plan, ok := cfg.Plans[c.Plan]; ok {
-		frozen := planhash.Freeze(plan)
-		f.Plan, f.PlanHash = &plan, frozen.Hash
-		f.Preflight = e.preflight(ctx, cfg, c, frozen)
+		frozen = planhash.Freeze(plan)
+		cfg.each(ctx, c, surveyTimeout, func(ctx context.Context, _ int, t backout.Target) {
+			digest, answers := surveyed{e: e, cfg: cfg, c: c, frozen: frozen, target: t}.look(ctx)
+			found.add(t.Name, digest, answers)
+		})
 	}
-	return gateCheck{Result: gate.Check(f), planHash: f.PlanHash, targets: c.Targets}
+	return e.askGate(cfg, c, frozen, found)
+}
+
+// askGate lets the gate look at what was found; a frozen plan without a hash is none.
+func (e *Engine) askGate(cfg *Config, c backout.Change, frozen backout.FrozenPlan, found *survey) gateCheck {
+	f := gate.Facts{
+		Change: c, PlanHash: frozen.Hash, Targets: cfg.Inventory, Overlaps: e.overlaps(c), Groups: cfg.Groups, Audiences: cfg.Audiences,
+		Answers: found.all(c), Baselines: found.digests, Now: time.Now().UTC(),
+	}
+	if frozen.Hash != "" {
+		f.Plan = &frozen.Plan
+	}
+	return gateCheck{Result: gate.Check(f), frozen: frozen, targets: c.Targets}
 }
 
 // overlaps lists the other live changes on the change's targets.
@@ -69,62 +101,18 @@ func (e *Engine) overlaps(c backout.Change) map[string][]string {
 	return out
 }
 
-const (
-	// preflightParallel is how many targets are asked at once.
-	preflightParallel = 32
-	// preflightTimeout bounds what one target may take for all its steps.
-	preflightTimeout = 30 * time.Second
-)
+// fewMost is how many violations a record has at most.
+const fewMost = 300
 
-// preflight asks the executor of every step on every target whether it would
-// succeed now. What cannot be asked is a no.
-func (e *Engine) preflight(ctx context.Context, cfg *Config, c backout.Change, frozen backout.FrozenPlan) []backout.Violation {
-	var mu sync.Mutex
-	var out []backout.Violation
-	slots := make(chan struct{}, preflightParallel)
-	var all sync.WaitGroup
-	for _, name := range c.Targets {
-		target, ok := cfg.Inventory[name]
-		if !ok {
-			continue // the gate says so itself
-		}
-		slots <- struct{}{}
-		all.Go(func() {
-			defer func() { <-slots }()
-			ctx, cancel := context.WithTimeout(ctx, preflightTimeout)
-			defer cancel()
-			found := preflightTarget(ctx, cfg, c, frozen, target)
-			mu.Lock()
-			defer mu.Unlock()
-			out = append(out, found...)
-		})
+// few are as many violations as fit into a record; what is left out is counted.
+func few(all []backout.Violation) []backout.Violation {
+	out := make([]backout.Violation, 0, min(len(all), fewMost+1))
+	for _, v := range all[:min(len(all), fewMost)] {
+		v.Reason, v.Fix = clip(v.Reason, reasonMax), clip(v.Fix, reasonMax)
+		out = append(out, v)
 	}
-	all.Wait()
-	slices.SortStableFunc(out, func(a, b backout.Violation) int {
-		return slices.Index(c.Targets, a.Target) - slices.Index(c.Targets, b.Target)
-	})
-	return out
-}
-
-func preflightTarget(ctx context.Context, cfg *Config, c backout.Change, frozen backout.FrozenPlan, target backout.Target) []backout.Violation {
-	site := cfg.site(target)
-	var out []backout.Violation
-	for _, level := range frozen.Plan.Levels {
-		for _, step := range level.Steps {
-			task := backout.Task{
-				ChangeID: c.ID, Level: level.Name, Step: step, Target: target, PlanHash: frozen.Hash, Patch: c.Patch,
-				Facts: facts(backout.Rollback{ChangeID: c.ID, Patch: c.Patch}, &level, target, ""),
-			}
-			found, err := site.Preflight(ctx, frozen, task)
-			if err != nil {
-				fix := "make the target reachable, then check the gate again"
-				if backout.IsPermanent(err) {
-					fix = "correct the target in the inventory"
-				}
-				return append(out, backout.Violation{Check: "reachable", Target: target.Name, Reason: err.Error(), Fix: fix})
-			}
-			out = append(out, found...)
-		}
+	if more := len(all) - fewMost; more > 0 {
+		out = append(out, backout.Violation{Check: "more", Reason: fmt.Sprintf("%d more reasons", more), Fix: "check the gate: it answers with all"})
 	}
 	return out
 }

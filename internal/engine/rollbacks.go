@@ -17,8 +17,8 @@ import (
 
 // input lets the rollback's core decide and appends what it decided.
 func (e *Engine) input(ctx context.Context, id string, in rollback.Input) (backout.Rollback, error) {
-	return e.rollbacks.transact(ctx, id, func(r backout.Rollback, at time.Time) ([]backout.Event, error) {
-		return rollback.Decide(r, at, in)
+	return e.rollbacks.advanceBy(ctx, id, func(r backout.Rollback, at time.Time, own bool) ([]backout.Event, backout.Rollback, error) {
+		return rollback.Advance(r, at, in, own)
 	})
 }
 
@@ -106,6 +106,7 @@ func (e *Engine) openRollback(ctx context.Context, by string, c backout.Change, 
 	reading.Go(func() { pause, unread = e.store.Control.Pause(ctx) })
 	request := func(now backout.Change, at time.Time) ([]backout.Event, error) {
 		opened.RollbackID = fmt.Sprintf("%s-r%d", c.ID, len(now.Rollbacks)+1)
+		opened.Baselines = change.BaselinesOf(now, opened.Targets)
 		return change.Decide(now, change.Input{At: at, By: by, Do: change.RequestRollback{Request: backout.RollbackRequested{Opened: opened}}})
 	}
 	var err error

@@ -1,6 +1,8 @@
 package gate
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -15,7 +17,15 @@ const (
 	CheckLevel    = "level"
 	CheckVerify   = "verify"
 	CheckApproval = "approval"
+	// CheckReachable, CheckCapture and CheckPreflight are about one target each: it
+	// answers, its state was captured, every executor was asked.
+	CheckReachable = "reachable"
+	CheckCapture   = "capture"
+	CheckPreflight = "preflight"
 )
+
+// DefaultValidFor is how long a yes is worth anything where the plan does not say.
+const DefaultValidFor = 24 * time.Hour
 
 // Facts are all that the gate looks at.
 type Facts struct {
@@ -26,8 +36,13 @@ type Facts struct {
 	PlanHash string
 	// Targets is the inventory, or at least the part the change names.
 	Targets map[string]backout.Target
-	// Preflight is what executors and baseline said for each target and level.
-	Preflight []backout.Violation
+	// Answers are what executors and captures said, target by target.
+	Answers []Answer
+	// Baselines are the digests of what was captured, by target.
+	Baselines map[string]string
+	// Live is set while the window is open: what was made for it is not asked for
+	// again.
+	Live bool
 	// Overlaps are the ids of other live changes, by target.
 	Overlaps map[string][]string
 	// Groups are the people of each approver group. A person in several counts
@@ -43,6 +58,8 @@ type Facts struct {
 type Result struct {
 	Violations []backout.Violation `json:"violations,omitempty"`
 	Warnings   []backout.Violation `json:"warnings,omitempty"`
+	// Looks are the answers as a table.
+	Looks []Look `json:"looks,omitempty"`
 	// Certificate is nil when there are violations.
 	Certificate *Certificate `json:"certificate,omitempty"`
 }
@@ -52,10 +69,13 @@ func (r Result) Passed() bool { return r.Certificate != nil && len(r.Violations)
 
 // Certificate is the gate's yes and what it is bound to.
 type Certificate struct {
-	ChangeID string    `json:"change_id"`
-	PlanHash string    `json:"plan_hash"`
-	Targets  []string  `json:"targets"`
-	At       time.Time `json:"at"`
+	ChangeID string   `json:"change_id"`
+	PlanHash string   `json:"plan_hash"`
+	Targets  []string `json:"targets"`
+	// Baselines are the digests of what the targets looked like, by target.
+	Baselines  map[string]string `json:"baselines"`
+	At         time.Time         `json:"at"`
+	ValidUntil time.Time         `json:"valid_until"`
 }
 
 // Check answers whether the window may open at Facts.Now.
@@ -69,15 +89,23 @@ func Check(f Facts) Result {
 		v.checkVerify(f.Plan.Verify)
 		v.checkApprovers(f)
 		v.checkAudiences(f)
+		v.checkAnswers(f)
 	}
-	v.violations = append(v.violations, f.Preflight...)
-	r := Result{Violations: v.violations, Warnings: v.warnings}
+	r := Result{Violations: v.violations, Warnings: v.warnings, Looks: Looks(f.Answers)}
 	if len(r.Violations) == 0 {
 		r.Certificate = &Certificate{
-			ChangeID: f.Change.ID, PlanHash: f.PlanHash, Targets: append([]string(nil), f.Change.Targets...), At: f.Now,
+			ChangeID: f.Change.ID, PlanHash: f.PlanHash, Targets: slices.Clone(f.Change.Targets), Baselines: maps.Clone(f.Baselines),
+			At: f.Now, ValidUntil: f.Now.Add(validFor(f.Plan.Baseline)),
 		}
 	}
 	return r
+}
+
+func validFor(b backout.BaselineSpec) time.Duration {
+	if b.ValidFor > 0 {
+		return time.Duration(b.ValidFor)
+	}
+	return DefaultValidFor
 }
 
 // verdict collects the answer.

@@ -41,15 +41,27 @@ func good() Facts {
 		},
 		PlanHash: "sha256:1",
 		Targets:  map[string]backout.Target{"web1": {Name: "web1"}, "web2": {Name: "web2"}},
-		Groups:   map[string][]string{"sre": {"alice", "bob", "carol", "dave"}, "dba": {"carol", "erin"}},
-		Now:      now,
+		Answers: []Answer{
+			{Target: "web1", Check: "reachable"}, {Target: "web1", Check: "capture"},
+			{Target: "web1", Level: "L1", Check: "command"}, {Target: "web1", Level: "L2", Check: "command", Loses: "data written since 09:00"},
+			{Target: "web2", Check: "reachable"}, {Target: "web2", Check: "capture"},
+			{Target: "web2", Level: "L1", Check: "command"}, {Target: "web2", Level: "L2", Check: "command"},
+		},
+		Baselines: map[string]string{"web1": "sha256:a", "web2": "sha256:b"},
+		Groups:    map[string][]string{"sre": {"alice", "bob", "carol", "dave"}, "dba": {"carol", "erin"}},
+		Now:       now,
 	}
 }
 
 func TestYesIsBoundToPlanAndTargets(t *testing.T) {
 	f := good()
 	r := Check(f)
-	want := Result{Certificate: &Certificate{ChangeID: "CHG1", PlanHash: "sha256:1", Targets: []string{"web1", "web2"}, At: now}}
+	want := Result{Certificate: &Certificate{
+		ChangeID: "CHG1", PlanHash: "sha256:1", Targets: []string{"web1", "web2"}, Baselines: f.Baselines, At: now, ValidUntil: now.Add(24 * time.Hour),
+	}}
+	for _, a := range f.Answers {
+		want.Looks = append(want.Looks, Look{Target: a.Target, Level: a.Level, Check: a.Check, OK: true, Loses: a.Loses})
+	}
 	if diff := cmp.Diff(want, r); diff != "" || !r.Passed() {
 		t.Fatalf("passed %v (-want +got):\n%s", r.Passed(), diff)
 	}
@@ -65,39 +77,71 @@ func TestNo(t *testing.T) {
 		spoil func(*Facts)
 		want  backout.Violation // of which Check, Target and Level are compared
 	}{
-		"change without plan":     {func(f *Facts) { f.Change.Plan = "" }, backout.Violation{Check: "plan"}},
-		"no such plan":            {func(f *Facts) { f.Plan = nil }, backout.Violation{Check: "plan"}},
-		"another plan":            {func(f *Facts) { f.Plan.Name = "db" }, backout.Violation{Check: "plan"}},
-		"plan without hash":       {func(f *Facts) { f.PlanHash = "" }, backout.Violation{Check: "plan"}},
-		"no levels":               {func(f *Facts) { f.Plan.Levels = nil }, backout.Violation{Check: "plan"}},
-		"ten levels":              {func(f *Facts) { f.Plan.Levels = slices.Repeat(f.Plan.Levels[:1], 10) }, backout.Violation{Check: "plan"}},
-		"level without steps":     {func(f *Facts) { f.Plan.Levels[1].Steps = nil }, backout.Violation{Check: "level", Level: "L2"}},
-		"step uses nothing":       {func(f *Facts) { f.Plan.Levels[0].Steps[0].Uses = "" }, backout.Violation{Check: "level", Level: "L1"}},
-		"level without clock":     {func(f *Facts) { f.Plan.Levels[0].EscalateAfter = 0 }, backout.Violation{Check: "level", Level: "L1"}},
-		"no target":               {func(f *Facts) { f.Change.Targets = nil }, backout.Violation{Check: "targets"}},
-		"unknown target":          {func(f *Facts) { delete(f.Targets, "web2") }, backout.Violation{Check: "targets", Target: "web2"}},
-		"target twice":            {func(f *Facts) { f.Change.Targets[1] = "web1" }, backout.Violation{Check: "targets", Target: "web1"}},
-		"overlap":                 {func(f *Facts) { f.Overlaps = map[string][]string{"web2": {"CHG7"}} }, backout.Violation{Check: "overlap", Target: "web2"}},
-		"window over":             {func(f *Facts) { f.Now = now.Add(time.Hour) }, backout.Violation{Check: "window"}},
-		"window backwards":        {func(f *Facts) { f.Change.Window.Opens = now.Add(2 * time.Hour) }, backout.Violation{Check: "window"}},
-		"no watch":                {func(f *Facts) { f.Change.Window.Watch = 0 }, backout.Violation{Check: "window"}},
-		"no time":                 {func(f *Facts) { f.Now = time.Time{} }, backout.Violation{Check: "window"}},
-		"nothing to verify by":    {func(f *Facts) { f.Plan.Verify.Checks, f.Plan.Verify.IgnoreAlerts = nil, true }, backout.Violation{Check: "verify"}},
-		"verify never":            {func(f *Facts) { f.Plan.Verify.Every = 0 }, backout.Violation{Check: "verify"}},
-		"too few people":          {func(f *Facts) { f.Groups["sre"] = []string{"carol"} }, backout.Violation{Check: "approval", Level: "L2"}},
-		"requester does count":    {func(f *Facts) { f.Groups["sre"] = []string{"carol", "alice"} }, backout.Violation{Check: "approval", Level: "L2"}},
-		"author does count":       {func(f *Facts) { f.Groups["sre"] = []string{"carol", "bob"} }, backout.Violation{Check: "approval", Level: "L2"}},
-		"one person twice":        {func(f *Facts) { f.Groups["sre"] = []string{"carol", "carol"} }, backout.Violation{Check: "approval", Level: "L2"}},
-		"a person without name":   {func(f *Facts) { f.Groups["sre"] = []string{"carol", ""} }, backout.Violation{Check: "approval", Level: "L2"}},
-		"no approver group":       {func(f *Facts) { f.Plan.Levels[1].Approval.Groups = nil }, backout.Violation{Check: "approval", Level: "L2"}},
-		"no votes":                {func(f *Facts) { f.Plan.Levels[1].Approval.Votes = 0 }, backout.Violation{Check: "approval", Level: "L2"}},
-		"empty veto":              {func(f *Facts) { f.Plan.Levels[0].Approval.Mode = backout.ApprovalVeto }, backout.Violation{Check: "approval", Level: "L1"}},
-		"approval mode unknown":   {func(f *Facts) { f.Plan.Levels[0].Approval.Mode = "" }, backout.Violation{Check: "approval", Level: "L1"}},
-		"last level by itself":    {func(f *Facts) { f.Plan.Levels[1].Approval.OnExpiry = backout.ExpiryGo }, backout.Violation{Check: "approval", Level: "L2"}},
-		"forward only, by itself": {func(f *Facts) { f.Plan.DataMigration = backout.DataMigrationForwardOnly }, backout.Violation{Check: "approval", Level: "L1"}},
+		"change without plan":           {func(f *Facts) { f.Change.Plan = "" }, backout.Violation{Check: "plan"}},
+		"no such plan":                  {func(f *Facts) { f.Plan = nil }, backout.Violation{Check: "plan"}},
+		"another plan":                  {func(f *Facts) { f.Plan.Name = "db" }, backout.Violation{Check: "plan"}},
+		"plan without hash":             {func(f *Facts) { f.PlanHash = "" }, backout.Violation{Check: "plan"}},
+		"no levels":                     {func(f *Facts) { f.Plan.Levels = nil }, backout.Violation{Check: "plan"}},
+		"ten levels":                    {func(f *Facts) { f.Plan.Levels = slices.Repeat(f.Plan.Levels[:1], 10) }, backout.Violation{Check: "plan"}},
+		"level without steps":           {func(f *Facts) { f.Plan.Levels[1].Steps = nil }, backout.Violation{Check: "level", Level: "L2"}},
+		"step uses nothing":             {func(f *Facts) { f.Plan.Levels[0].Steps[0].Uses = "" }, backout.Violation{Check: "level", Level: "L1"}},
+		"level without clock":           {func(f *Facts) { f.Plan.Levels[0].EscalateAfter = 0 }, backout.Violation{Check: "level", Level: "L1"}},
+		"no target":                     {func(f *Facts) { f.Change.Targets = nil }, backout.Violation{Check: "targets"}},
+		"unknown target":                {func(f *Facts) { delete(f.Targets, "web2") }, backout.Violation{Check: "targets", Target: "web2"}},
+		"target twice":                  {func(f *Facts) { f.Change.Targets[1] = "web1" }, backout.Violation{Check: "targets", Target: "web1"}},
+		"overlap":                       {func(f *Facts) { f.Overlaps = map[string][]string{"web2": {"CHG7"}} }, backout.Violation{Check: "overlap", Target: "web2"}},
+		"window over":                   {func(f *Facts) { f.Now = now.Add(time.Hour) }, backout.Violation{Check: "window"}},
+		"window backwards":              {func(f *Facts) { f.Change.Window.Opens = now.Add(2 * time.Hour) }, backout.Violation{Check: "window"}},
+		"no watch":                      {func(f *Facts) { f.Change.Window.Watch = 0 }, backout.Violation{Check: "window"}},
+		"no time":                       {func(f *Facts) { f.Now = time.Time{} }, backout.Violation{Check: "window"}},
+		"nothing to verify by":          {func(f *Facts) { f.Plan.Verify.Checks, f.Plan.Verify.IgnoreAlerts = nil, true }, backout.Violation{Check: "verify"}},
+		"verify never":                  {func(f *Facts) { f.Plan.Verify.Every = 0 }, backout.Violation{Check: "verify"}},
+		"too few people":                {func(f *Facts) { f.Groups["sre"] = []string{"carol"} }, backout.Violation{Check: "approval", Level: "L2"}},
+		"requester does count":          {func(f *Facts) { f.Groups["sre"] = []string{"carol", "alice"} }, backout.Violation{Check: "approval", Level: "L2"}},
+		"author does count":             {func(f *Facts) { f.Groups["sre"] = []string{"carol", "bob"} }, backout.Violation{Check: "approval", Level: "L2"}},
+		"one person twice":              {func(f *Facts) { f.Groups["sre"] = []string{"carol", "carol"} }, backout.Violation{Check: "approval", Level: "L2"}},
+		"a person without name":         {func(f *Facts) { f.Groups["sre"] = []string{"carol", ""} }, backout.Violation{Check: "approval", Level: "L2"}},
+		"no approver group":             {func(f *Facts) { f.Plan.Levels[1].Approval.Groups = nil }, backout.Violation{Check: "approval", Level: "L2"}},
+		"no votes":                      {func(f *Facts) { f.Plan.Levels[1].Approval.Votes = 0 }, backout.Violation{Check: "approval", Level: "L2"}},
+		"empty veto":                    {func(f *Facts) { f.Plan.Levels[0].Approval.Mode = backout.ApprovalVeto }, backout.Violation{Check: "approval", Level: "L1"}},
+		"approval mode unknown":         {func(f *Facts) { f.Plan.Levels[0].Approval.Mode = "" }, backout.Violation{Check: "approval", Level: "L1"}},
+		"last level by itself":          {func(f *Facts) { f.Plan.Levels[1].Approval.OnExpiry = backout.ExpiryGo }, backout.Violation{Check: "approval", Level: "L2"}},
+		"forward only, by itself":       {func(f *Facts) { f.Plan.DataMigration = backout.DataMigrationForwardOnly }, backout.Violation{Check: "approval", Level: "L1"}},
+		"nobody was asked about a step": {func(f *Facts) { f.Answers = slices.Delete(f.Answers, 3, 4) }, backout.Violation{Check: "preflight", Target: "web1", Level: "L2"}},
+		"nobody was asked about the second step": {
+			func(f *Facts) {
+				f.Plan.Levels[0].Steps = append(f.Plan.Levels[0].Steps, backout.Step{Uses: "command"})
+				f.Answers = append(f.Answers, Answer{Target: "web1", Level: "L1", Step: 1})
+			},
+			backout.Violation{Check: "preflight", Target: "web2", Level: "L1"},
+		},
+		"nobody was asked about a baseline step": {
+			func(f *Facts) {
+				f.Plan.Baseline.Steps = []backout.Step{{Uses: "snapshot"}}
+				f.Answers = append(f.Answers, Answer{Target: "web1", Level: "baseline"})
+			},
+			backout.Violation{Check: "preflight", Target: "web2", Level: "baseline"},
+		},
+		"a target was not captured": {func(f *Facts) { delete(f.Baselines, "web2") }, backout.Violation{Check: "capture", Target: "web2"}},
+		"a target cannot be read": {
+			func(f *Facts) {
+				delete(f.Baselines, "web2")
+				f.Answers = f.Answers[:6]
+				f.Answers[5].Violations = []backout.Violation{{Check: "capture", Target: "web2", Reason: "rpm -qa: database is locked", Fix: "wait"}}
+			},
+			backout.Violation{Check: "capture", Target: "web2"},
+		},
+		"an unreachable target": {
+			func(f *Facts) {
+				delete(f.Baselines, "web2")
+				f.Answers = f.Answers[:5]
+				f.Answers[4].Violations = []backout.Violation{{Check: "reachable", Target: "web2", Reason: "no route", Fix: "mend it"}}
+			},
+			backout.Violation{Check: "reachable", Target: "web2"},
+		},
 		"preflight": {
 			func(f *Facts) {
-				f.Preflight = []backout.Violation{{Check: "package", Target: "web1", Level: "L1", Reason: "old version is gone", Fix: "keep a copy"}}
+				f.Answers[2].Violations = []backout.Violation{{Check: "package", Target: "web1", Level: "L1", Reason: "old version is gone", Fix: "keep a copy"}}
 			},
 			backout.Violation{Check: "package", Target: "web1", Level: "L1"},
 		},
@@ -213,4 +257,31 @@ func TestTakingFactsAwayNeverHelps(t *testing.T) {
 			t.Fatalf("without facts %v the gate said yes", taken)
 		}
 	})
+}
+
+// TestLooksAreTheTable: each no is a cell of its own check, each yes one of its
+// executor, with what it would lose.
+func TestLooksAreTheTable(t *testing.T) {
+	f := good()
+	no := func(check string) backout.Violation {
+		return backout.Violation{Check: check, Target: "web1", Level: "L1", Reason: "r", Fix: "f"}
+	}
+	f.Answers[2].Violations = []backout.Violation{no("package"), no("package"), no("space")}
+	want := []Look{
+		{Target: "web1", Check: "reachable", OK: true}, {Target: "web1", Check: "capture", OK: true},
+		{Target: "web1", Level: "L1", Check: "package"}, {Target: "web1", Level: "L1", Check: "space"},
+		{Target: "web1", Level: "L2", Check: "command", OK: true, Loses: "data written since 09:00"},
+	}
+	r := Check(f)
+	if diff := cmp.Diff(want, r.Looks[:5]); diff != "" || len(r.Violations) != 3 {
+		t.Errorf("%d violations (-want +got):\n%s", len(r.Violations), diff)
+	}
+}
+
+func TestValidForIsThePlansWord(t *testing.T) {
+	f := good()
+	f.Plan.Baseline.ValidFor = backout.Duration(time.Hour)
+	if r := Check(f); !r.Certificate.ValidUntil.Equal(now.Add(time.Hour)) {
+		t.Errorf("valid until %s", r.Certificate.ValidUntil)
+	}
 }

@@ -7,13 +7,13 @@ import (
 )
 
 // pure packages decide; they do nothing. Time, votes and answers are inputs.
-var pure = []string{"", "internal/rollback", "internal/change", "internal/gate", "internal/evidence"}
+var pure = []string{"", "internal/rollback", "internal/change", "internal/gate", "internal/evidence", "internal/baseline"}
 
 // pureImports are what every pure package may import beside the root package.
 // The root adds the encoders and the shapes of the plug-in contracts.
 var (
 	pureImports = []string{
-		"cmp", "container/heap", "container/list", "crypto/sha256", "encoding/hex", "encoding/json", "errors", "fmt", "hash/fnv", "iter", "maps", "math", "slices", "sort", "strconv", "strings",
+		"cmp", "container/heap", "container/list", "crypto/sha256", "encoding/hex", "encoding/json", "errors", "fmt", "hash/fnv", "iter", "maps", "math", "path", "slices", "sort", "strconv", "strings",
 		"time", "unicode", "unicode/utf8",
 	}
 	rootImports = append([]string{"context", "io", "log/slog", "reflect", "regexp"}, pureImports...)

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/bus"
 	"github.com/backout-io/backout/internal/runner"
 )
@@ -71,12 +70,15 @@ type Agent struct {
 	refused  map[string]time.Time // reasons that have been logged lately
 
 	looks chan struct{}
-	work  sync.WaitGroup  // attempts
-	talk  sync.WaitGroup  // answers being given
-	ctx   context.Context //nolint:containedctx // that of all attempts, ended by Close
-	end   context.CancelCauseFunc
-	stops []func()
-	done  chan struct{} // closed when greeting has ended
+	// errands are those that run, or ran until lately, by their calls.
+	errands map[string]*errandRun
+	tending chan struct{}   // a place for each errand that runs
+	work    sync.WaitGroup  // attempts and errands
+	talk    sync.WaitGroup  // answers being given
+	ctx     context.Context //nolint:containedctx // that of all attempts, ended by Close
+	end     context.CancelCauseFunc
+	stops   []func()
+	done    chan struct{} // closed when greeting has ended
 }
 
 // errLeaving is why a runner that stops lets go of its attempts.
@@ -95,7 +97,8 @@ func Start(o AgentOptions) (*Agent, error) {
 	}
 	a := &Agent{
 		o: o, address: o.Name + "." + strings.ToLower(rand.Text()[:10]), carried: map[string]*carried{}, runners: map[string]*runner.Runner{},
-		refused: map[string]time.Time{}, looks: make(chan struct{}, looksMost), done: make(chan struct{}),
+		refused: map[string]time.Time{}, looks: make(chan struct{}, looksMost),
+		errands: map[string]*errandRun{}, tending: make(chan struct{}, errandsMost), done: make(chan struct{}),
 	}
 	a.ctx, a.end = context.WithCancelCause(context.Background())
 	for _, subject := range []string{offers(o.Site), directed(o.Site, a.address)} {
@@ -226,9 +229,16 @@ func (a *Agent) carryOut(o order, subject string) (reply, error) {
 		return a.check(o.Check)
 	case o.Op == opForget && o.Forget != nil && personal:
 		return a.forget(o.Forget)
+	case o.Op == opCapture && o.Errand != nil && o.Errand.Task == nil && personal:
+		return a.errand(o.Errand)
+	case o.Op == opTend && o.Errand != nil && o.Errand.Task != nil && personal:
+		return a.errand(o.Errand)
 	}
-	return reply{}, fmt.Errorf("%q over this subject is not an order", clip(string(o.Op), 20))
+	return reply{}, fmt.Errorf("%q over this subject %s", clip(string(o.Op), 20), notAnOrder)
 }
+
+// notAnOrder ends the refusal of what a runner of this release does not know.
+const notAnOrder = "is not an order"
 
 // executor tells why steps of this kind are not carried out here.
 func (a *Agent) executor(uses string) error {
@@ -311,7 +321,7 @@ func (c *carried) gone() bool {
 
 func (a *Agent) carry(c *carried, w *work) runner.Result {
 	job := runner.Job{
-		Task: w.Task, Frozen: w.Frozen, Gate: backout.GatePassed{PlanHash: w.Gate.PlanHash, Targets: w.Gate.Targets}, Boot: w.Boot, Live: c,
+		Task: w.Task, Frozen: w.Frozen, Gate: w.Gate.passed(w.Task.Target.Name), Boot: w.Boot, Live: c,
 		Begin:    func(context.Context) error { return c.begin(a.ctx) },
 		HandOver: c.handOver,
 	}
@@ -390,6 +400,11 @@ func (a *Agent) sweep(now time.Time) {
 	for id, c := range a.carried {
 		if c.stale(now) {
 			delete(a.carried, id)
+		}
+	}
+	for call, run := range a.errands {
+		if run.stale(now) {
+			delete(a.errands, call)
 		}
 	}
 }

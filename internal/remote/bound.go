@@ -11,6 +11,7 @@ import (
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/host/attempt"
 	"github.com/backout-io/backout/internal/planhash"
+	"github.com/backout-io/backout/internal/runner"
 )
 
 // named tells why targets would not take an attempt of this id, which is a file's
@@ -41,10 +42,21 @@ func (w *work) bound(site string) error {
 		return fmt.Errorf("rollback %s is not one of change %s", t.RollbackID, t.ChangeID)
 	case !within(t, level, step):
 		return fmt.Errorf("attempt %q is not one of this step of rollback %s", clip(t.AttemptID, 100), t.RollbackID)
+	case t.Baseline != w.Gate.Baseline:
+		return fmt.Errorf("its task is of baseline %s, its gate has seen %s", digest(t.Baseline), digest(w.Gate.Baseline))
+	case t.Delta != nil && t.Delta.Target != t.Target.Name:
+		return fmt.Errorf("its patch delta is of target %s", clip(t.Delta.Target, nameMost))
 	case w.Holder == "":
 		return errors.New("it does not say who follows it")
 	}
 	return errors.Join(named(w.Mark, t.AttemptID), facts(t))
+}
+
+func digest(d string) string {
+	if d == "" {
+		return "none"
+	}
+	return clip(d, 20)
 }
 
 // passed tells why the gate does not cover the plan and the target.
@@ -124,10 +136,22 @@ func (p *preflight) bound(site string) error {
 	if err := content(p.Frozen, p.Task.PlanHash); err != nil {
 		return err
 	}
-	if _, _, err := place(p.Frozen.Plan, p.Task); err != nil {
+	if err := judged(p.Frozen.Plan, p.Task); err != nil {
 		return err
 	}
 	return facts(p.Task)
+}
+
+// judged tells why the task's step is none that the gate of the plan asks about.
+func judged(p backout.Plan, t backout.Task) error {
+	if t.Level == backout.LevelBaseline {
+		if !slices.ContainsFunc(p.Baseline.Steps, func(s backout.Step) bool { return same(s, t.Step) }) {
+			return fmt.Errorf("its step %s is not a baseline step of plan %q", clip(t.Step.Uses, 40), p.Name)
+		}
+		return nil
+	}
+	_, _, err := place(p, t)
+	return err
 }
 
 // bound tells why the check may not be run here.
@@ -154,4 +178,27 @@ func (f *forget) bound(site string) error {
 		}
 	}
 	return nil
+}
+
+// bound tells why the errand may not be run here. A capture looks, and changes
+// nothing: a plan that is what its hash says is enough. What is done for a step is done
+// only for one of the plan's, at its place, and under an id of the change's.
+func (e *errand) bound(site string) error {
+	target := e.Target
+	if e.Task != nil {
+		target = e.Task.Target
+	}
+	if target.Site != site {
+		return fmt.Errorf("target %s stands at site %q, this runner at %q", target.Name, target.Site, site)
+	}
+	if e.Task == nil {
+		return content(e.Plan, e.Plan.Hash)
+	}
+	if e.Task.RollbackID != "" {
+		return fmt.Errorf("an errand is none of rollback %s", clip(e.Task.RollbackID, nameMost))
+	}
+	if err := content(e.Plan, e.Task.PlanHash); err != nil {
+		return err
+	}
+	return errors.Join(runner.Bound(e.Plan.Plan, e.Errand, *e.Task), named(e.Mark, e.Task.AttemptID), facts(*e.Task))
 }

@@ -245,7 +245,7 @@ func TestATargetOutOfReachIsTold(t *testing.T) {
 		}
 		defer a.Close()
 		j, _ := job(here, 1, step("true"))
-		if err := a.take(&work{Task: j.Task, Frozen: j.Frozen, Gate: gateOf("CHG1", j.Gate), Holder: "h"}, time.Now()); err != nil {
+		if err := a.take(&work{Task: j.Task, Frozen: j.Frozen, Gate: gateOf("CHG1", "web1", j.Gate), Holder: "h"}, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		c, last, told := a.find(j.Task.AttemptID), time.Now(), 0

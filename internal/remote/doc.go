@@ -27,6 +27,13 @@
 //     try, when there is one.
 //   - What a runner answers is believed of its own attempts and targets only, and is
 //     bounded: nothing that it says makes a server keep more than an honest one would.
+//   - A runner carries out no step whose task names another baseline than its gate's
+//     answer does for the target.
+//   - A capture and what is tended for a step (prepared, cleaned up, released) may take
+//     long: a runner begins it when it is first asked, and is asked again until the
+//     answer has been fetched, in pieces. When it is gone, or leaves, another runner is
+//     asked anew: a capture only looks, and the target runs an errand's attempt once.
+//     What is tended stands in the plan, at its place, and its executor is allowed.
 //   - Nobody at the site: a step waits, with the reason, as long as its level does.
 //
 // # What a recorded message can do when it is sent again
@@ -46,6 +53,17 @@
 //   - release: an attempt that has begun is only let go of when it has ended; one
 //     that waits for its claim is dropped, and offered again.
 //   - preflight and check look and change nothing.
+//   - capture looks and changes nothing. tend: the runner knows its call, for longer
+//     than a message lives, and tells how that ended; it begins nothing.
 //   - forget: what a target keeps of ended attempts is removed once more. Their
 //     ids are never used again.
+//
+// # Releases
+//
+// Messages have a version; another one is refused by name. What a runner of an earlier
+// release does not know of the same version, it refuses (capture and tend: "is not an
+// order", and the server adds which release the runner is of) or leaves out (a task's
+// baseline, what was prepared, the patch delta). So between such releases, changes
+// without a baseline go on as before, and of a change with one the gate says no before
+// its window opens.
 package remote

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+
+	"github.com/backout-io/backout"
 )
 
 // What a server takes from a runner, whose credentials may be in wrong hands: so
@@ -18,6 +20,16 @@ const (
 	keptMost = 1<<20 + 64
 	// offsetMost is more than any attempt prints.
 	offsetMost = 1 << 50
+	// heldMost is how many held packages a step may tell of, heldName how long each
+	// name may be.
+	heldMost = 2_000
+	heldName = 200
+	// packedMost and unpackedMost are the most that the answer of an errand takes,
+	// in bytes: an inventory of many thousand packages takes a tenth of it.
+	packedMost   = 8 << 20
+	unpackedMost = 64 << 20
+	// madeMost is how many facts an errand may bring back.
+	madeMost = 1_000
 	// slotsMost is the most that max_steps of a runner's file can be.
 	slotsMost = 10_000
 )
@@ -34,6 +46,7 @@ var addressForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.[a-z0-9]{
 // output, which are as large as NATS lets a message be.
 func (r *reply) fit() error {
 	r.Runner, r.Refused, r.Detail = clip(r.Runner, nameMost), clip(r.Refused, textMost), clip(r.Detail, textMost)
+	r.Loses = clip(r.Loses, textMost)
 	if r.Refused == "" && !addressForm.MatchString(r.Address) {
 		return fmt.Errorf("%w: %q is no address", errNonsense, clip(r.Address, nameMost))
 	}
@@ -45,10 +58,36 @@ func (r *reply) fit() error {
 		v.Check, v.Target, v.Level = clip(v.Check, nameMost), clip(v.Target, nameMost), clip(v.Level, nameMost)
 		v.Reason, v.Fix = clip(v.Reason, textMost), clip(v.Fix, textMost)
 	}
+	if r.Errand != nil {
+		if err := r.Errand.fit(); err != nil {
+			return err
+		}
+	}
 	if r.State == nil {
 		return nil
 	}
 	return r.State.fit()
+}
+
+func (e *errandState) fit() error {
+	if f := e.Fault; f != nil {
+		f.Text, f.Kind = clip(f.Text, textMost), faultKind(clip(string(f.Kind), nameMost))
+		f.Part, f.Tool, f.Package = clip(f.Part, nameMost), clip(f.Tool, nameMost), clip(f.Package, nameMost)
+	}
+	if e.Size < 0 || e.Size > packedMost || e.Offset < 0 || e.Offset+len(e.Piece) > e.Size {
+		return fmt.Errorf("%w: %d bytes from byte %d on of %d", errNonsense, len(e.Piece), e.Offset, e.Size)
+	}
+	return nil
+}
+
+// outcome clips what a step tells of itself. What it made is of no use here: only
+// errands make something.
+func outcome(o *backout.Outcome) {
+	o.Summary, o.Facts = clip(o.Summary, textMost), nil
+	o.Held = slices.Clone(o.Held[:min(len(o.Held), heldMost)])
+	for i := range o.Held {
+		o.Held[i] = clip(o.Held[i], heldName)
+	}
 }
 
 func (s *state) fit() error {
@@ -56,7 +95,8 @@ func (s *state) fit() error {
 		q.Number, q.What, q.Boot = clip(q.Number, nameMost), clip(q.What, nameMost), clip(q.Boot, nameMost)
 	}
 	if r := s.Result; r != nil {
-		r.Error, r.Outcome.Summary = clip(r.Error, textMost), clip(r.Outcome.Summary, textMost)
+		r.Error = clip(r.Error, textMost)
+		outcome(&r.Outcome)
 	}
 	switch {
 	case s.Offset < 0 || s.Offset > offsetMost:

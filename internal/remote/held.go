@@ -71,7 +71,7 @@ func (h *held) wish(note func(*held)) {
 
 func (s *Site) carry(ctx context.Context, j runner.Job, resumed bool) runner.Result {
 	h := &held{site: s, job: j, claimed: resumed, deadline: j.Task.Deadline, work: work{
-		Task: j.Task, Frozen: j.Frozen, Gate: gateOf(j.Task.ChangeID, j.Gate), Mark: s.hub.o.Mark, Boot: j.Boot, Holder: rand.Text(),
+		Task: j.Task, Frozen: j.Frozen, Gate: gateOf(j.Task.ChangeID, j.Task.Target.Name, j.Gate), Mark: s.hub.o.Mark, Boot: j.Boot, Holder: rand.Text(),
 	}, log: s.hub.o.Log.With("rollback_id", j.Task.RollbackID, "target", j.Task.Target.Name, "attempt", j.Task.AttemptID, "site", s.name)}
 	s.mu.Lock()
 	_, taken := s.held[j.Task.AttemptID]

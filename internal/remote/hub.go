@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/bus"
 )
 
@@ -220,9 +221,26 @@ func (r refusal) Error() string { return "runner " + r.runner + " refuses: " + r
 func (h *Hub) message(subject string, o order) (bus.Message, error) {
 	m, err := h.o.Key.sign(subject, o, time.Now())
 	if most := h.o.Conn.MaxPayload() - 1<<10; err == nil && len(m.Data) > most {
-		return m, fmt.Errorf("%s takes %d bytes, and this NATS allows messages of %d: make the plan smaller, or raise max_payload there", o.Op, len(m.Data), most)
+		return m, fmt.Errorf("%s takes %d bytes, and this NATS allows messages of %d: make the %s smaller, or raise max_payload there", o.Op, len(m.Data), most, o.largest())
 	}
 	return m, err
+}
+
+// largest is what takes most room in an order that is too large.
+func (o order) largest() string {
+	var t *backout.Task
+	switch {
+	case o.Work != nil:
+		t = &o.Work.Task
+	case o.Preflight != nil:
+		t = &o.Preflight.Task
+	case o.Errand != nil:
+		t = o.Errand.Task
+	}
+	if t != nil && t.Delta != nil && len(t.Delta.Packages)+len(t.Delta.Differences) > 1_000 {
+		return "patch, whose patch delta goes with each step,"
+	}
+	return "plan"
 }
 
 // ask sends an order and returns the first answer.

@@ -75,7 +75,7 @@ func (a *Agent) preflight(p *preflight) (reply, error) {
 	if err != nil {
 		return reply{Failed: true, Detail: err.Error()}, nil
 	}
-	return reply{Violations: append(a.refusedChecks(p), found...)}, nil
+	return reply{Violations: append(a.refusedChecks(p), found.Violations...), Loses: found.Loses}, nil
 }
 
 func (a *Agent) check(c *check) (reply, error) {
@@ -88,7 +88,7 @@ func (a *Agent) check(c *check) (reply, error) {
 	}
 	defer done()
 	seen := r.Check(ctx, runner.Look{
-		Target: c.Target, ChangeID: c.Gate.ChangeID, Frozen: c.Frozen, Gate: backout.GatePassed{PlanHash: c.Gate.PlanHash, Targets: c.Gate.Targets},
+		Target: c.Target, ChangeID: c.Gate.ChangeID, Frozen: c.Frozen, Gate: c.Gate.passed(c.Target.Name),
 	}, c.Check)
 	return reply{Green: seen.Green, Detail: seen.Detail}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/runner"
 )
 
 // version is the version of all messages. Another one is refused: the two sides
@@ -21,6 +22,8 @@ const (
 	opForget    op = "forget"    // remove what the target keeps of ended attempts
 	opPreflight op = "preflight" // would the step succeed?
 	opCheck     op = "check"     // is the target well?
+	opCapture   op = "capture"   // what is on the target?
+	opTend      op = "tend"      // prepare, clean up or release what a step needs or leaves
 )
 
 // order is what a server signs: one wish to a site, or to one runner of it.
@@ -40,7 +43,56 @@ type order struct {
 	Forget    *forget    `json:"forget,omitempty"`
 	Preflight *preflight `json:"preflight,omitempty"`
 	Check     *check     `json:"check,omitempty"`
+	// Errand is set for capture and tend.
+	Errand *errand `json:"errand,omitempty"`
 }
+
+// errand is something that may take long, or whose answer may be large. The same
+// order is given again and again until all of the answer has been fetched.
+type errand struct {
+	// Call names it, at random.
+	Call string             `json:"call"`
+	Plan backout.FrozenPlan `json:"frozen"`
+	Mark string             `json:"mark,omitempty"`
+	// Target and ChangeID say what a capture looks at.
+	Target   backout.Target `json:"target,omitzero"`
+	ChangeID string         `json:"change_id,omitempty"`
+	// Errand and Task are for tend.
+	Errand runner.Errand `json:"errand,omitempty"`
+	Task   *backout.Task `json:"task,omitempty"`
+	// Offset is how much of the answer the server has.
+	Offset int `json:"offset,omitempty"`
+}
+
+// errandState is how far an errand is. Its answer is JSON, compressed by gzip, of
+// Size bytes in all; Piece is what it has from the offset on.
+type errandState struct {
+	Running bool   `json:"running,omitempty"`
+	Fault   *fault `json:"fault,omitempty"`
+	Offset  int    `json:"offset,omitempty"`
+	Size    int    `json:"size,omitempty"`
+	Piece   []byte `json:"piece,omitempty"`
+}
+
+// fault is why an errand failed. Kind keeps what callers tell errors apart by.
+type fault struct {
+	Text string    `json:"text"`
+	Kind faultKind `json:"kind,omitempty"`
+	// Part, Tool and Package are of a [capture.MissingError].
+	Part    string `json:"part,omitempty"`
+	Tool    string `json:"tool,omitempty"`
+	Package string `json:"package,omitempty"`
+}
+
+type faultKind string
+
+const (
+	faultMissing     faultKind = "missing"
+	faultInvalid     faultKind = "invalid"
+	faultUnreachable faultKind = "unreachable"
+	faultInDoubt     faultKind = "in_doubt"
+	faultPermanent   faultKind = "permanent"
+)
 
 // work is an attempt, with what entitles the server to have it carried out.
 type work struct {
@@ -61,10 +113,21 @@ type gate struct {
 	ChangeID string   `json:"change_id"`
 	PlanHash string   `json:"plan_hash"`
 	Targets  []string `json:"targets"`
+	// Baseline is the digest of the target's baseline; empty when it has none.
+	Baseline string `json:"baseline,omitempty"`
 }
 
-func gateOf(changeID string, g backout.GatePassed) gate {
-	return gate{ChangeID: changeID, PlanHash: g.PlanHash, Targets: g.Targets}
+func gateOf(changeID, target string, g backout.GatePassed) gate {
+	return gate{ChangeID: changeID, PlanHash: g.PlanHash, Targets: g.Targets, Baseline: g.Baselines[target]}
+}
+
+// passed is the answer as servers have it, as far as it is about the target.
+func (g gate) passed(target string) backout.GatePassed {
+	p := backout.GatePassed{PlanHash: g.PlanHash, Targets: g.Targets}
+	if g.Baseline != "" {
+		p.Baselines = map[string]string{target: g.Baseline}
+	}
+	return p
 }
 
 // watch asks what is new since Offset of the output and Kept of the kept one.
@@ -133,8 +196,11 @@ type reply struct {
 	Free    int  `json:"free,omitempty"`
 
 	State      *state              `json:"state,omitempty"`
+	Errand     *errandState        `json:"errand,omitempty"`
 	Violations []backout.Violation `json:"violations,omitempty"`
-	Green      bool                `json:"green,omitempty"`
+	// Loses is what the step of a preflight would lose.
+	Loses string `json:"loses,omitempty"`
+	Green bool   `json:"green,omitempty"`
 	// Detail is what a check saw, or why something failed.
 	Detail string `json:"detail,omitempty"`
 	Failed bool   `json:"failed,omitempty"`

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -73,7 +74,7 @@ func TestRefusals(t *testing.T) {
 	offer := func() *message {
 		j, _ := job(here, 1, step("true"))
 		return &message{subject: offers("fra"), key: w.key, now: time.Now(), order: order{
-			Op: opOffer, Site: "fra", Work: &work{Task: j.Task, Frozen: j.Frozen, Gate: gateOf("CHG1", j.Gate), Holder: "h"},
+			Op: opOffer, Site: "fra", Work: &work{Task: j.Task, Frozen: j.Frozen, Gate: gateOf("CHG1", "web1", j.Gate), Holder: "h"},
 		}}
 	}
 	take := func() *message {
@@ -84,7 +85,7 @@ func TestRefusals(t *testing.T) {
 	look := func() *message {
 		j, _ := job(here, 1, step("true"))
 		return &message{subject: directed("fra", a.Address()), key: w.key, now: time.Now(), order: order{
-			Op: opCheck, Site: "fra", To: a.Address(), Check: &check{Target: here, Frozen: j.Frozen, Gate: gateOf("CHG1", j.Gate), Check: j.Frozen.Plan.Verify.Checks[0]},
+			Op: opCheck, Site: "fra", To: a.Address(), Check: &check{Target: here, Frozen: j.Frozen, Gate: gateOf("CHG1", "web1", j.Gate), Check: j.Frozen.Plan.Verify.Checks[0]},
 		}}
 	}
 	before := func() *message {
@@ -96,6 +97,19 @@ func TestRefusals(t *testing.T) {
 	after := func() *message {
 		return &message{subject: directed("fra", a.Address()), key: w.key, now: time.Now(), order: order{
 			Op: opForget, Site: "fra", To: a.Address(), Forget: &forget{Target: here, Attempts: []string{"CHG1-r1.L1.s1.t1.a7"}},
+		}}
+	}
+	see := func() *message {
+		j, _ := job(here, 1, step("true"))
+		return &message{subject: directed("fra", a.Address()), key: w.key, now: time.Now(), order: order{
+			Op: opCapture, Site: "fra", To: a.Address(), Errand: &errand{Call: rand.Text(), Target: here, ChangeID: "CHG1", Plan: j.Frozen},
+		}}
+	}
+	tend := func() *message {
+		j, _ := job(here, 1, step("true"))
+		j.Task.AttemptID, j.Task.RollbackID = "CHG1-h1.L1.s1.t1", ""
+		return &message{subject: directed("fra", a.Address()), key: w.key, now: time.Now(), order: order{
+			Op: opTend, Site: "fra", To: a.Address(), Errand: &errand{Call: rand.Text(), Plan: j.Frozen, Errand: runner.ErrandRelease, Task: &j.Task},
 		}}
 	}
 	another := planhash.Freeze(backout.Plan{Name: "web", Levels: []backout.Level{{Name: "L1", Steps: []backout.Step{step("false")}}}})
@@ -112,6 +126,9 @@ func TestRefusals(t *testing.T) {
 		{"check", look, func(*message) {}, ""},
 		{"preflight", before, func(*message) {}, ""},
 		{"forget", after, func(*message) {}, ""},
+		{"capture", see, func(*message) {}, ""},
+		{"tend", tend, func(*message) {}, ""},
+		{"take with the baseline of its gate", take, func(m *message) { m.Work.Task.Baseline, m.Work.Gate.Baseline = "sha256:b", "sha256:b" }, ""},
 
 		{"unsigned", take, func(m *message) { m.edit = func(b *bus.Message) { b.Header = nil } }, "not signed"},
 		{"unreadable signature", take, func(m *message) { m.edit = func(b *bus.Message) { b.Header[headerSignature] = "?" } }, "cannot be read"},
@@ -155,6 +172,35 @@ func TestRefusals(t *testing.T) {
 		{"no holder", take, func(m *message) { m.Work.Holder = "" }, "who follows it"},
 		{"an executor that is not known", take, func(m *message) { uses(m.Work, "telepathy") }, `executor "telepathy" is not known`},
 		{"an executor that is not allowed", take, func(m *message) { uses(m.Work, "systemd.restart") }, "config allows: command"},
+
+		{"a baseline the gate has not seen", take, func(m *message) { m.Work.Task.Baseline = "sha256:b" }, "its gate has seen none"},
+		{"another baseline than the gate's", take, func(m *message) { m.Work.Task.Baseline, m.Work.Gate.Baseline = "sha256:b", "sha256:c" }, "its gate has seen sha256:c"},
+		{"no baseline where the gate has one", take, func(m *message) { m.Work.Gate.Baseline = "sha256:b" }, "of baseline none"},
+		{"another target's delta", take, func(m *message) { m.Work.Task.Delta = &backout.Delta{Target: "db1"} }, "patch delta is of target db1"},
+
+		{"capture: for anybody", see, func(m *message) { m.To = "" }, "is not an order"},
+		{"capture: over the offers' subject", see, func(m *message) { m.subject = offers("fra") }, "is not an order"},
+		{"capture: another site", see, func(m *message) { m.Errand.Target = nowhere }, `stands at site "nyc"`},
+		{"capture: another plan", see, func(m *message) { m.Errand.Plan.Plan = another.Plan }, "not what its hash says"},
+		{"capture: no call", see, func(m *message) { m.Errand.Call = "" }, "which call it is"},
+		{"capture: with a task", see, func(m *message) { m.Errand.Task = &backout.Task{} }, "is not an order"},
+		{"tend: without a task", tend, func(m *message) { m.Errand.Task = nil }, "is not an order"},
+		{"tend: for anybody", tend, func(m *message) { m.To = "" }, "is not an order"},
+		{"tend: another site", tend, func(m *message) { m.Errand.Task.Target = nowhere }, `stands at site "nyc"`},
+		{"tend: another plan", tend, func(m *message) { m.Errand.Plan.Plan = another.Plan }, "not what its hash says"},
+		{"tend: a task of another plan", tend, func(m *message) { m.Errand.Task.PlanHash = another.Hash }, "another hash"},
+		{"tend: a step that is not in it", tend, func(m *message) { m.Errand.Task.Step = step("false") }, "is not step 1 at L1"},
+		{"tend: an attempt of a rollback", tend, func(m *message) { m.Errand.Task.AttemptID = "CHG1-r1.L1.s1.t1.a1" }, "is none of a release"},
+		{"tend: another change's attempt", tend, func(m *message) { m.Errand.Task.AttemptID = "CHG2-h1.L1.s1.t1" }, "is none of a release"},
+		{"tend: a path", tend, func(m *message) { m.Errand.Task.AttemptID = "CHG1-h1.L1.s1.t1/../x" }, "is none of a release"},
+		{"tend: under a mark that is a path", tend, func(m *message) { m.Errand.Mark = "a/b" }, "want letters, digits"},
+		{"tend: of a rollback", tend, func(m *message) { m.Errand.Task.RollbackID = "CHG1-r1" }, "none of rollback"},
+		{"tend: an errand that is none", tend, func(m *message) { m.Errand.Errand = "exec" }, "is none of a exec"},
+		{"tend: a variable that is not ours", tend, func(m *message) { m.Errand.Task.Facts["PATH"] = "x" }, "not one of backout's"},
+		{"tend: an executor that is not allowed", tend, func(m *message) {
+			plan := planhash.Freeze(backout.Plan{Levels: []backout.Level{{Name: "L1", Steps: []backout.Step{{Uses: "systemd.restart"}}}}})
+			m.Errand.Plan, m.Errand.Task.Step, m.Errand.Task.PlanHash = plan, plan.Plan.Levels[0].Steps[0], plan.Hash
+		}, "config allows: command"},
 
 		{"check: for anybody", look, func(m *message) { m.To = "" }, "is not an order"},
 		{"preflight: over the offers' subject", before, func(m *message) { m.subject = offers("fra") }, "is not an order"},
@@ -254,7 +300,7 @@ func TestChecksThatAreNotAllowed(t *testing.T) {
 			t.Errorf("%v %v: green %v, %d effects, %q", tt.executors, tt.checks, seen.Green, lines(w.file("effects"))-before, seen.Detail)
 		}
 		task := backout.Task{ChangeID: "CHG1", Level: "L1", Step: frozen.Plan.Levels[0].Steps[0], Target: here}
-		if found, err := site.Preflight(t.Context(), frozen, task); err == nil && ((len(found) > 0) != (tt.want != "") || len(found) > 0 && !strings.Contains(found[0].Reason, tt.want)) {
+		if found, err := site.Preflight(t.Context(), frozen, task); err == nil && ((len(found.Violations) > 0) != (tt.want != "") || len(found.Violations) > 0 && !strings.Contains(found.Violations[0].Reason, tt.want)) {
 			t.Errorf("%v %v: preflight finds %v", tt.executors, tt.checks, found)
 		}
 		a.Close()
@@ -342,13 +388,13 @@ func TestSlotsAreCounted(t *testing.T) {
 	a := w.agentOver(&desk{}, "fra-1", func(o *AgentOptions) { o.Slots = 1 })
 	for number, want := range []string{"", "no slot left of 1"} {
 		j, _ := job(here, number+1, step("true"))
-		err := a.take(&work{Task: j.Task, Frozen: j.Frozen, Gate: gateOf("CHG1", j.Gate), Holder: "h"}, time.Now())
+		err := a.take(&work{Task: j.Task, Frozen: j.Frozen, Gate: gateOf("CHG1", "web1", j.Gate), Holder: "h"}, time.Now())
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("attempt %d: %v, want %q", number, err, want)
 		}
 	}
 	j, _ := job(here, 3, step("true"))
-	if err := a.take(&work{Task: j.Task, Frozen: j.Frozen, Gate: gateOf("CHG1", j.Gate), Holder: "h", Resume: true}, time.Now()); err != nil {
+	if err := a.take(&work{Task: j.Task, Frozen: j.Frozen, Gate: gateOf("CHG1", "web1", j.Gate), Holder: "h", Resume: true}, time.Now()); err != nil {
 		t.Error(err)
 	}
 }

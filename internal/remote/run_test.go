@@ -209,7 +209,8 @@ func TestLooksGoThroughTheSite(t *testing.T) {
 	w.agent("fra-1")
 	site := w.hub().Site("fra")
 	j, _ := job(here, 1, backout.Step{Uses: "command", With: []byte(`{"argv":["no-such-program"]}`)})
-	found, err := site.Preflight(t.Context(), j.Frozen, j.Task)
+	answer, err := site.Preflight(t.Context(), j.Frozen, j.Task)
+	found := answer.Violations
 	if err != nil || len(found) != 1 || found[0].Target != "web1" || found[0].Level != "L1" || !strings.Contains(found[0].Reason, "no-such-program") {
 		t.Errorf("preflight: %v %v", found, err)
 	}

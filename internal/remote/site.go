@@ -91,26 +91,26 @@ func (s *Site) Forget(ctx context.Context, t backout.Target, attemptIDs []string
 }
 
 // Preflight asks the task's executor, at the site, whether the step would succeed
-// on the target now; the plan is the one that the gate judges. An error means that
+// on the target now, and what it would lose; the plan is the one that the gate judges. An error means that
 // it could not be looked at.
-func (s *Site) Preflight(ctx context.Context, plan backout.FrozenPlan, t backout.Task) ([]backout.Violation, error) {
+func (s *Site) Preflight(ctx context.Context, plan backout.FrozenPlan, t backout.Task) (runner.Preflighted, error) {
 	t.PlanHash = plan.Hash
 	r, err := s.look(ctx, order{Op: opPreflight, Preflight: &preflight{Task: t, Frozen: plan, Mark: s.hub.o.Mark}})
 	if err != nil {
-		return nil, err
+		return runner.Preflighted{}, err
 	}
 	if r.Failed {
-		return nil, fmt.Errorf("runner %s: %s", r.Runner, r.Detail)
+		return runner.Preflighted{}, fmt.Errorf("runner %s: %s", r.Runner, r.Detail)
 	}
 	for i := range r.Violations {
 		r.Violations[i].Target, r.Violations[i].Level = t.Target.Name, t.Level
 	}
-	return r.Violations, nil
+	return runner.Preflighted{Violations: r.Violations, Loses: r.Loses}, nil
 }
 
 // Check runs one check of the plan, at the site. What cannot be found out is red.
 func (s *Site) Check(ctx context.Context, l runner.Look, c backout.Check) checks.Result {
-	r, err := s.look(ctx, order{Op: opCheck, Check: &check{Target: l.Target, Frozen: l.Frozen, Gate: gateOf(l.ChangeID, l.Gate), Check: c, Mark: s.hub.o.Mark}})
+	r, err := s.look(ctx, order{Op: opCheck, Check: &check{Target: l.Target, Frozen: l.Frozen, Gate: gateOf(l.ChangeID, l.Target.Name, l.Gate), Check: c, Mark: s.hub.o.Mark}})
 	if err != nil {
 		return checks.Result{Detail: err.Error()}
 	}

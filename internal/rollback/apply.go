@@ -87,7 +87,7 @@ func opened(at time.Time, e backout.Opened) backout.Rollback {
 		Status: backout.RollbackPending, OpenedAt: at, StartAt: e.StartAt, StartAfter: e.StartAfter, Level: -1, AskFirst: e.AskFirst,
 	}
 	for _, name := range e.Targets {
-		r.Targets = append(r.Targets, backout.TargetState{Name: name, Phase: backout.TargetWaiting, RecoveredLevel: -1})
+		r.Targets = append(r.Targets, backout.TargetState{Name: name, Phase: backout.TargetWaiting, RecoveredLevel: -1, Baseline: e.Baselines[name]})
 	}
 	if e.Alert != nil {
 		r.Evidence = []backout.AlertRef{*e.Alert}
@@ -120,7 +120,7 @@ func applyTarget(r *backout.Rollback, at time.Time, e backout.Event) {
 		with(r, e.Target, func(t *backout.TargetState) {
 			t.Phase, t.Step = backout.TargetRunning, e.Step
 			t.Attempt, t.Tries = &backout.Attempt{ID: e.AttemptID, Number: e.Number}, max(t.Tries, e.Number)
-			t.GreenSince, t.Red = time.Time{}, ""
+			t.GreenSince, t.Red, t.Drift = time.Time{}, "", nil // of before the step
 		})
 	case backout.StepStarted:
 		with(r, e.Target, func(t *backout.TargetState) {
@@ -136,9 +136,15 @@ func applyTarget(r *backout.Rollback, at time.Time, e backout.Event) {
 			}
 		})
 	case backout.StepDone:
-		with(r, e.Target, func(t *backout.TargetState) { stepEnded(r, t) })
+		with(r, e.Target, func(t *backout.TargetState) {
+			stepEnded(r, t)
+			holds(t, at, e.Outcome.Held)
+		})
 	case backout.StepFailed:
-		with(r, e.Target, func(t *backout.TargetState) { t.Phase, t.Failure = backout.TargetFailed, e.Reason })
+		with(r, e.Target, func(t *backout.TargetState) {
+			t.Phase, t.Failure = backout.TargetFailed, e.Reason
+			holds(t, at, e.Outcome.Held)
+		})
 	case backout.StepInDoubt:
 		with(r, e.Target, func(t *backout.TargetState) { t.Phase, t.Failure = backout.TargetInDoubt, e.Reason })
 	case backout.DoubtResolved:
@@ -150,12 +156,25 @@ func applyTarget(r *backout.Rollback, at time.Time, e backout.Event) {
 			}
 		})
 	case backout.TargetGreen:
-		with(r, e.Target, func(t *backout.TargetState) { t.GreenSince, t.Red = e.Since, "" })
+		with(r, e.Target, func(t *backout.TargetState) {
+			t.GreenSince, t.Red = e.Since, ""
+			if notBack(t.Drift) {
+				t.Drift = nil // a later comparison found it back
+			}
+		})
 	case backout.TargetRed:
-		with(r, e.Target, func(t *backout.TargetState) { t.GreenSince, t.Red = time.Time{}, e.Reason })
+		with(r, e.Target, func(t *backout.TargetState) {
+			t.GreenSince, t.Red = time.Time{}, e.Reason
+			if e.Drift != nil {
+				t.Drift = e.Drift
+			}
+		})
 	case backout.TargetBack:
 		with(r, e.Target, func(t *backout.TargetState) {
 			t.Phase, t.RecoveredAt, t.RecoveredLevel, t.Failure = backout.TargetRecovered, at, r.Level, ""
+			if e.Drift != nil {
+				t.Drift = e.Drift
+			}
 		})
 	}
 }
@@ -167,6 +186,16 @@ func stepEnded(r *backout.Rollback, t *backout.TargetState) {
 		return
 	}
 	t.Phase = backout.TargetDone
+}
+
+// holds adds what a step keeps from coming back. A step that failed may hold
+// something too.
+func holds(t *backout.TargetState, at time.Time, held []string) {
+	all := slices.Concat(t.Held, held)
+	slices.Sort(all)
+	if all = slices.Compact(all); len(all) > len(t.Held) {
+		t.Held, t.HeldAt = all, at
+	}
 }
 
 func doubtResolved(r *backout.Rollback, t *backout.TargetState, verdict string) {

@@ -116,6 +116,12 @@ func tell(r backout.Rollback, e backout.Event) []backout.Notice {
 		audience = union(levelAudience(r, r.Level), audience)
 		n.Moment, n.Targets = backout.MomentInDoubt, []string{e.Target}
 		n.Reason = e.Reason + " (attempt " + e.AttemptID + "): it happened, it did not, or escalate"
+	case backout.TargetBack:
+		if e.Drift == nil || e.Drift.Verdict != backout.DriftSome {
+			return nil
+		}
+		audience = union(levelAudience(r, r.Level), audience)
+		n.Moment, n.Targets, n.Reason = backout.MomentDrift, []string{e.Target}, driftReason(*e.Drift)
 	case backout.HeldBack:
 		audience = everyone(r)
 		n.Moment, n.Reason, n.IfNobodyActs = backout.MomentHeld, e.Reason, "nothing happens until somebody acts"
@@ -162,6 +168,14 @@ func asked(n *backout.Notice, r backout.Rollback, ask backout.Ask) {
 	case backout.ExpiryDeny:
 		n.IfNobodyActs = "the rollback is held"
 	}
+}
+
+func driftReason(d backout.DriftFound) string {
+	reason := "it serves again, but differs from its baseline"
+	if d.Summary != "" {
+		reason += ": " + d.Summary
+	}
+	return reason
 }
 
 func afterLevel(r backout.Rollback) string {

@@ -58,11 +58,13 @@ type (
 		Verdict   string
 		By        string
 	}
-	// Checked is what the checks of a target say now.
+	// Checked is what the checks of a target say now. Drift is what a comparison
+	// with its baseline found, when one was made; see [DriftWanted].
 	Checked struct {
 		Target string
 		Green  bool
 		Reason string
+		Drift  *backout.DriftFound
 	}
 	// Vote answers the open question.
 	Vote struct {
@@ -129,6 +131,26 @@ func NextDeadline(r backout.Rollback) (time.Time, bool) {
 // that is green brings the target back.
 func GreenUntil(r backout.Rollback, t backout.TargetState) time.Time {
 	return t.GreenSince.Add(time.Duration(r.Frozen.Plan.Verify.HoldFor))
+}
+
+// DriftWanted tells whether a green look at the target counts only with a
+// comparison with its baseline: what has one is not back before, and what was found
+// not to be back is red until another comparison says otherwise.
+func DriftWanted(r backout.Rollback, t backout.TargetState, at time.Time) bool {
+	if t.Baseline == "" {
+		return false
+	}
+	return notBack(t.Drift) || !t.GreenSince.IsZero() && !at.Before(GreenUntil(r, t))
+}
+
+// DriftTime is how long a comparison of a target with its baseline may take. A late
+// step's one chance is longer by it.
+const DriftTime = 2 * time.Minute
+
+// notBack tells whether a comparison was made and says no. A verdict that is not
+// known is a no.
+func notBack(d *backout.DriftFound) bool {
+	return d != nil && d.Verdict != backout.DriftNone && d.Verdict != backout.DriftSome
 }
 
 // Judged tells whether the checks of the target are wanted now: a level has been

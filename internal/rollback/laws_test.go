@@ -46,7 +46,14 @@ func newLawWorld(rt *rapid.T) *lawWorld {
 		Alert:   &backout.AlertRef{Fingerprint: "f0", Target: "web-0"},
 	}
 	for i := range rapid.IntRange(1, 4).Draw(rt, "targets") {
-		opened.Targets = append(opened.Targets, fmt.Sprintf("web-%d", i))
+		name := fmt.Sprintf("web-%d", i)
+		opened.Targets = append(opened.Targets, name)
+		if rapid.Bool().Draw(rt, "baseline") {
+			if opened.Baselines == nil {
+				opened.Baselines = map[string]string{}
+			}
+			opened.Baselines[name] = "sha256:base"
+		}
 	}
 	opened.StartAt = rapid.IntRange(0, len(opened.Frozen.Plan.Levels)-1).Draw(rt, "start_at")
 	if rapid.Bool().Draw(rt, "for") {
@@ -118,7 +125,7 @@ func (w *lawWorld) draw(rt *rapid.T) Input {
 	case 2, 3, 4:
 		return Claim{AttemptID: attempt, Runner: "s1"}
 	case 5, 6:
-		return Finished{AttemptID: attempt}
+		return Finished{AttemptID: attempt, Outcome: backout.Outcome{Held: rapid.SampledFrom([][]string{nil, nil, {"nginx-2"}}).Draw(rt, "held")}}
 	case 7:
 		return Finished{AttemptID: attempt, Failure: "exit 1"}
 	case 8:
@@ -126,7 +133,7 @@ func (w *lawWorld) draw(rt *rapid.T) Input {
 	case 9:
 		return Resolve{AttemptID: attempt, By: who, Verdict: rapid.SampledFrom([]string{"happened", "did_not", "failed"}).Draw(rt, "verdict")}
 	case 10, 11:
-		return Checked{Target: target.Name, Green: true}
+		return Checked{Target: target.Name, Green: true, Drift: drawDrift(rt)}
 	case 12:
 		return Checked{Target: target.Name, Reason: "http 500"}
 	case 13:
@@ -150,7 +157,30 @@ func (w *lawWorld) draw(rt *rapid.T) Input {
 	return AlertSeen{Alert: backout.AlertRef{Fingerprint: rapid.SampledFrom([]string{"f0", "f1"}).Draw(rt, "alert"), Target: target.Name}}
 }
 
+// drawDrift is what a comparison found; nil where none was made.
+func drawDrift(rt *rapid.T) *backout.DriftFound {
+	verdict := rapid.SampledFrom([]backout.DriftVerdict{"", backout.DriftNone, backout.DriftSome, backout.DriftNotBack, "of_tomorrow"}).Draw(rt, "drift")
+	if verdict == "" {
+		return nil
+	}
+	return &backout.DriftFound{Verdict: verdict, Report: "sha256:drift"}
+}
+
 // apply decides, appends and folds, and checks the laws on the way.
+// advanced: whoever gives a state away gets the same decision, and the state that the
+// events fold to; a refusal leaves what was given as it was.
+func (w *lawWorld) advanced(rt *rapid.T, before backout.Rollback, in Input, events []backout.Event, err error) {
+	given := Fold(before, before.Revision, backout.Record{})
+	got, after, refused := Advance(given, w.now, in, true)
+	if diff := cmp.Diff(events, got); diff != "" || (err == nil) != (refused == nil) {
+		rt.Fatalf("Advance of %T decides otherwise: %v, %v\n%s", in, refused, err, diff)
+	}
+	want := Fold(before, before.Revision, backout.Record{At: w.now, Events: events})
+	if diff := cmp.Diff(want, after); diff != "" {
+		rt.Fatalf("Advance of %T returns another state:\n%s", in, diff)
+	}
+}
+
 func (w *lawWorld) apply(rt *rapid.T, in Input) {
 	before := w.r
 	w.in = in
@@ -162,6 +192,7 @@ func (w *lawWorld) apply(rt *rapid.T, in Input) {
 			rt.Fatalf("Decide changed the state it was given:\n%s", diff)
 		}
 	}
+	w.advanced(rt, before, in, events, err)
 	if err != nil {
 		if len(events) > 0 {
 			rt.Fatalf("law 9: a refused %T returned events %v", in, events)
@@ -216,12 +247,23 @@ func (w *lawWorld) check(rt *rapid.T, before backout.Rollback, rec backout.Recor
 			if !ok || !look.Green || look.Target != e.Target || t.GreenSince.IsZero() || rec.At.Before(GreenUntil(r, *t)) {
 				rt.Fatalf("verified back: %s recovered by %T %v, green since %v", e.Target, w.in, w.in, t.GreenSince)
 			}
+			w.drift(rt, *t, e, look)
 		case backout.StepDone:
 			w.fence(rt, r, e.Target, e.AttemptID)
 		case backout.StepFailed:
 			w.fence(rt, r, e.Target, e.AttemptID)
 		}
 		r = Apply(r, rec.At, e)
+	}
+}
+
+// drift: a target with a baseline is recovered only with its drift verdict.
+func (w *lawWorld) drift(rt *rapid.T, t backout.TargetState, e backout.TargetBack, look Checked) {
+	if t.Baseline == "" {
+		return
+	}
+	if e.Drift == nil || e.Drift != look.Drift || e.Drift.Verdict != backout.DriftNone && e.Drift.Verdict != backout.DriftSome {
+		rt.Fatalf("compared: %s recovered with drift %v by a look with %v", e.Target, e.Drift, look.Drift)
 	}
 }
 
@@ -281,6 +323,11 @@ func (w *lawWorld) after(rt *rapid.T) {
 		name := w.r.CurrentLevel().Name
 		if !w.told[fmt.Sprintf("level_started %s aud%d", name, w.r.Level+1)] {
 			rt.Fatalf("law 7: nobody was told of %s: %v", name, w.told)
+		}
+	}
+	for _, t := range w.r.Targets {
+		if t.Phase == backout.TargetRecovered && t.Baseline != "" && (t.Drift == nil || notBack(t.Drift)) {
+			rt.Fatalf("compared: %s is recovered, and its drift is %v", t.Name, t.Drift)
 		}
 	}
 	if w.r.Status.Final() {

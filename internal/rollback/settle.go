@@ -210,7 +210,11 @@ func (d *decider) overdue() {
 		return
 	}
 	verify := d.r.Frozen.Plan.Verify
-	d.emit(backout.VerifyStarted{Level: d.r.Level, Deadline: d.at.Add(time.Duration(verify.HoldFor + 2*verify.Every))})
+	chance := time.Duration(verify.HoldFor + 2*verify.Every)
+	if slices.ContainsFunc(d.r.Targets, func(t backout.TargetState) bool { return t.Baseline != "" }) {
+		chance += DriftTime
+	}
+	d.emit(backout.VerifyStarted{Level: d.r.Level, Deadline: d.at.Add(chance)})
 }
 
 func (d *decider) tooManyFailures(level *backout.Level) bool {

@@ -171,7 +171,7 @@ func (s *storyteller) parse(verb string, args []string) Input {
 	case "takeover":
 		return TakeOver{AttemptID: s.attempt(arg(0)), From: arg(1), Runner: arg(2)}
 	case "done":
-		return Finished{AttemptID: s.attempt(arg(0))}
+		return Finished{AttemptID: s.attempt(arg(0)), Outcome: backout.Outcome{Held: args[min(1, len(args)):]}}
 	case "fail":
 		return Finished{AttemptID: s.attempt(arg(0)), Failure: rest(1), Outcome: backout.Outcome{ExitCode: 1}}
 	case "doubt":
@@ -179,7 +179,7 @@ func (s *storyteller) parse(verb string, args []string) Input {
 	case "resolve":
 		return Resolve{AttemptID: s.attempt(arg(0)), Verdict: arg(1), By: arg(2)}
 	case "green":
-		return Checked{Target: arg(0), Green: true}
+		return Checked{Target: arg(0), Green: true, Drift: drift(arg(1), rest(2))}
 	case "red":
 		return Checked{Target: arg(0), Reason: rest(1)}
 	case "resolved":
@@ -208,7 +208,15 @@ func (s *storyteller) parse(verb string, args []string) Input {
 	return nil
 }
 
-// open reads targets, and for=, ask=, by=, at=.
+// drift is a comparison with the baseline: its verdict, and what differs.
+func drift(verdict, summary string) *backout.DriftFound {
+	if verdict == "" {
+		return nil
+	}
+	return &backout.DriftFound{Verdict: backout.DriftVerdict(verdict), Summary: summary}
+}
+
+// open reads targets, and for=, ask=, by=, at=, and baselines of all targets.
 func (s *storyteller) open(args []string) Input {
 	o := backout.Opened{
 		RollbackID: "CHG1-r1", ChangeID: "CHG1", Requester: "rita", Frozen: backout.FrozenPlan{Plan: s.plan, Hash: "sha256:00"},
@@ -227,6 +235,11 @@ func (s *storyteller) open(args []string) Input {
 			o.Trigger = backout.Trigger{By: value, Reason: "by hand"}
 		case key == "at":
 			o.StartAt = s.number(strings.TrimPrefix(value, "L")) - 1
+		case key == "baselines":
+			o.Baselines = map[string]string{}
+			for _, name := range o.Targets {
+				o.Baselines[name] = value
+			}
 		}
 	}
 	return Open{Opened: o}
@@ -301,6 +314,9 @@ func describe(e backout.Event) string {
 		text += " " + e.Verdict + " by " + e.By
 	case backout.TargetBack:
 		text += " " + e.Target
+		if e.Drift != nil {
+			text += " " + string(e.Drift.Verdict)
+		}
 	case backout.TargetRed:
 		text += " " + e.Target + ": " + e.Reason
 	case backout.LevelFailed:

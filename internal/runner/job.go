@@ -133,10 +133,10 @@ func (j *job) run(ctx context.Context, e backout.Executor) Result {
 	}
 	if j.resumed {
 		if r, settled := j.probeFirst(ctx); settled {
-			return r
+			return j.askState(ctx, e, r)
 		}
 	}
-	return j.follow(ctx, e)
+	return j.askState(ctx, e, j.follow(ctx, e))
 }
 
 // expired tells for how much longer an attempt past its deadline may go on.

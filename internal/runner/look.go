@@ -18,33 +18,51 @@ type Look struct {
 	Gate     backout.GatePassed
 }
 
+// Preflighted is what an executor says of its step before it is run.
+type Preflighted struct {
+	Violations []backout.Violation
+	// Loses says what the step would lose on the target now; empty for nothing.
+	Loses string
+}
+
 // Preflight asks the step's executor whether it would succeed on the task's target
-// now, and changes nothing; plan is the one that the gate judges, which a runner
-// near the target wants to see. An error means that the target could not be looked
-// at.
-func (r *Runner) Preflight(ctx context.Context, _ backout.FrozenPlan, t backout.Task) ([]backout.Violation, error) {
-	host, err := r.o.Hosts.For(t.Target)
+// now, and what it would lose, and changes nothing; plan is the one that the gate
+// judges, which a runner near the target wants to see. An error means that the
+// target could not be looked at. An executor that cannot say is a no.
+func (r *Runner) Preflight(ctx context.Context, _ backout.FrozenPlan, t backout.Task) (Preflighted, error) {
+	host, err := r.hostOf(t)
 	if err != nil {
-		return nil, backout.Permanent(err)
+		return Preflighted{}, backout.Permanent(err)
 	}
 	if _, err := host.BootID(ctx); err != nil {
-		return nil, err
+		return Preflighted{}, err
 	}
 	executor, err := r.build(ctx, t)
 	if err != nil {
-		return []backout.Violation{{
-			Check: "executor", Target: t.Target.Name, Level: t.Level, Reason: err.Error(), Fix: "correct the step in the plan",
-		}}, nil
+		return refuse(t, "executor", err.Error(), "correct the step in the plan"), nil
 	}
 	p, ok := executor.(backout.Preflighter)
 	if !ok {
-		return nil, nil
+		return refuse(t, "executor", "executor "+t.Step.Uses+" has no preflight: nobody can say whether the step would succeed",
+			"use an executor that has one, such as command with requires"), nil
 	}
-	found := p.Preflight(ctx, t, host)
-	for i := range found {
-		found[i].Target, found[i].Level = t.Target.Name, t.Level
+	answer := Preflighted{Violations: p.Preflight(ctx, t, host)}
+	if l, ok := executor.(backout.Loser); ok && len(answer.Violations) == 0 {
+		if answer.Loses, err = l.Loses(ctx, t, host); err != nil {
+			answer.Violations = []backout.Violation{{
+				Check: "loses", Reason: "what the step would lose cannot be found out: " + err.Error(), Fix: "look at the target, then check the gate again",
+			}}
+		}
 	}
-	return found, nil
+	for i := range answer.Violations {
+		answer.Violations[i].Target, answer.Violations[i].Level = t.Target.Name, t.Level
+	}
+	return answer, nil
+}
+
+// refuse is the one reason for a no.
+func refuse(t backout.Task, check, reason, fix string) Preflighted {
+	return Preflighted{Violations: []backout.Violation{{Check: check, Target: t.Target.Name, Level: t.Level, Reason: reason, Fix: fix}}}
 }
 
 // Check runs one check of a plan on a target. What cannot be found out is red.
@@ -70,9 +88,15 @@ func (r *Runner) Forget(ctx context.Context, target backout.Target, attemptIDs [
 	if err != nil {
 		return err
 	}
+	here, err := r.o.Hosts.For(thisMachine)
+	if err != nil {
+		return err
+	}
 	var failed []error
 	for _, id := range attemptIDs {
-		if err := host.Forget(ctx, id); err != nil {
+		// Nobody remembers whose host a step had: where there is no record, there is
+		// nothing to forget.
+		if err := errors.Join(host.Forget(ctx, id), here.Forget(ctx, id)); err != nil {
 			failed = append(failed, fmt.Errorf("forget attempt %s: %w", id, err))
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/capture/capturetest"
 	"github.com/backout-io/backout/internal/host"
 )
 
@@ -289,17 +290,27 @@ func (h *Host) finish(a *simAttempt, code int) {
 	}
 }
 
-// Run implements [backout.Host]: it is asked whether a program is there.
-func (h *Host) Run(context.Context, backout.Exec) (backout.ExecResult, error) {
+// Run implements [backout.Host]: it is asked whether a program is there, and what
+// the target looks like.
+func (h *Host) Run(_ context.Context, e backout.Exec) (backout.ExecResult, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
 	case h.away():
 		return backout.ExecResult{}, h.unreachable()
+	case capturetest.IsCapture(e):
+		return backout.ExecResult{Stdout: capturetest.Answer(h.inventory())}, nil
 	case h.missing:
 		return backout.ExecResult{ExitCode: 1}, nil
 	}
 	return backout.ExecResult{}, nil
+}
+
+// inventory is what a capture of the target finds. The caller holds h.mu.
+func (h *Host) inventory() backout.Inventory {
+	return backout.Inventory{Schema: 1, Machine: backout.Machine{
+		Hostname: h.name, OS: "sim", Arch: "x86_64", Kernel: "6.1.0", BootID: h.bootID(h.boots), Init: "other",
+	}, Packages: backout.PackageState{Manager: "none"}}
 }
 
 func (h *Host) unreachable() error { return fmt.Errorf("dial %s: %w", h.name, host.ErrNoConnection) }

@@ -1,0 +1,34 @@
+package gate
+
+import (
+	"github.com/backout-io/backout"
+)
+
+// Still answers, while the window is open or watched, why the way back would not
+// work any more. Facts.Plan is the frozen plan, Facts.PlanHash that of the plan file
+// as it is now; Facts.Answers are those of the levels' executors. The change keeps
+// its frozen plan whatever becomes of the file: that it differs is told all the
+// same, since people read the file.
+func Still(f Facts) []backout.Violation {
+	var v verdict
+	f.Live = true
+	for _, name := range f.Change.Targets {
+		if _, ok := f.Targets[name]; !ok {
+			v.noTarget(CheckTargets, name, "it is not in the inventory any more", "put it back, or nothing can be done on it")
+		}
+	}
+	v.checkFrozen(f)
+	v.checkApprovers(f)
+	v.checkAnswers(f)
+	return v.violations
+}
+
+func (v *verdict) checkFrozen(f Facts) {
+	switch {
+	case f.Change.Frozen == nil || f.Change.Frozen.Hash == f.PlanHash:
+	case f.PlanHash == "":
+		v.no(CheckPlan, "its plan is in no plan file any more; the change keeps the one that was frozen when its window opened", "put it back, or close the change and plan a new one")
+	default:
+		v.no(CheckPlan, "its plan file has changed since the window opened; the change keeps the plan that was frozen then", "read the frozen one: backout change show; or close the change and plan a new one")
+	}
+}
