@@ -49,6 +49,9 @@ func TestOpeningIsOneRecord(t *testing.T) {
 			t.Errorf("baseline %+v, %v", b, err)
 		}
 		last := w.site.asked[len(w.site.asked)-1]
+		if first := w.site.asked[0]; first.Opened || !last.Opened {
+			t.Errorf("the first preflight is told that all is made: %v, the last: %v", first.Opened, last.Opened)
+		}
 		if last.PreparedBy("snapshot") == nil || last.WindowFor != backout.Duration(2*time.Hour) {
 			t.Errorf("asked with %+v", last)
 		}
@@ -78,7 +81,7 @@ func TestTaskIsFilledFromTheLog(t *testing.T) {
 			if err := e.fillTask(t.Context(), c, &task); err != nil {
 				t.Fatal(err)
 			}
-			if task.Baseline != c.Baselines["web1"] || task.PreparedBy("keep")["by"] != "C1-b1.L1.s1.t1.prepare" || task.Delta == nil || task.WindowFor <= 0 {
+			if task.Baseline != c.Baselines["web1"] || task.PreparedBy("keep")["by"] != "C1-b1.L1.s1.t1.prepare" || task.Delta == nil || task.WindowFor <= 0 || !task.Opened {
 				t.Errorf("filled %+v", task)
 			}
 			want := []backout.PackageChange{{Name: "openssl", Arch: "x86_64", From: "0:1.0-1", To: "0:2.0-1"}}
