@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -32,6 +33,12 @@ func (m *mouth) Send(_ context.Context, n backout.Notice) error {
 	}
 	m.sent = append(m.sent, n.ID)
 	return nil
+}
+
+func (m *mouth) told() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.sent)
 }
 
 func closed(seq uint64, id string) store.Entry {

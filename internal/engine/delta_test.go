@@ -1,0 +1,134 @@
+package engine
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/rollback"
+	"github.com/backout-io/backout/internal/store"
+)
+
+// open is a change whose window is open.
+func (w *openWorld) open1(e *Engine) backout.Change {
+	w.t.Helper()
+	w.planned(e, "C1")
+	c, err := e.OpenChange(w.t.Context(), alice, "C1")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c
+}
+
+func deltasOf(c backout.Change) []string { return slices.Sorted(maps.Keys(c.Deltas)) }
+
+// TestDeltaIsCapturedOnceAfterPatching: when patching ends or the window is over,
+// and again for what was away, as long as the change is live.
+func TestDeltaIsCapturedOnceAfterPatching(t *testing.T) {
+	for name, end := range map[string]func(t *testing.T, e *Engine){
+		"patching ended": func(t *testing.T, e *Engine) {
+			if _, err := e.PatchEnded(t.Context(), alice, "C1", 0); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"the window is over": func(*testing.T, *Engine) { time.Sleep(time.Hour + time.Second) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			withTargets(t, func(t *testing.T, w *openWorld) {
+				e := w.serve("me", w.store)
+				defer e.Close()
+				w.open1(e)
+				time.Sleep(10 * time.Minute)
+				if c, _ := e.Change(t.Context(), "C1"); len(c.Deltas) > 0 {
+					t.Errorf("captured while the window is open: %v", c.Deltas)
+				}
+				w.site.set(func() { w.site.version["web1"], w.site.away["web2"] = "0:2.0-1", true })
+				end(t, e)
+				time.Sleep(time.Second)
+				synctest.Wait()
+				c, _ := e.Change(t.Context(), "C1")
+				if diff := cmp.Diff([]string{"web1"}, deltasOf(c)); diff != "" {
+					t.Fatalf("deltas (-want +got):\n%s", diff)
+				}
+				first := c.Deltas["web1"]
+				w.site.set(func() { w.site.version["web1"], w.site.away["web2"] = "0:3.0-1", false })
+				time.Sleep(deltaEvery)
+				synctest.Wait()
+				if c, _ = e.Change(t.Context(), "C1"); len(c.Deltas) != 2 || c.Deltas["web1"] != first {
+					t.Errorf("deltas %v, of web1 first %s", c.Deltas, first)
+				}
+				if d, err := e.Delta(t.Context(), "C1", "web1"); err != nil || d.Packages[0].To != "0:2.0-1" {
+					t.Errorf("%+v, %v", d, err)
+				}
+				if err := e.ensureDelta(t.Context(), "C1", "web1"); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// TestDeltaIsNeverOfWhatARollbackDid: it is captured before the first step, and not
+// after one was claimed, on whichever server.
+func TestDeltaIsNeverOfWhatARollbackDid(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		other, err := store.Open(t.Context(), store.Options{JS: w.js, Server: "other"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = other.Close() }()
+		e, b := w.serve("me", w.store), w.serve("other", other)
+		defer e.Close()
+		defer b.Close()
+		c := w.open1(e)
+		w.site.set(func() { w.site.version["web1"], w.site.version["web2"] = "0:2.0-1", "0:2.0-1" })
+		opened := backout.Opened{Targets: []string{"web1", "web2"}, Trigger: backout.Trigger{By: "alice"}}
+		r, err := e.openRollback(t.Context(), "alice", c, opened)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, _ = e.rollbacks.get(r.ID); r.Target("web1").Baseline != c.Baselines["web1"] {
+			t.Errorf("the rollback knows baseline %q", r.Target("web1").Baseline)
+		}
+		// Nothing was claimed on web1 yet, as far as the log knows: the site runs nothing.
+		if err := e.ensureDelta(t.Context(), "C1", "web1"); err != nil {
+			t.Errorf("before any step: %v", err)
+		}
+		synctest.Wait()
+		r, _ = e.rollbacks.get(r.ID)
+		attempt := r.Target("web2").Attempt
+		if attempt == nil {
+			t.Fatalf("nothing is requested on web2: %+v", r)
+		}
+		if _, err := e.input(t.Context(), r.ID, rollback.Claim{AttemptID: attempt.ID, Runner: "me"}); err != nil {
+			t.Fatal(err)
+		}
+		for _, server := range []*Engine{b, e} {
+			if err := server.ensureDelta(t.Context(), "C1", "web2"); !errors.Is(err, errTooLate) || !backout.IsPermanent(err) {
+				t.Errorf("after a claim: %v", err)
+			}
+		}
+		synctest.Wait()
+		if c, _ = b.Change(t.Context(), "C1"); !slices.Equal(deltasOf(c), []string{"web1"}) {
+			t.Errorf("deltas %v", c.Deltas)
+		}
+	})
+}
+
+// TestNoDeltaWithoutABaseline: changes of old releases have none.
+func TestNoDeltaWithoutABaseline(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		w.plan("C1")
+		e := w.serve("me", w.store)
+		defer e.Close()
+		if err := e.ensureDelta(t.Context(), "C1", "web1"); !errors.Is(err, backout.ErrNotFound) || !backout.IsPermanent(err) {
+			t.Errorf("got %v", err)
+		}
+	})
+}

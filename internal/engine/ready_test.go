@@ -1,0 +1,152 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/backout-io/backout"
+)
+
+// TestReadinessIsWatched: what would not work any more is told when it is seen, and
+// once; so is that it would work again.
+func TestReadinessIsWatched(t *testing.T) {
+	changed := func(w *openWorld, spoil func(cfg *Config)) {
+		cfg := *w.cfg
+		spoil(&cfg)
+		w.engine.config.Store(&cfg)
+	}
+	edited := snapshotPlan()
+	edited.Summary = "edited"
+	for name, tt := range map[string]struct {
+		spoil func(w *openWorld)
+		check string
+	}{
+		"a snapshot fills up": {func(w *openWorld) { w.site.no["L2"] = []backout.Violation{{Check: "space", Reason: "91 % full"}} }, "space"},
+		"a target goes away":  {func(w *openWorld) { w.site.away["web2"] = true }, "reachable"},
+		"an approver leaves":  {func(w *openWorld) { changed(w, func(cfg *Config) { cfg.Groups = map[string][]string{"sre": {"bob"}} }) }, "approval"},
+		"the plan is edited": {func(w *openWorld) {
+			changed(w, func(cfg *Config) { cfg.Plans = map[string]backout.Plan{"web": edited} })
+		}, "plan"},
+		"a target is left out": {func(w *openWorld) {
+			changed(w, func(cfg *Config) { cfg.Inventory = map[string]backout.Target{"web1": {Name: "web1"}} })
+		}, "targets"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withTargets(t, func(t *testing.T, w *openWorld) {
+				e := w.serve("me", w.store)
+				w.engine = e
+				defer e.Close()
+				w.open1(e)
+				w.site.set(func() { tt.spoil(w) })
+				for range 3 {
+					time.Sleep(readinessEvery)
+				}
+				synctest.Wait()
+				c, _ := e.Change(t.Context(), "C1")
+				if c.State != backout.ChangeOpen || len(c.NotReady) == 0 || c.NotReady[0].Check != tt.check {
+					t.Fatalf("%s, not ready: %+v", c.State, c.NotReady)
+				}
+				w.site.set(func() { clear(w.site.no); clear(w.site.away) })
+				e.config.Store(w.cfg)
+				time.Sleep(readinessEvery)
+				synctest.Wait()
+				if c, _ = e.Change(t.Context(), "C1"); len(c.NotReady) > 0 {
+					t.Errorf("still not ready: %+v", c.NotReady)
+				}
+				want := []string{"readiness_changed", "readiness_changed"}
+				if diff := cmp.Diff(want, w.kinds("C1")[3:]); diff != "" {
+					t.Errorf("log (-want +got):\n%s", diff)
+				}
+				if told := w.mouth.told(); len(told) != 3 { // opened, not ready, ready again
+					t.Errorf("told %v", told)
+				}
+			})
+		})
+	}
+}
+
+// TestGateOfALiveChange looks at once, by the frozen plan, and records what it finds.
+func TestGateOfALiveChange(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		e := w.serve("me", w.store)
+		defer e.Close()
+		w.open1(e)
+		if r, err := e.CheckGate(t.Context(), alice, "C1"); err != nil || !r.Passed || len(r.Looks) != 6 {
+			t.Errorf("%+v, %v", r, err)
+		}
+		w.site.set(func() { w.site.away["web1"] = true })
+		r, err := e.CheckGate(t.Context(), alice, "C1")
+		if err != nil || r.Passed || len(r.Violations) != 1 || !strings.Contains(r.Violations[0].Reason, "no route") {
+			t.Errorf("%+v, %v", r, err)
+		}
+		if c, _ := e.Change(t.Context(), "C1"); len(c.NotReady) != 1 {
+			t.Errorf("not recorded: %+v", c.NotReady)
+		}
+	})
+}
+
+// TestTidy: once a change has ended its targets keep nothing, and after a failed
+// back-out they keep all of it.
+func TestTidy(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		e := w.serve("me", w.store)
+		w.open1(e)
+		w.site.set(func() { w.site.away["web2"] = true })
+		for range 2 { // the window, then the watch
+			if _, err := e.CloseChange(t.Context(), alice, "C1", "all is well"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		e.Close()
+		if n := w.site.standing(); n["web1"] != 0 || n["web2"] != 1 {
+			t.Errorf("snapshots %v", n)
+		}
+		w.site.set(func() { w.site.away["web2"] = false })
+		e = w.serve("me", w.store)
+		defer e.Close()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if n := w.site.standing(); len(n) > 0 {
+			t.Errorf("snapshots %v", n)
+		}
+		var mine []string
+		for _, call := range w.site.called() {
+			if strings.HasPrefix(call, "cleanup") && strings.HasSuffix(call, ".t2") {
+				mine = append(mine, call)
+			}
+		}
+		want := []string{"cleanup keep C1-c2.L1.s1.t2", "cleanup merge C1-c2.L2.s1.t2", "cleanup snapshot C1-c2.B.s1.t2", "cleanup tidy C1-c2.C.s1.t2"}
+		if diff := cmp.Diff(want, mine); diff != "" {
+			t.Errorf("on web2 (-want +got):\n%s", diff)
+		}
+		for _, id := range []string{"C1-b1.L1.s1.t2.prepare", "C1-b1.B.s1.t2", "C1-c2.C.s1.t2"} {
+			if !slices.Contains(w.site.forgot, id) {
+				t.Errorf("%s is not forgotten: %v", id, w.site.forgot)
+			}
+		}
+	})
+}
+
+func TestNothingIsRemovedAfterAFailedBackOut(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		e := w.serve("me", w.store)
+		defer e.Close()
+		c := w.open1(e)
+		rec := backout.Record{Op: "x", By: "other", At: time.Now().UTC(), Events: []backout.Event{backout.ChangeEnded{State: backout.ChangeBackoutFailed}}}
+		if _, err := w.store.Changes.Append(t.Context(), "C1", c.Revision, rec); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(25 * time.Hour)
+		synctest.Wait()
+		if n := w.site.standing(); n["web1"] != 1 || n["web2"] != 1 {
+			t.Errorf("snapshots %v", n)
+		}
+	})
+}
