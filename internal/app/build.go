@@ -127,7 +127,8 @@ func (l *loaded) engineConfig(hosts *host.Registry, log *slog.Logger) (*engine.C
 		Runner: runner.New(runner.Options{
 			Executors: l.kinds.Executors, Checks: kinds, Hosts: hosts, Resolve: cfg.ResolveSecrets, Secrets: l.secrets(), Log: log,
 		}),
-		Groups: l.groups(), Audiences: cfg.Audiences, ExternalURL: cfg.ExternalURL,
+		WantsDelta: func(uses string) bool { k, ok := l.kinds.Executors.Lookup(uses); return ok && k.WantsDelta },
+		Groups:     l.groups(), Audiences: cfg.Audiences, ExternalURL: cfg.ExternalURL,
 	}
 	servers := make([]checks.Alertmanager, len(cfg.Alertmanagers))
 	for i, am := range cfg.Alertmanagers {

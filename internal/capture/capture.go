@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/backout-io/backout"
 )
@@ -83,7 +84,8 @@ func checkPattern(p string) error {
 	return nil
 }
 
-func control(r rune) bool { return r < ' ' || r == 0x7f }
+// control tells of what a terminal would not show, or obey.
+func control(r rune) bool { return !unicode.IsPrint(r) }
 
 // invalid is an error about the target or the plan; to ask again does not help.
 func invalid(format string, args ...any) error {

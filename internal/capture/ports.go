@@ -62,7 +62,11 @@ func sockets(said sections, name string) ([]backout.Port, error) {
 			return nil, unparsed(backout.PartPorts, "/proc/net", line)
 		}
 		protocol := strings.TrimSuffix(f[0], "6")
-		if want := map[string]string{"tcp": "0A", "udp": "07"}[protocol]; want != f[1] {
+		want, known := map[string]string{"tcp": "0A", "udp": "07"}[protocol]
+		if !known {
+			return nil, unparsed(backout.PartPorts, "/proc/net", line)
+		}
+		if want != f[1] {
 			continue
 		}
 		host, text, ok := strings.Cut(f[2], ":")

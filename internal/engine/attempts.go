@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -60,8 +61,13 @@ func (e *Engine) tryStep(ctx context.Context, c backout.RunStep) (again bool) {
 	if !ok {
 		return false
 	}
-	task, err := e.task(r, c.Target, c.AttemptID)
+	task, err := e.firstTask(ctx, r, c)
 	switch {
+	case ctx.Err() != nil:
+		return false
+	case transient(err):
+		e.waiting.Store(c.AttemptID, clip(err.Error(), reasonMax))
+		return true
 	case err != nil && e.nextPeer() != "" && errors.Is(err, backout.ErrNotFound):
 		// Another server may have read a newer inventory already.
 		e.waiting.Store(c.AttemptID, err.Error())
@@ -118,7 +124,10 @@ func (e *Engine) claimed(r backout.Rollback, c backout.RunStep) bool {
 // again.
 func (e *Engine) resumeAttempt(r backout.Rollback, t backout.TargetState) {
 	e.spawn(func(ctx context.Context) {
-		task, err := e.task(r, t.Name, t.Attempt.ID)
+		task, err := e.task(ctx, r, t.Name, t.Attempt.ID)
+		if transient(err) {
+			return // the next sweep tries again
+		}
 		if err != nil && e.onceHandedOver(ctx, r.ID, t.Attempt.ID) {
 			return
 		}
@@ -187,6 +196,7 @@ func (e *Engine) report(ctx context.Context, rollbackID, attemptID string, res r
 			e.log.Warn("step output not stored", "rollback_id", rollbackID, "attempt", attemptID, "error", err)
 		}
 	}
+	res.Outcome.Held, res.Outcome.Facts = clipHeld(res.Outcome.Held), nil
 	switch {
 	case res.Unclaimed, res.Interrupted, ctx.Err() != nil:
 	case res.InDoubt:
@@ -223,8 +233,30 @@ func (e *Engine) decided(ctx context.Context, rollbackID string, in rollback.Inp
 	}
 }
 
+// firstTask is the task of an attempt that nobody has claimed. A step that undoes what
+// the patch changed is not begun before that is known: once a step has begun, it
+// cannot be found out any more.
+func (e *Engine) firstTask(ctx context.Context, r backout.Rollback, c backout.RunStep) (backout.Task, error) {
+	t, level := r.Target(c.Target), r.CurrentLevel()
+	if wants := e.cfg().WantsDelta; wants != nil && t != nil && level != nil && t.Step < len(level.Steps) && wants(level.Steps[t.Step].Uses) {
+		err := e.ensureDelta(ctx, r.ChangeID, c.Target)
+		if err != nil && !backout.IsPermanent(err) && !errors.Is(err, backout.ErrNotFound) {
+			err = fmt.Errorf("%w: %w", backout.ErrUnavailable, err) // the level's clock bounds it
+		}
+		if err != nil {
+			return backout.Task{}, fmt.Errorf("not begun, what the patch changed is not known: %w", err)
+		}
+	}
+	return e.task(ctx, r, c.Target, c.AttemptID)
+}
+
+// transient tells whether to ask again may help: the store or the target is away.
+func transient(err error) bool {
+	return errors.Is(err, backout.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
+}
+
 // task gathers what the runner needs of an attempt.
-func (e *Engine) task(r backout.Rollback, target, attemptID string) (backout.Task, error) {
+func (e *Engine) task(ctx context.Context, r backout.Rollback, target, attemptID string) (backout.Task, error) {
 	t, level := r.Target(target), r.CurrentLevel()
 	if t == nil || level == nil || t.Step >= len(level.Steps) {
 		return backout.Task{}, fmt.Errorf("attempt %s: %w", attemptID, backout.ErrStale)
@@ -233,10 +265,18 @@ func (e *Engine) task(r backout.Rollback, target, attemptID string) (backout.Tas
 	if !ok {
 		return backout.Task{}, fmt.Errorf("target %s is not in the inventory any more: %w", target, backout.ErrNotFound)
 	}
-	return backout.Task{
+	task := backout.Task{
 		AttemptID: attemptID, RollbackID: r.ID, ChangeID: r.ChangeID, Level: level.Name, Step: level.Steps[t.Step], Target: inventory,
 		PlanHash: r.Frozen.Hash, Facts: facts(r, level, inventory, attemptID),
-	}, nil
+	}
+	c, err := e.Change(ctx, r.ChangeID)
+	if err != nil {
+		return backout.Task{}, err
+	}
+	if err := e.fillTask(ctx, c, &task); err != nil {
+		return backout.Task{}, err
+	}
+	return task, nil
 }
 
 func reason(err error, otherwise string) string {
@@ -244,6 +284,20 @@ func reason(err error, otherwise string) string {
 		return otherwise
 	}
 	return clip(err.Error(), reasonMax)
+}
+
+// heldMax is how much of what a step holds goes into a record, in bytes.
+const heldMax = 64 << 10
+
+// clipHeld keeps what fits, and says how many more there are.
+func clipHeld(held []string) []string {
+	size := 0
+	for i, name := range held {
+		if size += len(name); size > heldMax {
+			return append(slices.Clone(held[:i]), fmt.Sprintf("… and %d more", len(held)-i))
+		}
+	}
+	return held
 }
 
 // reasonMax is how much of an error goes into a record, in characters: many

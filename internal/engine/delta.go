@@ -10,6 +10,7 @@ import (
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/baseline"
 	"github.com/backout-io/backout/internal/change"
+	"github.com/backout-io/backout/internal/runner"
 	"github.com/backout-io/backout/internal/store"
 )
 
@@ -103,9 +104,12 @@ func (e *Engine) captureDelta(ctx context.Context, c backout.Change, target stri
 		return "", err
 	}
 	s := surveyed{e: e, cfg: cfg, c: c, frozen: *c.Frozen, target: t}
-	inv, said, ok := s.inventory(ctx)
-	if !ok {
-		return "", errors.New(said.Violations[0].Reason)
+	inv, err := cfg.site(t).Capture(ctx, runner.CaptureLook{Target: t, ChangeID: c.ID, Frozen: *c.Frozen})
+	if errors.Is(err, backout.ErrInvalid) {
+		return "", backout.Permanent(err) // to look again does not help
+	}
+	if err != nil {
+		return "", err
 	}
 	if err := e.untouched(ctx, c.ID, target); err != nil {
 		return "", err

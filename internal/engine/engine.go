@@ -27,6 +27,9 @@ type Config struct {
 	// they serve. They carry out what begins under this config.
 	Runner Site
 	Sites  map[string]Site
+	// WantsDelta tells whether steps of this executor undo the patch delta; nil when
+	// none do.
+	WantsDelta func(uses string) bool
 	// Groups are the members of each group, for the gate's count of approvers.
 	Groups map[string][]string
 	// Audiences are the channels of each audience, for the gate; nil when it is
@@ -91,6 +94,7 @@ type Engine struct {
 	urgent    *lane // what is due of rollbacks
 	others    *lane // what is due of changes
 	verifiers *verifiers
+	compared  *comparisons
 	outputs   *outputs
 	peers     Peers
 	cleaner   *cleaner
@@ -144,6 +148,7 @@ func New(o Options, cfg *Config) *Engine {
 	e.urgent = &lane{most: dueParallel, spawn: e.spawn, do: e.handleDue}
 	e.others = &lane{most: dueParallel, spawn: e.spawn, do: e.handleDue}
 	e.verifiers = newVerifiers(e)
+	e.compared = newComparisons(e)
 	e.cleaner = newCleaner(e)
 	e.tidier = newTidier(e)
 	e.changes = newTable(o.Store.Changes, o.Server, e.foldChange)

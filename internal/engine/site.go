@@ -97,7 +97,7 @@ func (e *Engine) gate(r backout.Rollback) backout.GatePassed {
 	if !ok || c.Frozen == nil {
 		return backout.GatePassed{}
 	}
-	return backout.GatePassed{PlanHash: c.Frozen.Hash, Targets: c.Targets}
+	return backout.GatePassed{PlanHash: c.Frozen.Hash, Targets: c.Targets, Baselines: c.Baselines}
 }
 
 // mayBegin says why a claimed attempt must not begin on its target now. A claim
@@ -122,6 +122,8 @@ func (e *Engine) mayBegin(ctx context.Context, rollbackID string, task backout.T
 		return fmt.Errorf("attempt %s: %w", task.AttemptID, backout.ErrPaused)
 	case r.Status != backout.RollbackRunning || t.Attempt.Stopping:
 		return fmt.Errorf("attempt %s: the rollback is %s: %w", task.AttemptID, r.Status, backout.ErrRefused)
+	case t.Baseline != "" && t.Baseline != task.Baseline:
+		return fmt.Errorf("attempt %s: it was made for another baseline of its target: %w", task.AttemptID, backout.ErrRefused)
 	case !c.State.Live() || c.Frozen == nil || c.Frozen.Hash != task.PlanHash:
 		return fmt.Errorf("attempt %s: its change is %s, or has another plan: %w", task.AttemptID, c.State, backout.ErrRefused)
 	}

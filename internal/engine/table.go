@@ -239,6 +239,18 @@ const appendTimeout = 15 * time.Second
 func (t *table[S]) round(ctx context.Context, id string, a *aggregate[S], batch []*request[S]) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	t.locked(ctx, id, a, batch)
+}
+
+// alone decides each half of the batch by itself.
+func (t *table[S]) alone(ctx context.Context, id string, a *aggregate[S], batch []*request[S]) {
+	half := len(batch) / 2
+	t.locked(ctx, id, a, batch[:half])
+	t.locked(ctx, id, a, batch[half:])
+}
+
+// locked is round for a caller that holds a.mu.
+func (t *table[S]) locked(ctx context.Context, id string, a *aggregate[S], batch []*request[S]) {
 	for {
 		before := a.now.Load()
 		was := t.open(before)
@@ -257,6 +269,10 @@ func (t *table[S]) round(ctx context.Context, id string, a *aggregate[S], batch 
 					r.state = after
 				}
 			}
+			return
+		case errors.Is(err, backout.ErrInvalid) && len(batch) > 1:
+			// Together they are too large for a record, or one of them is.
+			t.alone(ctx, id, a, batch)
 			return
 		case errors.Is(err, backout.ErrConflict):
 			if err := t.reload(ctx, id, a); err != nil {

@@ -100,6 +100,7 @@ func (v *verifiers) run(ctx context.Context, id string, nudge <-chan struct{}) {
 			if len(nudge) == 0 {
 				delete(v.running, id)
 				v.mu.Unlock()
+				v.e.compared.forget(id)
 				return
 			}
 			<-nudge
@@ -149,8 +150,12 @@ func (v *verifiers) look(ctx context.Context, id string) (every, next time.Durat
 func (v *verifiers) next(id string, every time.Duration) time.Duration {
 	r, _ := v.e.rollbacks.get(id)
 	for _, t := range r.Targets {
-		if rollback.Judged(r, t.Name) && !t.GreenSince.IsZero() {
-			every = min(every, max(0, time.Until(rollback.GreenUntil(r, t))))
+		if !rollback.Judged(r, t.Name) || t.GreenSince.IsZero() {
+			continue
+		}
+		until := time.Until(rollback.GreenUntil(r, t))
+		if until > 0 || t.Baseline == "" || v.e.compared.soon(r, t) {
+			every = min(every, max(0, until))
 		}
 	}
 	return max(every, 10*time.Millisecond)
@@ -190,17 +195,31 @@ func (e *Engine) verify(ctx context.Context, r backout.Rollback) {
 				red = e.checksRed(ctx, cfg, r, t.Name)
 			}
 			if ctx.Err() == nil {
-				e.looked(ctx, r, t, red)
+				e.lookedAt(ctx, r, t, red)
 			}
 		})
 	}
 	all.Wait()
 }
 
+// lookedAt goes on with what alerts and checks said of a target: where they are
+// green for long enough, it is compared with its baseline.
+func (e *Engine) lookedAt(ctx context.Context, r backout.Rollback, t backout.TargetState, red string) {
+	var found *backout.DriftFound
+	if red == "" {
+		var waits bool
+		found, red, waits = e.compared.of(r, t)
+		if _, owed := e.owedRed.Load(r.ID + "/" + t.Name); waits && !owed {
+			return
+		}
+	}
+	e.looked(ctx, r, t, red, found)
+}
+
 // looked records what a look at a target said, unless it is known already. A red
 // look that could not be recorded is owed: it comes before any green one, so that
 // a target which was red while the store refused does not pass for green.
-func (e *Engine) looked(ctx context.Context, r backout.Rollback, t backout.TargetState, red string) {
+func (e *Engine) looked(ctx context.Context, r backout.Rollback, t backout.TargetState, red string, found *backout.DriftFound) {
 	key := r.ID + "/" + t.Name
 	if owed, ok := e.owedRed.Load(key); ok && red == "" {
 		reason, _ := owed.(string)
@@ -216,7 +235,7 @@ func (e *Engine) looked(ctx context.Context, r backout.Rollback, t backout.Targe
 	case red == "" && !t.GreenSince.IsZero() && time.Now().Before(rollback.GreenUntil(r, t)):
 		return
 	}
-	_, err := e.input(ctx, r.ID, rollback.Checked{Target: t.Name, Green: red == "", Reason: clip(red, 500)})
+	_, err := e.input(ctx, r.ID, rollback.Checked{Target: t.Name, Green: red == "", Reason: clip(red, 500), Drift: found})
 	if err != nil && ctx.Err() == nil {
 		if red != "" {
 			e.owedRed.Store(key, clip(red, 500))
