@@ -39,9 +39,9 @@
 //
 // [Engine.Start] starts one follower for each log, the relay, the deadline loop,
 // the pulse that judges rules again, the sweep that finds what nobody looks after,
-// the cleaner of attempts and the tidier of what was made for the way back; steps,
-// verification, openings, captures and looks at readiness have one each while they
-// last.
+// the one that keeps targets of open windows connected, the cleaner of attempts and
+// the tidier of what was made for the way back; steps, verification, openings,
+// captures and looks at readiness have one each while they last.
 // [Engine.Close] ends all and waits. Work on targets is left running: it is
 // attached to again.
 //
