@@ -103,6 +103,27 @@ func TestReadersOfLines(t *testing.T) {
 	}
 }
 
+// TestStatesOfDpkg: what left only its configuration is not installed, what was
+// interrupted is told, and what is held is held.
+func TestStatesOfDpkg(t *testing.T) {
+	host := backout.Inventory{Packages: backout.PackageState{Manager: "dpkg"}}
+	inv, err := capture.Take(t.Context(), says{text: answer(host, map[string]string{
+		"dpkg": "ii \tdpkg\t1.21.22\tamd64\nrc \tgone\t1\tall\nun \tnever\t\t\npn \tpurged\t\t\nhi \theld\t2:1.0~rc1-1+b2\tamd64\nhi \tforeign\t1\ti386\nhi \tany\t1\tall\n" +
+			"iU \tunpacked\t1\tall\niF \thalf\t1\tall\niHR\tbroken\t1\tall\nri \tleaving\t1\tall\nit \ttriggers\t1\tall\n",
+	})}, backout.BaselineSpec{})
+	want := "[any 1 , broken 1 iHR, dpkg 1.21.22 , foreign 1 , half 1 iF, held 2:1.0~rc1-1+b2 , leaving 1 , triggers 1 it, unpacked 1 iU]"
+	var got []string
+	for _, p := range inv.Packages.Installed {
+		got = append(got, p.Name+" "+p.Version+" "+p.State)
+	}
+	if s := "[" + strings.Join(got, ", ") + "]"; err != nil || s != want {
+		t.Errorf("got  %s, %v\nwant %s", s, err, want)
+	}
+	if s := fmt.Sprint(inv.Packages.Held); s != "[any foreign:i386 held]" {
+		t.Errorf("held %s", s)
+	}
+}
+
 // sound fails unless the inventory is whole and printable and the same each time, or
 // there is an error and none.
 func sound(t *testing.T, text []byte, spec backout.BaselineSpec) {
