@@ -185,6 +185,13 @@ func TestTheManagerRemovedAnOldKernel(t *testing.T) {
 	if verdict, list := baseline.Drift(was, now, delta, nil); verdict != backout.DriftSome {
 		t.Errorf("%s: %+v", verdict, list)
 	}
+	// So does apt, of which each kernel has a name of its own.
+	was, now = before(), before()
+	add(&was, "linux-image-6.1.0-20-amd64", "6.1.85-1")
+	delta = &backout.Delta{Packages: []backout.PackageChange{{Name: "linux-image-6.1.0-20-amd64", Arch: "x86_64", From: "6.1.85-1"}}}
+	if verdict, list := baseline.Drift(was, now, delta, nil); verdict != backout.DriftSome {
+		t.Errorf("%s: %+v", verdict, list)
+	}
 }
 
 // TestIgnoredIsShown: an expected difference stands behind those that count, with its

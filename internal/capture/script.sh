@@ -50,7 +50,6 @@ release() {
 			return
 		fi
 	done
-	echo ID=linux
 }
 
 machine() {
