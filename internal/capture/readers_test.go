@@ -84,7 +84,7 @@ func TestReadersOfLines(t *testing.T) {
 			"timed.service loaded activating start T\ntimed.timer loaded active waiting T\nloop.service loaded activating auto-restart L\nonce.service loaded active exited O",
 		"mounts":         "1 0 8:1 / / rw,relatime shared:1 - xfs /dev/sda1 ro,attr2\n2 1 8:2 / /srv/a\\040b\\134\\012 rw - ext4 /dev/disk\\040x rw\n3 1 0:9 / /proc rw - proc proc rw\n4 1 8:3 / /over rw - ext4 /dev/sdc rw\n5 4 0:8 / /over rw - tmpfs none rw\n6 1 0:7 / /runx rw - tmpfs none rw\n7 1 0:7 / /run/x rw - tmpfs none rw\n8 1 8:4 / /hid rw - ext4 /dev/sdd rw\n9 8 0:5 / /hid rw - autofs systemd-1 rw",
 		"sockets-before": "tcp 0A 0100007F:0050\ntcp6 0A 000080FE00000000FF005450B6AD1DFE:0016\nudp 07 00000000:0044\nudp 07 00000000:FFFF\nudp 07 00000000:C000\ntcp 0A 00000000:C000\nudp6 07 00000000000000000000000000000000:2A2A",
-		"sockets-after":  "tcp 0A 0100007F:0050\ntcp 0A 0100007F:0050\ntcp6 0A 000080FE00000000FF005450B6AD1DFE:0016\nudp 07 00000000:0044\nudp 07 00000000:FFFF\nudp 07 00000000:C000\ntcp 0A 00000000:C000",
+		"sockets-after":  "udp 07 00000000:0045\ntcp 0A 0100007F:0050\ntcp 0A 0100007F:0050\ntcp6 0A 000080FE00000000FF005450B6AD1DFE:0016\nudp 07 00000000:0044\nudp 07 00000000:FFFF\nudp 07 00000000:C000\ntcp 0A 00000000:C000",
 	})}, backout.BaselineSpec{})
 	if err != nil {
 		t.Fatal(err)
