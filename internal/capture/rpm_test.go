@@ -65,7 +65,8 @@ func (r rpmRoot) host() here {
 	}
 	return here{
 		env: []string{"HOME=" + r.dir + "/root/root"},
-		before: "mkdir -p /var/lib/dnf\nmount --bind " + r.dir + "/root/var/lib/dnf /var/lib/dnf\nmount --bind " + r.dir + "/os-release /etc/os-release\n" +
+		before: "mkdir -p " + r.dir + "/upper " + r.dir + "/work\nmount -t overlay overlay -o lowerdir=/var/lib,upperdir=" + r.dir + "/upper,workdir=" + r.dir + "/work /var/lib\n" +
+			"mkdir -p /var/lib/dnf\nmount --bind " + r.dir + "/root/var/lib/dnf /var/lib/dnf\nmount --bind " + r.dir + "/os-release /etc/os-release\n" +
 			"mkdir -p " + r.dir + "/etc/dnf/plugins\nmount --bind " + r.dir + "/etc/dnf /etc/dnf",
 	}
 }
