@@ -33,7 +33,7 @@ const (
 // its answer is larger than a message.
 func (s *Site) Capture(ctx context.Context, l runner.CaptureLook) (backout.Inventory, error) {
 	var seen backout.Inventory
-	e := &errand{Call: rand.Text(), Target: l.Target, ChangeID: l.ChangeID, Plan: l.Frozen, Mark: s.hub.o.Mark}
+	e := &errand{Call: rand.Text(), Target: l.Target, ChangeID: l.ChangeID, AIDE: l.AIDE, Plan: l.Frozen, Mark: s.hub.o.Mark}
 	if err := s.errand(ctx, opCapture, e, &seen); err != nil {
 		return backout.Inventory{}, fmt.Errorf("capture: %w", err)
 	}
