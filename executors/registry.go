@@ -24,6 +24,9 @@ type Kind struct {
 	// WantsDelta is set for executors that undo the patch delta: it is captured
 	// before such a step begins.
 	WantsDelta bool
+	// OnRunner is set for executors that work from the machine of the runner: the
+	// host they get is that machine, and the attempt's record stands there.
+	OnRunner bool
 
 	kind plugin.Kind[backout.Executor]
 }

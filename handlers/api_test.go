@@ -32,6 +32,15 @@ func TestEachRouteAsksItsService(t *testing.T) {
 		{"POST", "/api/v1/changes/CHG1/cancel", "", 200, "cancel CHG1 by local: "},
 		{"POST", "/api/v1/changes/CHG1/patch-started", "", 200, "patch started CHG1 by local"},
 		{"POST", "/api/v1/changes/CHG1/patch-ended", `{"exit_code":3}`, 200, "patch ended CHG1 by local: 3"},
+		{"POST", "/api/v1/changes/CHG1/baseline", "", 200, "capture CHG1 by local"},
+		{"GET", "/api/v1/changes/CHG1/baseline/web-1", "", 200, "baseline CHG1 web-1"},
+		{"GET", "/api/v1/changes/CHG1/delta/fe80::1", "", 200, "delta CHG1 fe80::1"},
+		{"POST", "/api/v1/changes/CHG1/drift", "", 200, "drift CHG1 [] by local"},
+		{"POST", "/api/v1/changes/CHG1/drift", `{"targets":["a","fe80::1"]}`, 200, "drift CHG1 [a fe80::1] by local"},
+		{"GET", "/api/v1/drift/sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "", 200, "drift report sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"},
+		{"GET", "/api/v1/holds", "", 200, "holds false"},
+		{"GET", "/api/v1/holds?all=true", "", 200, "holds true"},
+		{"POST", "/api/v1/holds/release", `{"change_id":"CHG1","target":"web-1","reason":"fixed"}`, 200, "release CHG1 web-1 by local: fixed"},
 		{"GET", "/api/v1/rollbacks", "", 200, `list rollbacks "" false`},
 		{"GET", "/api/v1/rollbacks?change=CHG1&active=true", "", 200, `list rollbacks "CHG1" true`},
 		{"POST", "/api/v1/rollbacks", `{"change_id":"CHG1","targets":["a","b"],"level":"L2","reason":"bad"}`, 201, "start CHG1 [a b] L2 by local: bad"},
@@ -87,6 +96,12 @@ func TestBadRequestsAre400NamingTheMistake(t *testing.T) {
 		{"rollbacks/R1/act", `{"verb":"resolve","attempt_id":"a1","verdict":"maybe"}`, `verdict "maybe"`},
 		{"rollbacks/R1/act", `{"verb":"hold","verdict":"failed"}`, "belong to resolve"},
 		{"notices/test", `{}`, "none never means all"},
+		{"changes/CHG1/baseline", `{"force":true}`, `unknown field "force"`},
+		{"changes/CHG1/drift", `{"targets":["*"]}`, `"*" is not the name of a target`},
+		{"changes/CHG1/drift", `{"targets":[""]}`, `"" is not the name of a target`},
+		{"holds/release", `{"target":"a","reason":"x"}`, "change_id"},
+		{"holds/release", `{"change_id":"CHG1","reason":"x"}`, "none never means all"},
+		{"holds/release", `{"change_id":"CHG1","target":"a","reason":" "}`, "reason: missing"},
 	} {
 		f := &fake{}
 		w := do(handlerFor(t, f), post("/api/v1/"+tc.path, tc.body))
@@ -106,6 +121,12 @@ func TestBadRequestsAre400NamingTheMistake(t *testing.T) {
 		"/api/v1/changes/a%2Fb":                  `id "a/b"`,
 		"/api/v1/changes/%2e%2e%2fx":             `id "../x"`,
 		"/api/v1/rollbacks/R1/output/*":          `attempt "*"`,
+		"/api/v1/changes/C1/baseline/%2e%2e":     `target ".."`,
+		"/api/v1/changes/C1/delta/a%2Fb":         `target "a/b"`,
+		"/api/v1/drift/sha256:00":                `digest "sha256:00"`,
+		"/api/v1/drift/CHG1":                     `digest "CHG1"`,
+		"/api/v1/holds?all=maybe":                `all "maybe"`,
+		"/api/v1/holds?every=true":               `unknown query parameter "every"`,
 	} {
 		f := &fake{}
 		wantError(t, do(handlerFor(t, f), request("GET", path, "")), 400, "invalid", part)
@@ -176,7 +197,7 @@ func TestAGatesNoIsAnAnswerToWhoAskedTheGate(t *testing.T) {
 }
 
 func TestListsAreNeverNull(t *testing.T) {
-	for _, path := range []string{"changes", "changes/C1/log", "rollbacks", "rollbacks/R1/log", "targets", "notices"} {
+	for _, path := range []string{"changes", "changes/C1/log", "rollbacks", "rollbacks/R1/log", "targets", "notices", "holds"} {
 		if w := do(handlerFor(t, &fake{}), request("GET", "/api/v1/"+path, "")); strings.TrimSpace(w.Body.String()) != `{"items":[]}` {
 			t.Errorf("%s: %s", path, w.Body)
 		}

@@ -101,7 +101,6 @@ func (h *Handler) change(c *call, do func(context.Context, Actor, string) (backo
 	return answerOne(c, change, err)
 }
 
-func (h *Handler) openChange(c *call) error   { return h.change(c, h.o.Changes.OpenChange) }
 func (h *Handler) patchStarted(c *call) error { return h.change(c, h.o.Changes.PatchStarted) }
 
 // changeFor runs what moves a change for a reason.

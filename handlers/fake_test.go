@@ -36,6 +36,7 @@ type fake struct {
 	output    []byte
 	paused    PauseState
 	backup    func(context.Context, io.Writer) error
+	slow      func(context.Context) error
 	notReady  error
 }
 
@@ -84,8 +85,44 @@ func (f *fake) CheckGate(_ context.Context, by Actor, id string) (GateResult, er
 	return f.gate, f.note("gate %s by %s", id, by.Name)
 }
 
-func (f *fake) OpenChange(_ context.Context, by Actor, id string) (backout.Change, error) {
-	return f.change, f.note("open %s by %s", id, by.Name)
+func (f *fake) OpenChange(ctx context.Context, by Actor, id string) (backout.Change, error) {
+	err := f.note("open %s by %s", id, by.Name)
+	if f.slow != nil {
+		err = f.slow(ctx)
+	}
+	return f.change, err
+}
+
+func (f *fake) CaptureBaseline(_ context.Context, by Actor, id string) (backout.Change, error) {
+	return f.change, f.note("capture %s by %s", id, by.Name)
+}
+
+func (f *fake) Baseline(_ context.Context, id, target string) (backout.Baseline, error) {
+	return backout.Baseline{}, f.note("baseline %s %s", id, target)
+}
+
+func (f *fake) Delta(_ context.Context, id, target string) (backout.Delta, error) {
+	return backout.Delta{}, f.note("delta %s %s", id, target)
+}
+
+func (f *fake) Drift(ctx context.Context, by Actor, id string, targets []string) ([]backout.Drift, error) {
+	err := f.note("drift %s %v by %s", id, targets, by.Name)
+	if f.slow != nil {
+		err = f.slow(ctx)
+	}
+	return nil, err
+}
+
+func (f *fake) DriftReport(_ context.Context, digest string) (backout.Drift, error) {
+	return backout.Drift{}, f.note("drift report %s", digest)
+}
+
+func (f *fake) Holds(_ context.Context, all bool) ([]backout.Hold, error) {
+	return nil, f.note("holds %v", all)
+}
+
+func (f *fake) ReleaseHold(_ context.Context, by Actor, id, target, reason string) (backout.Hold, error) {
+	return backout.Hold{}, f.note("release %s %s by %s: %s", id, target, by.Name, reason)
 }
 
 func (f *fake) ExtendChange(_ context.Context, by Actor, id string, closes time.Time, reason string) (backout.Change, error) {
@@ -193,7 +230,7 @@ func testAuth(tb testing.TB) *Auth {
 // handlerFor builds a handler on the fake, with change to its options.
 func handlerFor(tb testing.TB, f *fake, change ...func(*Options)) *Handler {
 	tb.Helper()
-	o := Options{Intake: f, Changes: f, Rollbacks: f, Control: f, Version: "1.2.3"}
+	o := Options{Intake: f, Changes: f, Baselines: f, Rollbacks: f, Control: f, Version: "1.2.3"}
 	for _, c := range change {
 		c(&o)
 	}

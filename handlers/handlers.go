@@ -9,11 +9,12 @@ import (
 	"time"
 )
 
-// Options are what the handlers work with. Intake, Changes, Rollbacks and
-// Control are needed; everything else has a default.
+// Options are what the handlers work with. Intake, Changes, Baselines,
+// Rollbacks and Control are needed; everything else has a default.
 type Options struct {
 	Intake    Intake
 	Changes   Changes
+	Baselines Baselines
 	Rollbacks Rollbacks
 	Control   Control
 	// Auth knows the tokens; nil means none, so loopback only.
@@ -48,6 +49,9 @@ type Limits struct {
 	AcceptTimeout time.Duration
 	// MaxStreams is how many event streams may be open at once; 256.
 	MaxStreams int
+	// MaxSlow is how many requests that reach targets may run at once; 64. More are
+	// answered 503.
+	MaxSlow int
 }
 
 func (l Limits) withDefaults() Limits {
@@ -58,6 +62,7 @@ func (l Limits) withDefaults() Limits {
 	orElse(&l.BodyTimeout, 20*time.Second)
 	orElse(&l.AcceptTimeout, 10*time.Second)
 	orElse(&l.MaxStreams, 256)
+	orElse(&l.MaxSlow, 64)
 	return l
 }
 
@@ -81,6 +86,7 @@ type Handler struct {
 	// decoding holds one slot for every body that is being decoded.
 	decoding chan struct{}
 	streams  admission
+	slow     admission
 	// backingUp is held while a backup is made.
 	backingUp sync.Mutex
 	mux       *http.ServeMux
@@ -111,6 +117,7 @@ func New(o Options) *Handler {
 	h.intake = admission{maxCount: int64(h.limits.MaxWaiting), maxBytes: h.limits.MaxPending}
 	h.decoding = make(chan struct{}, runtime.GOMAXPROCS(0))
 	h.streams = admission{maxCount: int64(h.limits.MaxStreams)}
+	h.slow = admission{maxCount: int64(h.limits.MaxSlow)}
 	h.metrics.watch(&h.intake, &h.streams)
 	h.mux = h.routed()
 	return h

@@ -17,8 +17,9 @@ const (
 	pageChanges = 100
 	// pageLogs is of how many of them it reads the log, for their verdicts.
 	pageLogs = 20
-	// pageVerdicts is how many verdicts it shows.
+	// pageVerdicts is how many verdicts it shows, pageHolds how many holds.
 	pageVerdicts = 20
+	pageHolds    = 50
 )
 
 // page shows the status page. It needs no script and no second request.
@@ -58,7 +59,7 @@ func (h *Handler) status(ctx context.Context) (ui.Status, error) {
 		return s, err
 	}
 	for i := range changes {
-		if changes[i].State.Live() {
+		if changes[i].State.Live() || changes[i].Capture != nil {
 			s.Changes = append(s.Changes, changes[i])
 		}
 	}
@@ -66,8 +67,20 @@ func (h *Handler) status(ctx context.Context) (ui.Status, error) {
 	if more := len(s.Changes) - pageChanges; more > 0 {
 		s.MoreChanges, s.Changes = more, s.Changes[:pageChanges]
 	}
+	h.holds(ctx, &s)
 	s.Verdicts, err = h.verdicts(ctx, s.Changes[:min(len(s.Changes), pageLogs)])
 	return s, err
+}
+
+// holds adds the newest holds. The page is of use without them.
+func (h *Handler) holds(ctx context.Context, s *ui.Status) {
+	holds, err := h.o.Baselines.Holds(ctx, false)
+	if err != nil {
+		s.HoldsUnknown = err.Error()
+		return
+	}
+	s.Holds = holds[:min(len(holds), pageHolds)]
+	s.MoreHolds = len(holds) - len(s.Holds)
 }
 
 // verdicts finds what rules said of the changes, newest first: what led to a

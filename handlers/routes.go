@@ -50,7 +50,7 @@ func (r route) streaming() route      { r.stream = true; return r }
 func (r route) asAlertmanager() route { r.likeAlertmanager = true; return r }
 
 func (h *Handler) table() []route {
-	return slices.Concat(h.edgeRoutes(), h.changeRoutes(), h.rollbackRoutes(), h.controlRoutes())
+	return slices.Concat(h.edgeRoutes(), h.changeRoutes(), h.baselineRoutes(), h.rollbackRoutes(), h.controlRoutes())
 }
 
 func (h *Handler) edgeRoutes() []route {
@@ -72,13 +72,26 @@ func (h *Handler) changeRoutes() []route {
 		on("POST", "/api/v1/changes", accessAPI, "Plans a change; 201.", h.planChange),
 		on("GET", one, accessAPI, "One change as it stands.", h.showChange),
 		on("GET", one+"/log", accessAPI, "Everything that happened to the change.", h.changeLog),
-		on("POST", one+"/gate", accessAPI, "Asks the gate and opens nothing.", h.checkGate),
-		on("POST", one+"/open", accessAPI, "Opens the window; 422 with the violations if the gate says no.", h.openChange),
+		on("POST", one+"/gate", accessAPI, "Asks the gate and opens nothing.", h.slowly(h.checkGate)),
+		on("POST", one+"/open", accessAPI, "Opens the window; 422 with the violations if the gate says no.", h.slowly(h.openChange)),
 		on("POST", one+"/extend", accessAPI, "Moves the window's end.", h.extendChange),
 		on("POST", one+"/close", accessAPI, "Ends the window and the watch.", h.closeChange),
 		on("POST", one+"/cancel", accessAPI, "Withdraws a change whose window never opened.", h.cancelChange),
 		on("POST", one+"/patch-started", accessAPI, "Tells that the patch is being applied.", h.patchStarted),
 		on("POST", one+"/patch-ended", accessAPI, "Tells that patching is over; the watch begins.", h.patchEnded),
+	}
+}
+
+func (h *Handler) baselineRoutes() []route {
+	const one = "/api/v1/changes/{id}"
+	return []route{
+		on("POST", one+"/baseline", accessAPI, "Captures the baseline of every target.", h.slowly(h.captureBaseline)),
+		on("GET", one+"/baseline/{target}", accessAPI, "What a target was before the patch.", h.showBaseline),
+		on("GET", one+"/delta/{target}", accessAPI, "What the patch changed on a target.", h.showDelta),
+		on("POST", one+"/drift", accessAPI, "Compares targets with their baselines, now.", h.slowly(h.drift)),
+		on("GET", "/api/v1/drift/{digest}", accessAPI, "A comparison that was stored.", h.showDrift),
+		on("GET", "/api/v1/holds", accessAPI, "Lists what keeps patches from coming back; ?all=true also what was released.", h.listHolds),
+		on("POST", "/api/v1/holds/release", accessAPI, "Lets the patch come back to a target.", h.slowly(h.releaseHold)),
 	}
 }
 

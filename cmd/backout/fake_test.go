@@ -23,7 +23,8 @@ type fake struct {
 	logs    map[string][]handlers.LogEntry
 	pause   handlers.PauseState
 	// lost is how many patch-ended calls fail before one is taken.
-	lost int
+	lost  int
+	ready readiness
 }
 
 var epoch = time.Date(2026, 11, 23, 2, 0, 0, 0, time.UTC)
@@ -39,6 +40,7 @@ func newFake() *fake {
 	f.add(backout.ChangeSpec{ID: "CHG-OLD", Plan: "web"}, backout.ChangeClosed)
 	f.add(backout.ChangeSpec{ID: "CHG-AUTO", Plan: "web", Window: backout.Window{Opens: time.Now().Add(time.Hour)}}, backout.ChangeReady)
 	f.rollbacks()
+	f.readiness()
 	return f
 }
 
@@ -104,7 +106,7 @@ func (f *fake) ListChanges(_ context.Context, filter handlers.ChangeFilter) ([]b
 }
 
 func (f *fake) Change(_ context.Context, id string) (backout.Change, error) {
-	return f.change(id, func(*backout.Change) error { return nil })
+	return f.change(id, func(c *backout.Change) error { f.look(c); return nil })
 }
 
 func (f *fake) change(id string, do func(*backout.Change) error) (backout.Change, error) {
@@ -138,10 +140,14 @@ func (f *fake) CheckGate(_ context.Context, _ handlers.Actor, id string) (handle
 	if id == "CHG-SHUT" {
 		return handlers.GateResult{ChangeID: id, Violations: shut}, nil
 	}
+	if id == "CHG-LOOK" {
+		return lookedGate(), nil
+	}
 	return handlers.GateResult{ChangeID: id, Passed: true, PlanHash: "sha256:7f3a9c0011223344"}, nil
 }
 
 func (f *fake) OpenChange(_ context.Context, _ handlers.Actor, id string) (backout.Change, error) {
+	f.lose(id)
 	return f.change(id, func(c *backout.Change) error {
 		if id == "CHG-SHUT" {
 			return &backout.RefusedError{Violations: shut}

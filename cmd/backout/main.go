@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/backout-io/backout/executors/http"
 	"github.com/backout-io/backout/internal/cli"
 )
 
@@ -21,6 +22,9 @@ func run() int {
 	defer stop()
 	// The first signal asks to stop gracefully; the second one is not caught.
 	context.AfterFunc(ctx, stop)
+	if len(os.Args) > 1 && os.Args[1] == http.Program {
+		return http.Main(ctx, os.Stdout)
+	}
 	return cli.Run(ctx, os.Args[1:], wire(cli.Options{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
 	}))

@@ -13,6 +13,7 @@ import (
 	"github.com/backout-io/backout/internal/alertwire"
 	"github.com/backout-io/backout/internal/app"
 	"github.com/backout-io/backout/internal/backup"
+	"github.com/backout-io/backout/internal/baseline"
 	"github.com/backout-io/backout/internal/bus"
 	"github.com/backout-io/backout/internal/cli"
 	"github.com/backout-io/backout/internal/demo"
@@ -30,6 +31,9 @@ func wire(o cli.Options) cli.Options {
 	o.RunnerPermissions = runnerPermissions
 	o.CheckRunner = app.CheckRunner
 	o.RulesCheck = func(_ context.Context, config string) backout.Problems { return app.CheckRules(config) }
+	o.CheckPlans = app.CheckPlans
+	o.PlanSudo = planSudo
+	o.DriftDefaults = baseline.DefaultIgnores
 	o.Demo = runDemo
 	o.CheckTargets = checkTargets
 	o.RulesFacts = facts
@@ -111,6 +115,15 @@ func checkTargets(ctx context.Context, config string, targets []string, report f
 		}
 		report(out)
 	})
+}
+
+func planSudo(ctx context.Context, config, plan string) (cli.SudoNeeds, error) {
+	s, err := app.PlanSudo(ctx, config, plan)
+	needs := cli.SudoNeeds{Plan: s.Plan, User: s.User, On: s.On}
+	for _, step := range s.Steps {
+		needs.Steps = append(needs.Steps, cli.SudoStep(step))
+	}
+	return needs, err
 }
 
 func takeBackup(ctx context.Context, config string, w io.Writer) error {

@@ -5,14 +5,16 @@ import (
 	"slices"
 
 	"github.com/backout-io/backout/executors"
+	"github.com/backout-io/backout/executors/ansible"
 	"github.com/backout-io/backout/executors/command"
+	"github.com/backout-io/backout/executors/http"
 	"github.com/backout-io/backout/executors/systemd"
 )
 
 // Kinds returns them.
 func Kinds() []executors.Kind {
 	return slices.Concat(
-		[]executors.Kind{command.Kind()},
+		[]executors.Kind{ansible.Kind(), command.Kind(), http.Kind()},
 		systemd.Kinds(),
 	)
 }

@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -57,7 +59,17 @@ func Run(t *testing.T, s Suite) {
 // Local is this machine as a host that lives as long as the test.
 func Local(t *testing.T) backout.Host {
 	t.Helper()
-	h, err := local.New(local.Options{Dir: filepath.Join(t.TempDir(), "attempts")})
+	dir, err := os.MkdirTemp("", "backout-executor-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// An attempt's end is told a moment before all of its record is on disk.
+	t.Cleanup(func() {
+		for late := time.Now().Add(10 * time.Second); os.RemoveAll(dir) != nil && time.Now().Before(late); {
+			runtime.Gosched()
+		}
+	})
+	h, err := local.New(local.Options{Dir: filepath.Join(dir, "attempts")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -124,5 +124,6 @@ func startAgent(r *config.Runner, kinds config.Kinds, wire *bus.Wire, hosts *hos
 func sshOptions(s config.SSH) ssh.Options {
 	return ssh.Options{
 		User: s.User, Key: s.Key, KnownHosts: s.KnownHosts, Port: s.Port, ConnectTimeout: time.Duration(s.ConnectTimeout), Sudo: s.Sudo,
+		Armed: s.Armed,
 	}
 }

@@ -22,7 +22,7 @@ func (p *program) changeCommand() *cobra.Command {
 planned -> ready (the gate passed) -> open -> watching -> closed; while it is open
 or watched, alerts on its targets may roll it back.`,
 	}
-	cmd.AddCommand(p.changeCreate(), p.changeList(), p.changeShow(), p.changeLog(), p.changeGate(), p.changeOpen(), p.changeExtend(),
+	cmd.AddCommand(p.changeCreate(), p.changeList(), p.changeShow(), p.changeLog(), p.gateCommand(), p.changeOpen(), p.changeExtend(),
 		p.changeEnd("close", "End the window and the watch", "Alerts on its targets no longer count for this change. Its plan is not run.", (*client.Client).CloseChange),
 		p.changeEnd("cancel", "Withdraw a change whose window has not opened", "A window that is open is closed, not cancelled.", (*client.Client).CancelChange),
 		p.changeRun(), p.changePatched())
@@ -89,15 +89,21 @@ func (p *program) changeLog() *cobra.Command {
 		})
 }
 
-func (p *program) changeGate() *cobra.Command {
-	return p.onChange("gate CHANGE", "Ask the gate, open nothing",
-		"Ask whether the window may open now. Ends with 0 when the gate passed and with 3, after the reasons, when it refused.",
+// gateCommand is "gate" and "change gate".
+func (p *program) gateCommand() *cobra.Command {
+	var all bool
+	cmd := p.onChange("gate CHANGE", "Ask the gate, open nothing",
+		`Ask whether the window may open now: for every target and level, whether the way back
+would work, and whether its baseline can be captured. Nothing is changed on any
+target. Prints what was looked at, the reasons for a no with what to do, and until
+when a yes holds; targets with the same reason share a line. Ends with 0 when the
+gate passed and with 3 when it refused. There is no override.`,
 		func(ctx context.Context, c *client.Client, id string) error {
 			result, err := c.CheckGate(ctx, id)
 			if err != nil {
 				return err
 			}
-			if err := p.print(result, func(s view.Style) string { return view.Gate(result, s) }); err != nil {
+			if err := p.print(result, func(s view.Style) string { return view.Gate(result, s, c.ServerTime(), all) }); err != nil {
 				return err
 			}
 			if !result.Passed {
@@ -105,6 +111,9 @@ func (p *program) changeGate() *cobra.Command {
 			}
 			return nil
 		})
+	cmd.Example = "  backout gate CHG0030001\n  backout gate CHG0030001 --all"
+	cmd.Flags().BoolVar(&all, "all", false, "every answer of every target, and every reason")
+	return cmd
 }
 
 // onChange makes a command that does one thing to one change.

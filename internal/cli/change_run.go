@@ -51,7 +51,7 @@ func (p *program) changeRun() *cobra.Command {
 }
 
 func (p *program) runPatch(ctx context.Context, c *client.Client, id string, argv []string, budget time.Duration) error {
-	if _, err := openWindow(ctx, c, id); err != nil {
+	if _, err := p.openWindow(ctx, c, id); err != nil {
 		return fmt.Errorf("open %s: %w", id, err)
 	}
 	err := client.Retry(ctx, budget, func(ctx context.Context) error {

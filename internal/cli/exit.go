@@ -19,6 +19,7 @@ const (
 	ExitUnauthenticated = 4
 	ExitTimeout         = 5
 	ExitHeld            = 6
+	ExitDrifted         = 7
 	ExitInterrupted     = 130
 )
 
@@ -34,6 +35,7 @@ var exitCodes = []struct {
 	{ExitUnauthenticated, "not authenticated: the server wants a token, or another one"},
 	{ExitTimeout, "timed out waiting (--timeout)"},
 	{ExitHeld, "held: the rollback needs a human"},
+	{ExitDrifted, "drifted: a target is healthy, but differs from its baseline"},
 	{ExitInterrupted, "interrupted by a signal"},
 }
 
@@ -45,6 +47,7 @@ func exitCodesHelp() string {
 	}
 	b.WriteString("\n\"change run\" prints the patch command's own exit code and ends with 0 when it was 0, else with 1.\n")
 	b.WriteString("\"rollback watch\" ends with 0 recovered or cancelled, 1 exhausted or aborted, 6 held, 5 when --timeout is over.\n")
+	b.WriteString("\"drift\" and \"baseline diff --now\" end with 0 when every target is back to its baseline, 7 when one is healthy but drifted, 1 when one is not back.\n")
 	return b.String()
 }
 
@@ -63,6 +66,15 @@ var ErrStoreInUse = errors.New("a server holds the store")
 type statusError struct{ code int }
 
 func (e statusError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
+
+// shutError is a no with violations that concerns something else than a window.
+type shutError struct {
+	what string
+	err  error
+}
+
+func (e shutError) Error() string { return e.err.Error() }
+func (e shutError) Unwrap() error { return e.err }
 
 // usageError is a wrong command line, in words.
 type usageError struct{ msg string }

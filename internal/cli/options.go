@@ -38,6 +38,13 @@ type Options struct {
 	CheckRunner func(ctx context.Context, config string) backout.Problems
 	// Check loads every file the config names and returns all their problems.
 	Check func(ctx context.Context, config string) backout.Problems
+	// CheckPlans returns the problems of plan files: of those named, or of those
+	// that the config names. No config means that the files are judged alone.
+	CheckPlans func(config string, files []string) backout.Problems
+	// PlanSudo says what a plan needs from sudo.
+	PlanSudo func(ctx context.Context, config, plan string) (SudoNeeds, error)
+	// DriftDefaults lists the differences that are expected in every plan.
+	DriftDefaults func() []backout.IgnoreDrift
 	// Demo runs the main job on this machine and tells the story on Out.
 	Demo func(ctx context.Context, o DemoOptions) error
 	// CheckTargets reaches the named targets, or all when none is named, and
@@ -91,6 +98,26 @@ type PermissionOptions struct {
 type NATSPermissions struct {
 	Config string   `json:"config"`
 	NSC    []string `json:"nsc"`
+}
+
+// SudoNeeds is what the SSH user of a config needs from sudo for a plan.
+type SudoNeeds struct {
+	Plan string `json:"plan"`
+	User string `json:"user"`
+	// On tells whether ssh.sudo is set.
+	On    bool       `json:"on"`
+	Steps []SudoStep `json:"steps"`
+}
+
+// SudoStep is what one step runs as root.
+type SudoStep struct {
+	// Where is the level, "baseline" or "cleanup".
+	Where string `json:"where"`
+	Step  string `json:"step"`
+	Uses  string `json:"uses"`
+	// Commands are as sudoers has them; Unknown says why they are not known.
+	Commands []string `json:"commands,omitempty"`
+	Unknown  string   `json:"unknown,omitempty"`
 }
 
 // DemoOptions are the flags of demo.

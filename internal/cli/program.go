@@ -71,7 +71,11 @@ func (p *program) report(err error) {
 		return
 	}
 	if refused && len(answer.Violations) > 0 {
-		_, _ = fmt.Fprintln(p.Stderr, "backout: refused: the window stays shut")
+		what := "the window stays shut"
+		if no := (shutError{}); errors.As(err, &no) {
+			what = no.what
+		}
+		_, _ = fmt.Fprintln(p.Stderr, "backout: refused: "+what)
 		_, _ = io.WriteString(p.Stderr, view.Violations(answer.Violations, p.style(p.Stderr)))
 		return
 	}

@@ -64,14 +64,15 @@ func (c *Client) ChangeLog(ctx context.Context, id string) ([]handlers.LogEntry,
 }
 
 // CheckGate asks the gate and opens nothing. A gate's no is a result, not an
-// error.
+// error. It may take as long as [handlers.SlowCall].
 func (c *Client) CheckGate(ctx context.Context, id string) (handlers.GateResult, error) {
-	return post[handlers.GateResult](ctx, c, changePath(id, "/gate"), struct{}{})
+	return postSlowly[handlers.GateResult](ctx, c, changePath(id, "/gate"), struct{}{})
 }
 
-// OpenChange opens the window; a gate's no is an [*Error] with its violations.
+// OpenChange opens the window; a gate's no is an [*Error] with its violations. It
+// may take as long as [handlers.SlowCall]; the server goes on when ctx ends.
 func (c *Client) OpenChange(ctx context.Context, id string) (backout.Change, error) {
-	return post[backout.Change](ctx, c, changePath(id, "/open"), struct{}{})
+	return postSlowly[backout.Change](ctx, c, changePath(id, "/open"), struct{}{})
 }
 
 // ExtendChange moves the window's end.

@@ -99,9 +99,20 @@ func loopback(host string) bool {
 // call does one request and decodes its answer. into may be nil, or a *[]byte
 // for an answer that is not JSON.
 func (c *Client) call(ctx context.Context, method, path string, query url.Values, body, into any) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, fmt.Errorf("no answer from %s within %s", c.base.Host, c.timeout))
+	return c.callWithin(ctx, c.timeout, wanted{method, path, query, body}, into)
+}
+
+// wanted is one request in short.
+type wanted struct {
+	method, path string
+	query        url.Values
+	body         any
+}
+
+func (c *Client) callWithin(ctx context.Context, limit time.Duration, w wanted, into any) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer from %s within %s", c.base.Host, limit))
 	defer cancel()
-	req, err := c.request(ctx, method, path, query, body)
+	req, err := c.request(ctx, w.method, w.path, w.query, w.body)
 	if err != nil {
 		return err
 	}

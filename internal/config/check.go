@@ -146,6 +146,7 @@ func (l *loader) settings() {
 }
 
 func (l *loader) sshSection(s *SSH) {
+	l.atLeast(int64(s.Armed), -1, "-1", "ssh", "armed")
 	l.atLeast(int64(s.ConnectTimeout), int64(backout.Duration(1e8)), "100ms", "ssh", "connect_timeout")
 	if s.Port < 1 || s.Port > 65535 {
 		l.add(l.at("ssh", "port").Problem(fmt.Sprintf("port: %d", s.Port), "want 1 to 65535"))

@@ -59,7 +59,9 @@ func fakeKinds(t *testing.T) Kinds {
 	})
 	restore.Destructive, restore.Loses, restore.OnOverdue = true, "data written since the snapshot", backout.OverdueWait
 	command.OnOverdue = backout.OverdueStop
-	ex, err := executors.NewRegistry(command, restore)
+	undo := executors.Define("undo", "Undoes the patch.", func(context.Context, struct{}) (backout.Executor, error) { return nil, nil })
+	undo.WantsDelta = true
+	ex, err := executors.NewRegistry(command, restore, undo)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,20 +23,24 @@ const (
 
 func (l *loader) plans() {
 	for _, name := range l.glob("plans", l.cfg.PlanGlobs) {
-		doc, ok := l.parse(name)
-		if !ok {
-			continue
-		}
-		var file planFile
-		problems := doc.Decode(&file)
-		l.add(problems...)
-		l.whole = len(problems) == 0
-		if l.whole && len(file.Plans) == 0 {
-			l.add(doc.At("plans").Problem("the file has no plan", "add one, or remove the file"))
-		}
-		for _, p := range file.Plans {
-			l.plan(p)
-		}
+		l.planFile(name)
+	}
+}
+
+func (l *loader) planFile(name string) {
+	doc, ok := l.parse(name)
+	if !ok {
+		return
+	}
+	var file planFile
+	problems := doc.Decode(&file)
+	l.add(problems...)
+	l.whole = len(problems) == 0
+	if l.whole && len(file.Plans) == 0 {
+		l.add(doc.At("plans").Problem("the file has no plan", "add one, or remove the file"))
+	}
+	for _, p := range file.Plans {
+		l.plan(p)
 	}
 }
 
@@ -47,6 +51,8 @@ func (l *loader) plan(p planEntry) {
 		Audience:      l.audience(p.Audience),
 		Limits:        l.limits(p.Limits),
 		Verify:        l.verify(p.Verify),
+		Baseline:      l.baseline(p.Baseline),
+		Cleanup:       l.besides(p.Cleanup, "cleanup"),
 	}
 	if plan.DataMigration == "" {
 		plan.DataMigration = backout.DataMigrationNone

@@ -23,14 +23,16 @@ type planFile struct {
 
 type planEntry struct {
 	Pos           strictyaml.Pos
-	Name          text         `yaml:"name" required:"true" doc:"Name of the plan, as changes call it."`
-	Summary       string       `yaml:"summary" doc:"One line for people."`
-	Author        string       `yaml:"author" doc:"Never counts as an approver of this plan."`
-	DataMigration text         `yaml:"data_migration" enum:"none,reversible,forward_only" doc:"Whether the patch moves data. With forward_only no level starts by itself. Default none."`
-	Audience      []text       `yaml:"audience" doc:"Audiences told of what concerns no single level."`
-	Limits        limitsEntry  `yaml:"limits" doc:"Past a limit a rollback is held for approval."`
-	Verify        verifyEntry  `yaml:"verify" doc:"When a target counts as recovered."`
-	Levels        []levelEntry `yaml:"levels" required:"true" doc:"The ways back, 1 to 9, climbed in order."`
+	Name          text          `yaml:"name" required:"true" doc:"Name of the plan, as changes call it."`
+	Summary       string        `yaml:"summary" doc:"One line for people."`
+	Author        string        `yaml:"author" doc:"Never counts as an approver of this plan."`
+	DataMigration text          `yaml:"data_migration" enum:"none,reversible,forward_only" doc:"Whether the patch moves data. With forward_only no level starts by itself. Default none."`
+	Audience      []text        `yaml:"audience" doc:"Audiences told of what concerns no single level."`
+	Limits        limitsEntry   `yaml:"limits" doc:"Past a limit a rollback is held for approval."`
+	Verify        verifyEntry   `yaml:"verify" doc:"When a target counts as recovered."`
+	Baseline      baselineEntry `yaml:"baseline" doc:"What is captured of each target before the patch, and made on it for the way back."`
+	Levels        []levelEntry  `yaml:"levels" required:"true" doc:"The ways back, 1 to 9, climbed in order."`
+	Cleanup       []stepEntry   `yaml:"cleanup" doc:"Run on each target once the change has ended, beside what each executor cleans up itself."`
 }
 
 type limitsEntry struct {

@@ -92,6 +92,7 @@ type SSH struct {
 	Port           int              `yaml:"port" doc:"Default 22."`
 	ConnectTimeout backout.Duration `yaml:"connect_timeout" doc:"Default 10s."`
 	Sudo           bool             `yaml:"sudo" doc:"Run commands through sudo -n."`
+	Armed          int              `yaml:"armed" doc:"How many targets of open changes are kept connected. Default 2000; -1 keeps none."`
 }
 
 // Retention says how long alerts stay replayable.

@@ -31,6 +31,9 @@ func (e *Engine) changeMoved(_ context.Context, _ string, before, after backout.
 		// store refuse, the log still says that it must be.
 		e.reconcileSoon(after.ID)
 	}
+	if after.State.Live() != before.State.Live() {
+		e.armSoon()
+	}
 	if after.State != before.State {
 		e.metrics.changeStates.WithLabelValues(string(after.State)).Inc()
 		if after.State == backout.ChangeOpen {

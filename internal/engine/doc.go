@@ -34,7 +34,7 @@
 //
 // [Engine.Start] starts one follower for each log, the relay, the deadline loop,
 // the pulse that judges rules again, the sweep that finds what nobody looks after,
-// and the cleaner; steps and verification have one each while they last.
+// the one that keeps targets of open windows connected, and the cleaner; steps and verification have one each while they last.
 // [Engine.Close] ends all and waits. Work on targets is left running: it is
 // attached to again.
 //

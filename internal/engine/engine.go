@@ -104,6 +104,8 @@ type Engine struct {
 	opening   sync.Map // id of the changes that this process opens by the clock
 	tooLate   sync.Map // "change/target" whose patch delta can not be told any more
 	carried   sync.Map // attempt id to who has it in this process
+	// armWake holds a token when the targets to keep connected may be others.
+	armWake   chan struct{}
 	waiting   sync.Map // attempt id to why nobody has claimed it, for people
 	passed    sync.Map // attempt id of those that this server could not look after
 	stepping  sync.Map // attempt id of the requested ones that this process tries to run
@@ -150,6 +152,7 @@ func New(o Options, cfg *Config) *Engine {
 	e.verifiers = newVerifiers(e)
 	e.compared = newComparisons(e)
 	e.cleaner = newCleaner(e)
+	e.armWake = make(chan struct{}, 1)
 	e.tidier = newTidier(e)
 	e.changes = newTable(o.Store.Changes, o.Server, e.foldChange)
 	e.changes.moved, e.changes.rest = e.changeMoved, e.changePacker()
@@ -189,6 +192,7 @@ func (e *Engine) cfg() *Config { return e.config.Load() }
 func (e *Engine) Reconfigure(cfg *Config) {
 	e.config.Store(cfg)
 	e.spawn(func(ctx context.Context) { e.judgeAll(ctx) })
+	e.armSoon()
 }
 
 // Metrics are the engine's own collectors.
@@ -221,6 +225,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.spawn(func(ctx context.Context) { e.deadlines.run(ctx, e.due) })
 	e.spawn(e.pulseLoop)
 	e.spawn(e.sweepLoop)
+	e.spawn(e.armLoop)
 	e.spawn(e.cleaner.run)
 	e.spawn(e.tidier.run)
 	e.notReady.CompareAndSwap(&replaying, nil)

@@ -17,8 +17,8 @@ import (
 
 // input lets the rollback's core decide and appends what it decided.
 func (e *Engine) input(ctx context.Context, id string, in rollback.Input) (backout.Rollback, error) {
-	return e.rollbacks.transact(ctx, id, func(r backout.Rollback, at time.Time) ([]backout.Event, error) {
-		return rollback.Decide(r, at, in)
+	return e.rollbacks.advanceBy(ctx, id, func(r backout.Rollback, at time.Time, own bool) ([]backout.Event, backout.Rollback, error) {
+		return rollback.Advance(r, at, in, own)
 	})
 }
 

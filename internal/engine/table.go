@@ -25,6 +25,11 @@ type appender interface {
 // decideFunc decides on one input; see the pure cores.
 type decideFunc[S any] func(state S, at time.Time) ([]backout.Event, error)
 
+// advanceFunc decides on one input and returns the state with the events folded in,
+// but for its sequence. With own it may make that state of the one it was given;
+// after an error the one it was given is as it was.
+type advanceFunc[S any] func(state S, at time.Time, own bool) ([]backout.Event, S, error)
+
 // table holds the folded aggregates of one log and is the only way to append to
 // it. Inputs that reach one aggregate while it is being appended to are decided
 // together and share the next record: a thousand targets that finish at once cost
@@ -78,10 +83,13 @@ func newAggregate[S any]() *aggregate[S] {
 }
 
 type request[S any] struct {
-	decide decideFunc[S]
-	done   chan struct{}
-	state  S
-	err    error
+	// One of these decides.
+	decide  decideFunc[S]
+	advance advanceFunc[S]
+
+	done  chan struct{}
+	state S
+	err   error
 }
 
 func newTable[S any](log appender, server string, fold func(S, uint64, backout.Record) S) *table[S] {
@@ -191,8 +199,16 @@ func (t *table[S]) take(ctx context.Context, a *aggregate[S], e store.Entry, liv
 // answers with the state after the append, or with decide's error and no change.
 // A nil answer of decide is no append and no error.
 func (t *table[S]) transact(ctx context.Context, id string, decide decideFunc[S]) (S, error) {
+	return t.enqueue(ctx, id, &request[S]{decide: decide, done: make(chan struct{})})
+}
+
+// advanceBy is transact for a core that folds as it decides.
+func (t *table[S]) advanceBy(ctx context.Context, id string, advance advanceFunc[S]) (S, error) {
+	return t.enqueue(ctx, id, &request[S]{advance: advance, done: make(chan struct{})})
+}
+
+func (t *table[S]) enqueue(ctx context.Context, id string, r *request[S]) (S, error) {
 	a := t.entry(id)
-	r := &request[S]{decide: decide, done: make(chan struct{})}
 	a.queueMu.Lock()
 	a.queue = append(a.queue, r)
 	leader := !a.busy
@@ -314,17 +330,32 @@ func (t *table[S]) noteRefusal(err error, at time.Time) {
 func (t *table[S]) decideAll(id string, state S, seq uint64, batch []*request[S]) backout.Record {
 	at := time.Now().UTC()
 	rec := backout.Record{By: t.server, At: at}
+	given := state
 	for _, r := range batch {
-		events, err := r.decide(state, at)
-		r.state, r.err = state, err
+		events, after, err := t.decideOne(r, state, seq, at, len(rec.Events) > 0)
+		// Nobody sees what the ones behind it may write to: what is appended is
+		// answered with the state after the append.
+		r.state, r.err = given, err
 		if err != nil || len(events) == 0 {
 			continue
 		}
-		state = t.fold(state, seq, backout.Record{At: at, Events: events})
+		state = after
 		rec.Events = append(rec.Events, events...)
 	}
 	rec.Op = fmt.Sprintf("%s.%s.%d.%d", t.server, id, seq, at.UnixNano())
 	return rec
+}
+
+// decideOne decides on one input; own says that state is the batch's own.
+func (t *table[S]) decideOne(r *request[S], state S, seq uint64, at time.Time, own bool) ([]backout.Event, S, error) {
+	if r.advance != nil {
+		return r.advance(state, at, own)
+	}
+	events, err := r.decide(state, at)
+	if err != nil || len(events) == 0 {
+		return nil, state, err
+	}
+	return events, t.fold(state, seq, backout.Record{At: at, Events: events}), nil
 }
 
 // reload folds the aggregate again from its log.

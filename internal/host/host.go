@@ -56,6 +56,29 @@ func New(o Options) (*Registry, error) {
 // Arm makes the first local start as fast as the later ones.
 func (r *Registry) Arm(ctx context.Context) error { return r.local.Arm(ctx) }
 
+// KeepArmed keeps the connections to these targets open from now on, instead of
+// those before; see [ssh.Network.Arm]. Local targets need none. An error is about
+// single targets: the others are kept.
+func (r *Registry) KeepArmed(targets []backout.Target) (left int, err error) {
+	if r.network == nil {
+		return 0, nil
+	}
+	var addresses []string
+	for _, t := range targets {
+		if t.Transport == "ssh" || t.Transport == "" {
+			addresses = append(addresses, addressOf(t))
+		}
+	}
+	return r.network.Arm(addresses)
+}
+
+func addressOf(t backout.Target) string {
+	if t.Address == "" {
+		return t.Name
+	}
+	return t.Address
+}
+
 // For returns the target's host. It dials nothing.
 func (r *Registry) For(t backout.Target) (backout.Host, error) {
 	h, err := r.find(t)
@@ -73,11 +96,7 @@ func (r *Registry) find(t backout.Target) (backout.Host, error) {
 		if r.network == nil {
 			return nil, backout.Permanent(fmt.Errorf("target %s is reached by ssh, but the section \"ssh\" is not set", t.Name))
 		}
-		address := t.Address
-		if address == "" {
-			address = t.Name
-		}
-		h, err := r.network.Host(address)
+		h, err := r.network.Host(addressOf(t))
 		if err != nil {
 			return nil, fmt.Errorf("target %s: %w", t.Name, err)
 		}

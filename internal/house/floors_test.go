@@ -30,7 +30,7 @@ var floors = [][]string{
 // supports are packages that help tests: only tests and each other may import
 // them, and they may import anything below cmd.
 var supports = []string{
-	"executors/executorstest", "notifier/notifiertest", "internal/bus/bustest", "internal/host/hosttest", "internal/simtest",
+	"executors/executorstest", "notifier/notifiertest", "internal/bus/bustest", "internal/host/hosttest", "internal/simtest", "internal/host/ssh/sshtest",
 	"internal/capture/capturetest", "internal/house", "internal/parts", "internal/e2e",
 }
 

@@ -42,17 +42,25 @@ func quoted(p backout.Plan) backout.Plan {
 		}
 		return encode(string(raw))
 	}
+	all := func(steps []backout.Step) []backout.Step {
+		out := make([]backout.Step, len(steps))
+		for i, s := range steps {
+			s.With = section(s.With)
+			out[i] = s
+		}
+		return out
+	}
 	levels := make([]backout.Level, len(p.Levels))
 	for i, l := range p.Levels {
-		steps := make([]backout.Step, len(l.Steps))
-		for j, s := range l.Steps {
-			s.With = section(s.With)
-			steps[j] = s
-		}
-		l.Steps = steps
+		l.Steps = all(l.Steps)
 		levels[i] = l
 	}
 	p.Levels = levels
+	// No steps must stay none: plans without them keep their hash.
+	if p.Baseline.Steps != nil {
+		p.Baseline.Steps = all(p.Baseline.Steps)
+	}
+	p.Cleanup = all(p.Cleanup)
 	checks := make([]backout.Check, len(p.Verify.Checks))
 	for i, c := range p.Verify.Checks {
 		c.With = section(c.With)

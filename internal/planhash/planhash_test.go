@@ -48,6 +48,14 @@ func TestOnlyContentCounts(t *testing.T) {
 		"check":   func(p *backout.Plan) { p.Verify.Checks[0].With = json.RawMessage(`{"url":"http://y"}`) },
 		"order":   func(p *backout.Plan) { p.Audience = []string{"ops", "dba"} },
 		"level":   func(p *backout.Plan) { p.Levels = append(p.Levels, p.Levels[0]) },
+		"files":   func(p *backout.Plan) { p.Baseline.Files = []string{"/etc/hosts"} },
+		"without": func(p *backout.Plan) { p.Baseline.Without = []string{backout.PartPorts} },
+		"valid":   func(p *backout.Plan) { p.Baseline.ValidFor = 60e9 },
+		"ignore":  func(p *backout.Plan) { p.Baseline.Ignore = []backout.IgnoreDrift{{Part: "units", Name: "x"}} },
+		"snapshot": func(p *backout.Plan) {
+			p.Baseline.Steps = []backout.Step{{Uses: "command", With: json.RawMessage(`{`)}}
+		},
+		"cleanup": func(p *backout.Plan) { p.Cleanup = []backout.Step{{Uses: "command", With: json.RawMessage(`{`)}} },
 		"invalid": func(p *backout.Plan) { p.Levels[0].Steps[0].With = json.RawMessage(`{`) },
 	}
 	hashes := map[string]string{Freeze(plan()).Hash: "unedited"}
@@ -58,6 +66,16 @@ func TestOnlyContentCounts(t *testing.T) {
 			t.Errorf("%s has the hash of %s", name, other)
 		}
 		hashes[Freeze(p).Hash] = name
+	}
+}
+
+// A plan whose file says nothing of baselines is the plan that it was: empty lists
+// are no lists.
+func TestWhatIsLeftOutLeavesTheHash(t *testing.T) {
+	p := plan()
+	p.Baseline, p.Cleanup = backout.BaselineSpec{}, []backout.Step{}
+	if Freeze(p).Hash != Freeze(plan()).Hash {
+		t.Error("an empty baseline section changed the hash")
 	}
 }
 

@@ -22,22 +22,53 @@ const (
 // given time. No events and no error means that there is nothing to record. An
 // error wraps a sentinel of the root package, and nothing has happened.
 func Decide(r backout.Rollback, at time.Time, in Input) ([]backout.Event, error) {
-	r.Targets = cloneTargets(r.Targets)
-	d := &decider{r: r, at: at}
+	events, _, err := Advance(r, at, in, false)
+	return events, err
+}
+
+// Advance is Decide, and returns the state with the events folded in, but for its
+// revision. With own the caller gives r away: the state returned may be made of its
+// parts. So a thousand inputs that are decided together cost one copy of a thousand
+// targets, not a thousand. After an error r is as it was, own or not.
+func Advance(r backout.Rollback, at time.Time, in Input, own bool) ([]backout.Event, backout.Rollback, error) {
+	own = own && refusedBefore(in)
+	d := &decider{r: r, at: at, own: own}
+	if err := d.decide(in); err != nil {
+		if own && len(d.events) > 0 {
+			// Half of a decision would be left in r. The log is whole: to begin
+			// again from it is safe, to go on is not.
+			panic(fmt.Sprintf("rollback %s: input %T was refused after %d events", r.ID, in, len(d.events)))
+		}
+		return nil, r, err
+	}
+	return d.events, d.r, nil
+}
+
+// refusedBefore tells whether the input is refused before its first event or never:
+// those that come by the thousand. Only then may the state be written to.
+func refusedBefore(in Input) bool {
+	switch in.(type) {
+	case Claim, Finished, Checked:
+		return true
+	}
+	return false
+}
+
+func (d *decider) decide(in Input) error {
 	if open, ok := in.(Open); ok {
 		return d.open(open)
 	}
-	if r.ID == "" {
-		return nil, fmt.Errorf("rollback: %w", backout.ErrNotFound)
+	if d.r.ID == "" {
+		return fmt.Errorf("rollback: %w", backout.ErrNotFound)
 	}
-	if r.Status.Final() {
-		return nil, fmt.Errorf("rollback %s is %s: %w", r.ID, r.Status, backout.ErrFinal)
+	if d.r.Status.Final() {
+		return fmt.Errorf("rollback %s is %s: %w", d.r.ID, d.r.Status, backout.ErrFinal)
 	}
 	if err := d.take(in); err != nil {
-		return nil, err
+		return err
 	}
 	d.settle()
-	return d.events, nil
+	return nil
 }
 
 // decider gathers the events of one decision, folding each as it goes, so that
@@ -46,9 +77,14 @@ type decider struct {
 	r      backout.Rollback
 	at     time.Time
 	events []backout.Event
+	// own is set once the targets of r are the decision's own, to be written to.
+	own bool
 }
 
 func (d *decider) emit(e backout.Event) {
+	if !d.own {
+		d.r.Targets, d.own = cloneTargets(d.r.Targets), true
+	}
 	d.events = append(d.events, e)
 	d.r = apply(d.r, d.at, e)
 }
@@ -86,24 +122,24 @@ func (d *decider) take(in Input) error {
 	return fmt.Errorf("input %T: %w", in, backout.ErrInvalid)
 }
 
-func (d *decider) open(in Open) ([]backout.Event, error) {
+func (d *decider) open(in Open) error {
 	o := in.Opened
 	switch {
 	case d.r.ID != "":
-		return nil, fmt.Errorf("rollback %s: %w", d.r.ID, backout.ErrExists)
+		return fmt.Errorf("rollback %s: %w", d.r.ID, backout.ErrExists)
 	case o.RollbackID == "" || o.ChangeID == "":
-		return nil, fmt.Errorf("rollback without id or change: %w", backout.ErrInvalid)
+		return fmt.Errorf("rollback without id or change: %w", backout.ErrInvalid)
 	case len(o.Targets) == 0:
-		return nil, fmt.Errorf("rollback %s has no targets, and nothing never means everything: %w", o.RollbackID, backout.ErrInvalid)
+		return fmt.Errorf("rollback %s has no targets, and nothing never means everything: %w", o.RollbackID, backout.ErrInvalid)
 	case o.StartAt < 0 || o.StartAt >= len(o.Frozen.Plan.Levels):
-		return nil, fmt.Errorf("rollback %s starts at level %d of %d: %w", o.RollbackID, o.StartAt+1, len(o.Frozen.Plan.Levels), backout.ErrInvalid)
+		return fmt.Errorf("rollback %s starts at level %d of %d: %w", o.RollbackID, o.StartAt+1, len(o.Frozen.Plan.Levels), backout.ErrInvalid)
 	}
 	d.emit(o)
 	if in.PausedBy != "" {
 		d.emit(backout.Paused{By: in.PausedBy, Reason: in.PausedReason})
 	}
 	d.settle()
-	return d.events, nil
+	return nil
 }
 
 // resolved cancels what has not started; what has started goes on, since the

@@ -167,6 +167,20 @@ func drawDrift(rt *rapid.T) *backout.DriftFound {
 }
 
 // apply decides, appends and folds, and checks the laws on the way.
+// advanced: whoever gives a state away gets the same decision, and the state that the
+// events fold to; a refusal leaves what was given as it was.
+func (w *lawWorld) advanced(rt *rapid.T, before backout.Rollback, in Input, events []backout.Event, err error) {
+	given := Fold(before, before.Revision, backout.Record{})
+	got, after, refused := Advance(given, w.now, in, true)
+	if diff := cmp.Diff(events, got); diff != "" || (err == nil) != (refused == nil) {
+		rt.Fatalf("Advance of %T decides otherwise: %v, %v\n%s", in, refused, err, diff)
+	}
+	want := Fold(before, before.Revision, backout.Record{At: w.now, Events: events})
+	if diff := cmp.Diff(want, after); diff != "" {
+		rt.Fatalf("Advance of %T returns another state:\n%s", in, diff)
+	}
+}
+
 func (w *lawWorld) apply(rt *rapid.T, in Input) {
 	before := w.r
 	w.in = in
@@ -178,6 +192,7 @@ func (w *lawWorld) apply(rt *rapid.T, in Input) {
 			rt.Fatalf("Decide changed the state it was given:\n%s", diff)
 		}
 	}
+	w.advanced(rt, before, in, events, err)
 	if err != nil {
 		if len(events) > 0 {
 			rt.Fatalf("law 9: a refused %T returned events %v", in, events)

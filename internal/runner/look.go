@@ -30,7 +30,7 @@ type Preflighted struct {
 // judges, which a runner near the target wants to see. An error means that the
 // target could not be looked at. An executor that cannot say is a no.
 func (r *Runner) Preflight(ctx context.Context, _ backout.FrozenPlan, t backout.Task) (Preflighted, error) {
-	host, err := r.o.Hosts.For(t.Target)
+	host, err := r.hostOf(t)
 	if err != nil {
 		return Preflighted{}, backout.Permanent(err)
 	}
@@ -88,9 +88,15 @@ func (r *Runner) Forget(ctx context.Context, target backout.Target, attemptIDs [
 	if err != nil {
 		return err
 	}
+	here, err := r.o.Hosts.For(thisMachine)
+	if err != nil {
+		return err
+	}
 	var failed []error
 	for _, id := range attemptIDs {
-		if err := host.Forget(ctx, id); err != nil {
+		// Nobody remembers whose host a step had: where there is no record, there is
+		// nothing to forget.
+		if err := errors.Join(host.Forget(ctx, id), here.Forget(ctx, id)); err != nil {
 			failed = append(failed, fmt.Errorf("forget attempt %s: %w", id, err))
 		}
 	}

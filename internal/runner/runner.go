@@ -199,7 +199,7 @@ func (r *Runner) carry(ctx context.Context, given Job, resumed bool) Result {
 	defer r.leave(j)
 	executor, err := r.build(ctx, j.Task)
 	if err == nil {
-		j.host, err = r.o.Hosts.For(j.Task.Target)
+		j.host, err = r.hostOf(j.Task)
 	}
 	if claimed := j.claim(ctx); claimed != nil {
 		return Result{Err: fmt.Errorf("claim attempt: %w", claimed), Unclaimed: true}
@@ -216,6 +216,18 @@ func (r *Runner) carry(ctx context.Context, given Job, resumed bool) Result {
 	result := j.run(ctx, executor)
 	result.Output = j.out.bytes()
 	return result
+}
+
+// thisMachine is where the runner itself runs.
+var thisMachine = backout.Target{Name: "this machine", Transport: "local"}
+
+// hostOf is where the step's attempt runs: on the target, or on the runner's own
+// machine where the executor works from there.
+func (r *Runner) hostOf(t backout.Task) (backout.Host, error) {
+	if kind, ok := r.o.Executors.Lookup(t.Step.Uses); ok && kind.OnRunner {
+		return r.o.Hosts.For(thisMachine)
+	}
+	return r.o.Hosts.For(t.Target)
 }
 
 func (r *Runner) build(ctx context.Context, t backout.Task) (backout.Executor, error) {

@@ -82,7 +82,7 @@ func (r *Runner) tend(ctx context.Context, errand Errand, t backout.Task) (map[s
 	if err != nil {
 		return nil, err
 	}
-	h, err := r.o.Hosts.For(t.Target)
+	h, err := r.hostOf(t)
 	if err != nil {
 		return nil, backout.Permanent(err)
 	}

@@ -68,7 +68,7 @@ func (w *World) start(name string) *Server {
 		w.t.Fatal(err)
 	}
 	s.handler = handlers.New(handlers.Options{
-		Intake: s.engine, Changes: s.engine, Rollbacks: s.engine, Auth: auth, Log: log, Metrics: handlers.NewMetrics(),
+		Intake: s.engine, Changes: s.engine, Baselines: s.engine, Rollbacks: s.engine, Auth: auth, Log: log, Metrics: handlers.NewMetrics(),
 	})
 	s.js.armed.Store(true)
 	w.quiet(name, false)

@@ -32,11 +32,17 @@ type Status struct {
 	// NotReady says what is missing; empty means ready.
 	NotReady string
 	Paused   *Pause
-	// Changes are the live ones; MoreChanges how many more there are.
+	// Changes are the live ones, and those whose window is being opened; MoreChanges
+	// how many more there are.
 	Changes     []backout.Change
 	MoreChanges int
 	// Rollbacks are the active ones, in any order.
 	Rollbacks []backout.Rollback
+	// Holds are what keeps patches from coming back; MoreHolds how many more there
+	// are. HoldsUnknown says why they are not known.
+	Holds        []backout.Hold
+	MoreHolds    int
+	HoldsUnknown string
 	// Verdicts are what rules said lately, in any order.
 	Verdicts []backout.Verdict
 }
@@ -77,16 +83,17 @@ func Page(w io.Writer, s Status) error {
 
 func functions(now time.Time) template.FuncMap {
 	return template.FuncMap{
-		"style": func() template.CSS { return template.CSS(style) }, //nolint:gosec // our own file
-		"at":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
-		"rel":   func(t time.Time) string { return relative(now, t) },
-		"due":   func(r backout.Rollback) time.Time { return due(&r) },
-		"level": func(r backout.Rollback) string { return levelName(&r) },
-		"words": func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") },
-		"back":  func(r backout.Rollback) string { return recovered(&r) },
-		"join":  func(list []string) string { return shortList(list) },
-		"names": func(r backout.Rollback) string { return targetNames(&r) },
-		"why":   func(r backout.Rollback) string { return why(&r) },
+		"style":   func() template.CSS { return template.CSS(style) }, //nolint:gosec // our own file
+		"at":      func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+		"rel":     func(t time.Time) string { return relative(now, t) },
+		"due":     func(r backout.Rollback) time.Time { return due(&r) },
+		"level":   func(r backout.Rollback) string { return levelName(&r) },
+		"words":   func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") },
+		"back":    func(r backout.Rollback) string { return recovered(&r) },
+		"join":    func(list []string) string { return shortList(list) },
+		"names":   func(r backout.Rollback) string { return targetNames(&r) },
+		"unready": func(c backout.Change) []string { return unready(c.NotReady) },
+		"why":     func(r backout.Rollback) string { return why(&r) },
 	}
 }
 
@@ -127,13 +134,34 @@ func levelName(r *backout.Rollback) string {
 }
 
 func recovered(r *backout.Rollback) string {
-	n := 0
+	n, drifted := 0, 0
 	for _, t := range r.Targets {
-		if t.Phase == backout.TargetRecovered {
-			n++
+		if t.Phase != backout.TargetRecovered {
+			continue
+		}
+		n++
+		if t.Drift != nil && t.Drift.Verdict != backout.DriftNone {
+			drifted++
 		}
 	}
-	return fmt.Sprintf("%d of %d", n, len(r.Targets))
+	out := fmt.Sprintf("%d of %d", n, len(r.Targets))
+	if drifted > 0 {
+		out += fmt.Sprintf(", %d drifted", drifted)
+	}
+	return out
+}
+
+// unready says the first few reasons why the way back would not work.
+func unready(vs []backout.Violation) []string {
+	const most = 5
+	var out []string
+	for i, v := range vs {
+		if i == most {
+			return append(out, fmt.Sprintf("and %d more", len(vs)-most))
+		}
+		out = append(out, strings.Join(strings.Fields(v.Target+" "+v.Level+" "+v.Check), " ")+": "+v.Reason)
+	}
+	return out
 }
 
 func targetNames(r *backout.Rollback) string {

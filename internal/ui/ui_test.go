@@ -136,3 +136,32 @@ func TestAFailingWriterIsReported(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestThePageSaysWhatKeepsTheWayBackPossible: readiness, captures, drift and holds.
+func TestThePageSaysWhatKeepsTheWayBackPossible(t *testing.T) {
+	var reasons []backout.Violation
+	for range 7 {
+		reasons = append(reasons, backout.Violation{Check: "space", Target: "db-01", Level: "L2", Reason: "the snapshot is <full>"})
+	}
+	page := render(t, Status{
+		Changes: []backout.Change{
+			{ChangeSpec: backout.ChangeSpec{ID: "CHG1"}, State: backout.ChangeOpen, NotReady: reasons},
+			{ChangeSpec: backout.ChangeSpec{ID: "CHG2"}, State: backout.ChangeReady, Capture: &backout.Capture{Server: "b1", BeganAt: now.Add(-time.Minute), Opening: true}},
+		},
+		Rollbacks: []backout.Rollback{{ID: "r", Frozen: plan(1), Targets: []backout.TargetState{
+			{Name: "a", Phase: backout.TargetRecovered, Drift: &backout.DriftFound{Verdict: backout.DriftSome}}, {Name: "b", Phase: backout.TargetRecovered, Drift: &backout.DriftFound{Verdict: backout.DriftNone}},
+		}}},
+		Holds: []backout.Hold{{ChangeID: "CHG0", Target: "web-01", Packages: []string{"openssl<1>"}, PlacedAt: now.Add(-time.Hour)}}, MoreHolds: 3,
+	})
+	for _, part := range []string{
+		"the way back would not work", "db-01 L2 space: the snapshot is &lt;full&gt;", "and 2 more", "baselines are being captured to open the window by b1, begun 1m ago",
+		"2 of 2, 1 drifted", "openssl&lt;1&gt;", "1h ago", "and 3 more",
+	} {
+		if !strings.Contains(page, part) {
+			t.Errorf("the page lacks %q", part)
+		}
+	}
+	if page := render(t, Status{HoldsUnknown: "no storage"}); !strings.Contains(page, "Not known: no storage") {
+		t.Error("holds that are not known look like none")
+	}
+}

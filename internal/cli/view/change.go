@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/backout-io/backout"
-	"github.com/backout-io/backout/handlers"
 )
 
 // Changes lists changes, one a line.
@@ -49,6 +49,9 @@ func Change(c *backout.Change, s Style, now time.Time) string {
 		"plan", planWords(c),
 		"window", s.when(c.Window.Opens, now)+" to "+s.when(c.Window.Closes, now)+autoWords(c.Window),
 		"watch", watchWords(c, s, now),
+		"gate", gateWords(c, s, now),
+		"baseline", baselineWords(c, now),
+		"delta", ofAll(len(c.Deltas), c, "known"),
 		"opened", timeOrNone(c.OpenedAt, s, now),
 		"patched", timeOrNone(c.PatchedAt, s, now),
 		"ended", timeOrNone(c.EndedAt, s, now),
@@ -59,6 +62,9 @@ func Change(c *backout.Change, s Style, now time.Time) string {
 	))
 	if len(c.Violations) > 0 {
 		b.WriteString("\nthe gate's last reasons for a no:\n" + Violations(c.Violations, s))
+	}
+	if len(c.NotReady) > 0 {
+		b.WriteString("\n" + s.paint(toneBad, "the way back would not work now:") + "\n" + Violations(c.NotReady, s))
 	}
 	if len(c.Rollbacks) > 0 {
 		rows := make([][]cell, len(c.Rollbacks))
@@ -91,6 +97,40 @@ func planWords(c *backout.Change) string {
 	return text(c.Plan) + "@" + shortHash(c.Frozen.Hash) + " (frozen)"
 }
 
+// gateWords says what the gate's last yes is worth. An open window has had its yes.
+func gateWords(c *backout.Change, s Style, now time.Time) string {
+	switch {
+	case c.ValidUntil.IsZero() || c.State != backout.ChangePlanned && c.State != backout.ChangeReady:
+		return ""
+	case c.ValidUntil.After(now):
+		return "passed, valid until " + s.when(c.ValidUntil, now)
+	}
+	return s.paint(toneWarn, "passed, stale since "+s.when(c.ValidUntil, now)+": it is asked again when the window opens")
+}
+
+func baselineWords(c *backout.Change, now time.Time) string {
+	out := ofAll(len(c.Baselines), c, "captured")
+	if c.Capture == nil {
+		return out
+	}
+	if out != "" {
+		out += ", "
+	}
+	what := "being captured"
+	if c.Capture.Opening {
+		what = "being captured to open the window"
+	}
+	return out + what + " by " + text(c.Capture.Server) + ", begun " + relative(c.Capture.BeganAt, now)
+}
+
+// ofAll counts for how many targets something is there.
+func ofAll(n int, c *backout.Change, what string) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n) + " of " + count(len(c.Targets), "target", "targets") + " " + what
+}
+
 func autoWords(w backout.Window) string {
 	if w.Auto {
 		return ", opens by itself"
@@ -121,30 +161,17 @@ func labels(m map[string]string) string {
 	return strings.Join(out, " ")
 }
 
-// Violations lists a gate's reasons, one a line.
-func Violations(vs []backout.Violation, s Style) string {
-	rows := make([][]cell, len(vs))
-	for i, v := range vs {
-		rows[i] = []cell{data(v.Check), data(strings.TrimSpace(v.Target + " " + v.Level)), data(v.Reason), data(v.Fix)}
+// Opened says that a window is open, and under what.
+func Opened(c *backout.Change, s Style, now time.Time) string {
+	out := Brief(c, s, now)
+	if c.Frozen == nil {
+		return out
 	}
-	return s.table([]string{"CHECK", "WHERE", "REASON", "WHAT TO DO"}, rows)
-}
-
-// Gate shows the gate's answer.
-func Gate(g handlers.GateResult, s Style) string {
-	var b strings.Builder
-	if g.Passed {
-		b.WriteString(s.show(sign{"✓", "+", "gate passed", toneGood}) + " for " + text(g.ChangeID) + ", plan " + shortHash(g.PlanHash) + "\n")
-	} else {
-		b.WriteString(s.show(sign{"✗", "x", "gate refused", toneBad}) + " for " + text(g.ChangeID) + "\n")
+	out += "plan " + planWords(c)
+	if captured := ofAll(len(c.Baselines), c, "captured"); captured != "" {
+		out += ", baselines of " + captured
 	}
-	if len(g.Violations) > 0 {
-		b.WriteString(Violations(g.Violations, s))
-	}
-	if len(g.Warnings) > 0 {
-		b.WriteString("warnings:\n" + Violations(g.Warnings, s))
-	}
-	return b.String()
+	return out + "\n"
 }
 
 // Brief is one line on a change, for answers to an action.

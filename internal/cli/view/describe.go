@@ -2,6 +2,8 @@ package view
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +31,7 @@ func Lines(entries []handlers.LogEntry) string {
 
 // Describe says in one line what happened.
 func Describe(e backout.Event) string {
-	for _, describe := range []func(backout.Event) string{describeLevel, describeStep, describeTarget, describePeople, describeChange} {
+	for _, describe := range []func(backout.Event) string{describeLevel, describeStep, describeTarget, describePeople, describeChange, describeReady} {
 		if words := describe(e); words != "" {
 			return words
 		}
@@ -74,7 +76,7 @@ func describeStep(e backout.Event) string {
 	case backout.StepTakenOver:
 		return fmt.Sprintf("%s taken over by %s from %s (attempt %s)", text(e.Target), text(e.Runner), text(e.From), text(e.AttemptID))
 	case backout.StepDone:
-		return fmt.Sprintf("%s done (attempt %s)", text(e.Target), text(e.AttemptID)) + because(e.Outcome.Summary)
+		return fmt.Sprintf("%s done (attempt %s)", text(e.Target), text(e.AttemptID)) + because(e.Outcome.Summary) + holds(e.Outcome.Held)
 	case backout.StepFailed:
 		return fmt.Sprintf("%s failed with exit code %d (attempt %s)", text(e.Target), e.Outcome.ExitCode, text(e.AttemptID)) + because(e.Reason)
 	case backout.StepInDoubt:
@@ -102,6 +104,9 @@ func describeTarget(e backout.Event) string {
 	case backout.TargetRed:
 		return text(e.Target) + " red" + because(e.Reason)
 	case backout.TargetBack:
+		if e.Drift != nil {
+			return text(e.Target) + " recovered, " + driftWords(e.Drift)
+		}
 		return text(e.Target) + " recovered"
 	case backout.EvidenceAdded:
 		return text(e.Alert.Name) + " on " + text(e.Alert.Target) + " added as evidence" + because(e.Alert.Summary)
@@ -138,7 +143,7 @@ func describeChange(e backout.Event) string {
 	case backout.GateRefused:
 		return "gate refused: " + reasons(e.Violations) + by(e.By)
 	case backout.GatePassed:
-		return "gate passed for plan " + shortHash(e.PlanHash)
+		return "gate passed for plan " + shortHash(e.PlanHash) + until(e.ValidUntil)
 	case backout.WindowOpened:
 		return "window opened with plan " + shortHash(e.Frozen.Hash) + by(e.By)
 	case backout.WindowExtended:
@@ -160,6 +165,37 @@ func describeChange(e backout.Event) string {
 		return "ended " + changeSign(e.State).word + by(e.By) + because(e.Reason)
 	}
 	return ""
+}
+
+// describeReady describes what keeps the way back possible.
+func describeReady(e backout.Event) string {
+	switch e := e.(type) {
+	case backout.BaselineBegan:
+		why := ""
+		if e.Opening {
+			why = ", to open the window"
+		}
+		return fmt.Sprintf("baseline capture %d began on %s", e.Number, text(e.Server)) + why + by(e.By)
+	case backout.BaselineCaptured:
+		return fmt.Sprintf("baseline capture %d has %s", e.Number, count(len(e.Baselines), "target", "targets"))
+	case backout.BaselineFailed:
+		return fmt.Sprintf("baseline capture %d failed: %s", e.Number, reasons(e.Violations))
+	case backout.DeltaCaptured:
+		return "what the patch changed is known of " + names(slices.Sorted(maps.Keys(e.Deltas)), 8)
+	case backout.ReadinessChanged:
+		if len(e.Violations) == 0 {
+			return "the way back would work again"
+		}
+		return "the way back would not work: " + reasons(e.Violations)
+	}
+	return ""
+}
+
+func holds(packages []string) string {
+	if len(packages) == 0 {
+		return ""
+	}
+	return ", holds " + names(packages, 8)
 }
 
 // Wanted says in words what an approval policy asks of people.
@@ -192,10 +228,34 @@ func trigger(t backout.Trigger) string {
 	return t.Reason
 }
 
+// reasons says each reason once, with the target when it is of one only, and counts
+// what would make the line endless.
 func reasons(vs []backout.Violation) string {
-	out := make([]string, len(vs))
-	for i, v := range vs {
-		out[i] = text(v.Check) + ": " + text(v.Reason)
+	type reason struct{ check, reason string }
+	targets := map[reason][]string{}
+	var order []reason
+	for _, v := range vs {
+		r := reason{v.Check, v.Reason}
+		if _, ok := targets[r]; !ok {
+			order = append(order, r)
+		}
+		targets[r] = append(targets[r], v.Target)
+	}
+	const few = 8
+	left := max(0, len(order)-few)
+	out := make([]string, 0, few+1)
+	for _, r := range order[:len(order)-left] {
+		on := ""
+		switch all := targets[r]; {
+		case len(all) > 1:
+			on = " on " + count(len(all), "target", "targets")
+		case all[0] != "":
+			on = " on " + text(all[0])
+		}
+		out = append(out, text(r.check)+on+": "+text(r.reason))
+	}
+	if left > 0 {
+		out = append(out, count(left, "more reason", "more reasons"))
 	}
 	return strings.Join(out, "; ")
 }

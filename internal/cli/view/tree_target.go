@@ -41,10 +41,21 @@ func (d drawing) targetDetail(level int, t *backout.TargetState) string {
 		}
 	case backout.TargetRecovered:
 		if !t.RecoveredAt.IsZero() {
-			return " after " + clock(t.RecoveredAt.Sub(r.OpenedAt))
+			return " after " + clock(t.RecoveredAt.Sub(r.OpenedAt)) + aftermath(t)
 		}
+		return aftermath(t)
 	}
 	return ""
+}
+
+// aftermath says how a recovered target compares with its baseline, and what keeps
+// the patch away from it.
+func aftermath(t *backout.TargetState) string {
+	out := ""
+	if words := driftWords(t.Drift); words != "" {
+		out = ", " + words
+	}
+	return out + holds(t.Held)
 }
 
 func (d drawing) runningDetail(level int, t *backout.TargetState) string {

@@ -183,7 +183,8 @@ func TestHostileTextReachesNoTerminal(t *testing.T) {
 			Violations: []backout.Violation{{Check: s, Target: s, Level: s, Reason: s, Fix: s}}, Rollbacks: []backout.RollbackRef{{ID: s, Targets: []string{s}, Status: backout.RollbackStatus(s)}},
 		}
 		wantHarmless(t, Change(&c, Style{}, t0)+Changes([]backout.Change{c}, Style{}, t0)+Brief(&c, Style{}, t0), true)
-		wantHarmless(t, Gate(handlers.GateResult{ChangeID: s, Violations: c.Violations, Warnings: c.Violations, PlanHash: s}, Style{}), true)
+		wantHarmless(t, Gate(handlers.GateResult{ChangeID: s, Violations: c.Violations, Warnings: c.Violations, PlanHash: s}, Style{}, t0, false), true)
+		hostileReady(t, s, c)
 		wantHarmless(t, Targets([]backout.Target{{Name: s, Address: s, Transport: s, OS: s, Site: s, Labels: map[string]string{s: s}}}, Style{}), true)
 		wantHarmless(t, Notices([]handlers.NoticeStatus{{Channel: s, Error: s, Notice: backout.Notice{RollbackID: s, Moment: backout.Moment(s)}}}, Style{}, t0), true)
 		wantHarmless(t, Pause(handlers.PauseState{On: true, By: s, Reason: s}, Style{}, t0), true)
@@ -207,7 +208,13 @@ func TestEventLinesAreOneLineEach(t *testing.T) {
 			backout.StepFailed{Target: s, AttemptID: s, Reason: s, Outcome: backout.Outcome{ExitCode: 7, Summary: s}},
 			backout.EvidenceAdded{Alert: backout.AlertRef{Name: s, Target: s, Summary: s}},
 			backout.Voted{Vote: backout.Vote{User: s, Choice: backout.Choice(s), Via: s, Reason: s}},
-			backout.GateRefused{Violations: []backout.Violation{{Check: s, Reason: s}}, By: s},
+			backout.GateRefused{Violations: []backout.Violation{{Check: s, Target: s, Reason: s}}, By: s},
+			backout.BaselineBegan{Server: s, By: s, Opening: true},
+			backout.BaselineFailed{Violations: []backout.Violation{{Check: s, Target: s, Reason: s}}},
+			backout.DeltaCaptured{Deltas: map[string]string{s: s}},
+			backout.ReadinessChanged{Violations: []backout.Violation{{Check: s, Reason: s}}},
+			backout.TargetBack{Target: s, Drift: &backout.DriftFound{Verdict: backout.DriftVerdict(s), Summary: s}},
+			backout.StepDone{Target: s, AttemptID: s, Outcome: backout.Outcome{Held: []string{s}}},
 		}}
 		out := Lines([]handlers.LogEntry{{ID: s, Seq: 1, Record: rec}})
 		wantHarmless(t, out, true)

@@ -31,6 +31,10 @@ type conn struct {
 	// boot is the target's boot id once it was asked for: no connection outlives
 	// a boot.
 	boot atomic.Pointer[string]
+	// used is when a session was opened last, in nanoseconds since 1970; sessions
+	// is how many are open.
+	used     atomic.Int64
+	sessions atomic.Int32
 }
 
 // connection returns the shared connection, made anew when it is gone.
@@ -56,6 +60,7 @@ func (h *Host) connection(ctx context.Context) (*conn, error) {
 		return nil, fmt.Errorf("connect to %s: %w", h.address, err)
 	}
 	c = &conn{client: client, gone: make(chan struct{})}
+	c.used.Store(time.Now().UnixNano())
 	if !h.network.spawn(func() { h.mind(c) }) {
 		_ = client.Close()
 		return nil, errClosed
@@ -86,6 +91,10 @@ func (h *Host) mind(c *conn) {
 			alive = false
 			continue
 		case <-tick.C:
+			if c.idle() && !h.network.isArmed(h.address) {
+				_ = c.client.Close()
+				continue
+			}
 		}
 		answered := make(chan struct{})
 		asking.Go(func() {
@@ -103,6 +112,18 @@ func (h *Host) mind(c *conn) {
 		late.Stop()
 	}
 	asking.Wait()
+	h.network.wakeArming()
+}
+
+// release says that a session of the connection has ended.
+func (c *conn) release() {
+	c.used.Store(time.Now().UnixNano())
+	c.sessions.Add(-1)
+}
+
+// idle tells whether nobody has used the connection for a while.
+func (c *conn) idle() bool {
+	return c.sessions.Load() == 0 && time.Since(time.Unix(0, c.used.Load())) > idleFor
 }
 
 // disconnect ends the shared connection, if there is one.
@@ -123,10 +144,12 @@ func (h *Host) session(ctx context.Context) (*ssh.Session, *conn, error) {
 		if err != nil {
 			return nil, nil, err
 		}
+		c.sessions.Add(1)
 		s, err := c.newSession(ctx)
 		if err == nil {
 			return s, c, nil
 		}
+		c.release()
 		var refused *ssh.OpenChannelError
 		if errors.As(err, &refused) {
 			return nil, nil, fmt.Errorf("open session on %s: %w: raise MaxSessions in its sshd_config", h.address, err)

@@ -204,9 +204,10 @@ func (h *Host) exchange(ctx context.Context, slots chan struct{}, x exchange) (i
 	s.Stdout, s.Stderr = gated{&gate, &open, x.stdout}, gated{&gate, &open, x.stderr}
 	done := make(chan error, 1)
 	if !h.network.spawn(func() {
-		defer func() { <-slots }()
+		defer func() { c.release(); <-slots }()
 		done <- talk(s, x, ctx.Done())
 	}) {
+		c.release()
 		<-slots
 		_ = s.Close()
 		return 0, errClosed

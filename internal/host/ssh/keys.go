@@ -9,7 +9,9 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
@@ -51,14 +53,51 @@ func readKnownHosts(path string) (ssh.HostKeyCallback, error) {
 	return check, nil
 }
 
+// knownHosts is the file of host keys as it was read last: for a thousand dials at
+// once it is read once. A file that has changed, or was changed so lately that its
+// time cannot tell, is read again.
+type knownHosts struct {
+	mu          sync.Mutex
+	info        os.FileInfo
+	readAt      time.Time
+	check       ssh.HostKeyCallback
+	authorities map[int]bool
+}
+
+// settled is how old a change must have been when the file was read: a second one
+// may have the same time, and the same size.
+const settled = 2 * time.Second
+
+func (k *knownHosts) read(path string) (ssh.HostKeyCallback, map[int]bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	at := time.Now()
+	now, err := os.Stat(path)
+	if err == nil && k.info != nil && os.SameFile(now, k.info) && now.ModTime().Equal(k.info.ModTime()) && now.Size() == k.info.Size() &&
+		k.readAt.Sub(now.ModTime()) > settled {
+		return k.check, k.authorities, nil
+	}
+	k.info = nil
+	check, err := readKnownHosts(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	authorities, err := authorityLines(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	k.info, k.readAt, k.check, k.authorities = now, at, check, authorities
+	return check, authorities, nil
+}
+
 // clientConfig reads known_hosts and asks the target for a key of the kinds
 // that stand there, since it may have others.
 func (n *Network) clientConfig(address string) (*ssh.ClientConfig, error) {
-	check, err := readKnownHosts(n.o.KnownHosts)
+	check, authorities, err := n.known.read(n.o.KnownHosts)
 	if err != nil {
 		return nil, backout.Permanent(err)
 	}
-	names, err := algorithms(check, address, n.o.KnownHosts)
+	names, err := algorithms(check, address, n.o.KnownHosts, authorities)
 	if err != nil {
 		return nil, err
 	}
@@ -80,15 +119,11 @@ func (noKey) Verify([]byte, *ssh.Signature) error { return errors.New("not a key
 // algorithms are those of the address's keys, and all when there is none: the
 // check refuses then. Those of host certificates are never among them, since the
 // check does not tell a host that has only an authority from one with a key.
-func algorithms(check ssh.HostKeyCallback, address, file string) ([]string, error) {
+func algorithms(check ssh.HostKeyCallback, address, file string, authorities map[int]bool) ([]string, error) {
 	var unknown *knownhosts.KeyError
 	if err := check(address, &net.TCPAddr{IP: net.IPv4zero}, noKey{}); !errors.As(err, &unknown) || len(unknown.Want) == 0 {
 		all := ssh.SupportedAlgorithms().HostKeys
 		return slices.DeleteFunc(all, func(name string) bool { return strings.Contains(name, "-cert-") }), nil
-	}
-	authorities, err := authorityLines(file)
-	if err != nil {
-		return nil, err
 	}
 	var names []string
 	for _, k := range unknown.Want {

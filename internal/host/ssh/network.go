@@ -49,12 +49,15 @@ type Options struct {
 	Sudo bool
 	// Dir holds the attempts on the targets; see [attempt.Script].
 	Dir string
+	// Armed is how many targets may be kept connected at once; zero means 2000, less
+	// than that none.
+	Armed int
 }
 
 // Dials at once: sshd drops what comes above its MaxStartups (10 by default).
 const (
 	dialsPerAddress = 4
-	dialsTotal      = 64
+	dialsTotal      = 192
 )
 
 // Network keeps the connections to all targets.
@@ -71,6 +74,13 @@ type Network struct {
 	addresses map[string]chan struct{}
 	dials     chan struct{}
 	closed    bool
+	// armed are the targets to keep connected; arming is set while their keeper
+	// runs, and armNow wakes it.
+	armed  map[string]*armed
+	arming bool
+	armNow chan struct{}
+	// known is what was read last of the file of host keys.
+	known knownHosts
 }
 
 var errClosed = errors.New("ssh is closed")
@@ -96,6 +106,7 @@ func New(o Options) (*Network, error) {
 	return &Network{
 		done: make(chan struct{}),
 		o:    o, signer: signer, hosts: map[string]*Host{}, addresses: map[string]chan struct{}{}, dials: make(chan struct{}, dialsTotal),
+		armed: map[string]*armed{}, armNow: make(chan struct{}, 1),
 	}, nil
 }
 
