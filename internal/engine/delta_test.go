@@ -121,6 +121,33 @@ func TestDeltaIsNeverOfWhatARollbackDid(t *testing.T) {
 	})
 }
 
+// TestDeltaDoesNotCountWhenAStepBeganMeanwhile: the look may have seen what the step
+// did.
+func TestDeltaDoesNotCountWhenAStepBeganMeanwhile(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		e := w.serve("me", w.store)
+		defer e.Close()
+		c := w.open1(e)
+		r, err := e.openRollback(t.Context(), "alice", c, backout.Opened{Targets: []string{"web1"}, Trigger: backout.Trigger{By: "alice"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		w.site.captured = func(string) {
+			r, _ := e.rollbacks.get(r.ID)
+			if _, err := e.input(t.Context(), r.ID, rollback.Claim{AttemptID: r.Target("web1").Attempt.ID, Runner: "me"}); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := e.ensureDelta(t.Context(), "C1", "web1"); !errors.Is(err, errTooLate) {
+			t.Errorf("got %v", err)
+		}
+		if c, _ = e.Change(t.Context(), "C1"); len(c.Deltas) > 0 {
+			t.Errorf("deltas %v", c.Deltas)
+		}
+	})
+}
+
 // TestNoDeltaWithoutABaseline: changes of old releases have none.
 func TestNoDeltaWithoutABaseline(t *testing.T) {
 	withTargets(t, func(t *testing.T, w *openWorld) {

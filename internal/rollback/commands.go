@@ -99,7 +99,7 @@ func tell(r backout.Rollback, e backout.Event) []backout.Notice {
 	case backout.LevelEntered:
 		audience = levelAudience(r, e.Level)
 		n.Moment, n.Reason, n.Targets = backout.MomentLevelStarted, e.Reason, e.Targets
-		n.Loses = r.CurrentLevel().Loses
+		n.Loses = r.Lost(r.Level)
 		n.Deadline = r.LevelDeadline
 		n.IfNobodyActs = afterLevel(r)
 	case backout.LevelOverdue:
@@ -154,7 +154,7 @@ func tell(r backout.Rollback, e backout.Event) []backout.Notice {
 func asked(n *backout.Notice, r backout.Rollback, ask backout.Ask) {
 	level := r.Frozen.Plan.Levels[ask.Level]
 	n.Moment, n.Reason, n.NextLevel = backout.MomentApproval, ask.Why, level.Name
-	n.Loses, n.Deadline, n.AskID = level.Loses, ask.Deadline, ask.ID
+	n.Loses, n.Deadline, n.AskID = r.Lost(ask.Level), ask.Deadline, ask.ID
 	if ask.Policy.Mode == backout.ApprovalVeto {
 		n.IfNobodyActs = level.Name + " starts"
 		return
