@@ -40,10 +40,18 @@
 // [Engine.Start] starts one follower for each log, the relay, the deadline loop,
 // the pulse that judges rules again, the sweep that finds what nobody looks after,
 // the one that keeps targets of open windows connected, the cleaner of attempts and
-// the tidier of what was made for the way back; steps, verification, openings,
-// captures and looks at readiness have one each while they last.
+// the tidier of what was made for the way back; steps, verification, comparisons
+// with baselines, openings, captures and looks at readiness have one each while they
+// last.
 // [Engine.Close] ends all and waits. Work on targets is left running: it is
 // attached to again.
+//
+// # Back to the baseline
+//
+// A look never waits for a comparison of a target with its baseline, which takes
+// seconds, or minutes with AIDE: a green look that wants one begins it, and the look
+// after its end uses it, once. What was found is nobody's after a restart: it is
+// compared again.
 //
 // # Several servers on one store
 //

@@ -111,8 +111,9 @@ func TestWhatFailsWhileOpeningLeavesTheWindowShut(t *testing.T) {
 		"a target cannot be captured": {func(w *openWorld) {
 			w.site.captures["web2"] = &capture.MissingError{Part: "units", Tool: "systemctl", Package: "systemd"}
 		}, "capture", false},
-		"packages cannot be kept":   {func(w *openWorld) { w.site.broken["-b1.L1.s1.t2"] = broken }, "prepare", true},
-		"a snapshot cannot be made": {func(w *openWorld) { w.site.broken["-b1.B.s1.t2"] = broken }, "prepare", true},
+		"a package manager is at work": {func(w *openWorld) { w.site.captures["web2"] = capture.ErrBusy }, "capture", false},
+		"packages cannot be kept":      {func(w *openWorld) { w.site.broken["-b1.L1.s1.t2"] = broken }, "prepare", true},
+		"a snapshot cannot be made":    {func(w *openWorld) { w.site.broken["-b1.B.s1.t2"] = broken }, "prepare", true},
 		"the second look says no": {func(w *openWorld) {
 			second(w, func() { w.site.no["L2"] = []backout.Violation{{Check: "space", Reason: "full"}} })
 		}, "space", true},

@@ -97,6 +97,7 @@ func TestErrorsOfACaptureKeepTheirKind(t *testing.T) {
 		err error
 		is  error
 	}{
+		"busy":        {fmt.Errorf("look at packages: dpkg is at work: %w", capture.ErrBusy), capture.ErrBusy},
 		"invalid":     {fmt.Errorf("dnf 4.14.0: its output cannot be read: %w", backout.ErrInvalid), backout.ErrInvalid},
 		"unreachable": {fmt.Errorf("dial: %w", attempt.ErrUnreachable), attempt.ErrUnreachable},
 		"in doubt":    {fmt.Errorf("aide: %w", backout.ErrInDoubt), backout.ErrInDoubt},

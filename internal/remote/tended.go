@@ -107,7 +107,7 @@ func (a *Agent) tend(ctx context.Context, r *runner.Runner, e *errand) ([]byte, 
 	var answer any
 	var err error
 	if e.Task == nil {
-		answer, err = r.Capture(ctx, runner.CaptureLook{Target: e.Target, ChangeID: e.ChangeID, Frozen: e.Plan})
+		answer, err = r.Capture(ctx, runner.CaptureLook{Target: e.Target, ChangeID: e.ChangeID, Frozen: e.Plan, AIDE: e.AIDE})
 	} else {
 		answer, err = r.Tend(ctx, e.Plan, e.Errand, *e.Task)
 	}

@@ -46,6 +46,8 @@ type Options struct {
 	Hosts  Hosts
 	// Capture looks at a target; nil means [capture.Take].
 	Capture func(context.Context, backout.Host, backout.BaselineSpec) (backout.Inventory, error)
+	// AIDE lets AIDE check a target; nil means [capture.CheckAIDE].
+	AIDE func(context.Context, backout.Host) (backout.AIDEReport, error)
 	// Resolve fills in the secrets of a step's section; nil for none.
 	Resolve func(config any) error
 	// Secrets are hidden in output wherever they appear.
@@ -127,6 +129,9 @@ func New(o Options) *Runner {
 	}
 	if o.Capture == nil {
 		o.Capture = capture.Take
+	}
+	if o.AIDE == nil {
+		o.AIDE = capture.CheckAIDE
 	}
 	return &Runner{o: o, jobs: map[string]*job{}}
 }

@@ -90,8 +90,16 @@ func TestTarget_that_cannot_be_captured_is_red(t *testing.T) {
 		w.Advance(10 * time.Minute)
 		r := w.Rollback("CHG1-r1")
 		is(t, r, backout.RollbackVerifying)
-		if red := r.Targets[0].Red; red != "" && !strings.Contains(red, "drift cannot be told") {
-			t.Errorf("red %q", red)
+		var reds []string
+		for _, entry := range w.Logs().Rollbacks {
+			for _, ev := range entry.Record.Events {
+				if red, ok := ev.(backout.TargetRed); ok {
+					reds = append(reds, red.Reason)
+				}
+			}
+		}
+		if said := strings.Join(reds, "; "); !strings.Contains(said, "its drift cannot be told") || !strings.Contains(said, "rpmdb") {
+			t.Errorf("red of %q", said)
 		}
 		h.Looks(nginx(old))
 		h.SetUnread("")
@@ -149,6 +157,72 @@ func TestDrift_by_hand_works_after_the_end(t *testing.T) {
 		}
 		if _, err := w.Server().Engine().Drift(t.Context(), as("ann"), "CHG1", []string{"db-1"}); err == nil {
 			t.Error("a target of no baseline was compared")
+		}
+	})
+}
+
+func TestStep_that_undoes_the_delta_begins_when_it_is_known(t *testing.T) {
+	Story(t, Setup{WantsDelta: true}, func(t *testing.T, w *World) {
+		h := patchedAndRed(w)
+		h.Looks(nginx(old))
+		w.Advance(10 * time.Minute)
+		equal(t, "did", []string{"web-1 L1"}, w.Did())
+		is(t, w.Rollback("CHG1-r1"), backout.RollbackRecovered)
+		var known, began time.Time
+		for _, entry := range w.Logs().Changes {
+			for _, ev := range entry.Record.Events {
+				if _, ok := ev.(backout.DeltaCaptured); ok && known.IsZero() {
+					known = entry.Record.At
+				}
+			}
+		}
+		for _, entry := range w.Logs().Rollbacks {
+			for _, ev := range entry.Record.Events {
+				if _, ok := ev.(backout.StepStarted); ok && began.IsZero() {
+					began = entry.Record.At
+				}
+			}
+		}
+		if known.IsZero() || began.Before(known) {
+			t.Errorf("the step began at %v, the delta was known at %v", began, known)
+		}
+		found, err := w.Server().Engine().Delta(t.Context(), "CHG1", "web-1")
+		if err != nil || len(found.Packages) != 1 || found.Packages[0].To != patched {
+			t.Errorf("delta %+v %v", found, err)
+		}
+	})
+}
+
+func TestStep_waits_for_the_delta_of_a_target_that_is_away(t *testing.T) {
+	Story(t, Setup{WantsDelta: true}, func(t *testing.T, w *World) {
+		h := w.Host("web-1")
+		h.On("L1", Script{Heals: true})
+		h.Looks(nginx(old))
+		w.OpenChange("CHG1", "web-1")
+		h.Looks(nginx(patched))
+		h.SetOffline(true)
+		w.Fire("WebErrors", "web-1")
+		w.Advance(5 * time.Minute)
+		equal(t, "did while it was away", []string{}, w.Did())
+		h.SetOffline(false)
+		w.Advance(time.Minute)
+		equal(t, "did", []string{"web-1 L1"}, w.Did())
+	})
+}
+
+func TestStep_without_a_delta_to_be_had_fails_at_once(t *testing.T) {
+	Story(t, Setup{WantsDelta: true}, func(t *testing.T, w *World) {
+		h := w.Host("web-1")
+		h.On("L1", Script{Heals: true})
+		w.OpenChange("CHG1", "web-1")
+		h.Looks(nginx("no version"))
+		w.Fire("WebErrors", "web-1")
+		w.Advance(time.Minute)
+		equal(t, "did", []string{}, w.Did())
+		r := w.Rollback("CHG1-r1")
+		is(t, r, backout.RollbackExhausted)
+		if why := r.Targets[0].Failure; !strings.Contains(why, "not begun, what the patch changed is not known") {
+			t.Errorf("failed of %q", why)
 		}
 	})
 }
