@@ -357,7 +357,7 @@ func TestCaptureBeforeTheWindow(t *testing.T) {
 			t.Errorf("before any capture: %v", err)
 		}
 		result, err := e.CheckGate(t.Context(), alice, "C1")
-		if err != nil || !result.Passed || result.ValidUntil.Sub(time.Now()) != 24*time.Hour || len(result.Looks) != 10 {
+		if err != nil || !result.Passed || time.Until(result.ValidUntil) != 24*time.Hour || len(result.Looks) != 10 {
 			t.Fatalf("%+v, %v", result, err)
 		}
 		if i := slices.IndexFunc(result.Looks, func(l handlers.GateLook) bool { return l.Loses != "" }); i < 0 || result.Looks[i].Level != "L2" {
