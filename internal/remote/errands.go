@@ -72,6 +72,7 @@ func (s *Site) errand(ctx context.Context, o op, e *errand, into any) error {
 		if address == "" {
 			break
 		}
+		e.Again = len(asked) > 0
 		asked = append(asked, address)
 		data, err := s.errandBy(ctx, address, o, e)
 		if err == nil {

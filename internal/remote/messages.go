@@ -62,6 +62,8 @@ type errand struct {
 	// Errand and Task are for tend.
 	Errand runner.Errand `json:"errand,omitempty"`
 	Task   *backout.Task `json:"task,omitempty"`
+	// Again is set when another runner of the site may have begun it.
+	Again bool `json:"again,omitempty"`
 	// Offset is how much of the answer the server has.
 	Offset int `json:"offset,omitempty"`
 }

@@ -376,3 +376,17 @@ func TestHoldsOfAllStepsAreRemembered(t *testing.T) {
 		t.Errorf("held %v since %v", got.Held, got.HeldAt)
 	}
 }
+
+func TestAThousandDriftedTargetsAreNoStorm(t *testing.T) {
+	r := backout.Rollback{Frozen: backout.FrozenPlan{Plan: backout.Plan{Audience: []string{"ops"}, Levels: []backout.Level{{Name: "L1"}}}}}
+	var events []backout.Event
+	for i := range 1000 {
+		name := fmt.Sprint("web-", i)
+		r.Targets = append(r.Targets, backout.TargetState{Name: name, Baseline: "sha256:b"})
+		events = append(events, backout.TargetBack{Target: name, Drift: &backout.DriftFound{Verdict: backout.DriftSome, Summary: "sshd"}})
+	}
+	told := Commands(r, 1, backout.Record{Events: events})
+	if len(told) != driftToldMost {
+		t.Errorf("%d notices", len(told))
+	}
+}
