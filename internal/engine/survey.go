@@ -190,6 +190,8 @@ func (s surveyed) inventory(ctx context.Context) (backout.Inventory, gate.Answer
 		return inv, gate.Answer{Target: s.target.Name, Check: gate.CheckCapture}, true
 	case lacks:
 		return inv, s.no(gate.CheckCapture, err, "install "+missing.Package+" on the target"), false
+	case errors.Is(err, capture.ErrBusy):
+		return inv, s.no(gate.CheckCapture, err, "wait until its package manager is done, then check the gate again"), false
 	case errors.Is(err, backout.ErrInvalid):
 		return inv, s.no(gate.CheckCapture, err, "mend the tool on the target, or leave its part out: baseline.without in the plan"), false
 	}

@@ -131,7 +131,8 @@ func (s *Server) engineConfig() *engine.Config {
 	cfg := &engine.Config{
 		Plans: map[string]backout.Plan{}, Inventory: map[string]backout.Target{}, Rules: set,
 		Runner: runner.New(runner.Options{Executors: ex, Checks: kinds, Hosts: s, Log: w.log}), Groups: w.setup.Groups,
-		Alerts: w.setup.Alerts, ExternalURL: "https://backout.test",
+		WantsDelta: func(string) bool { return w.setup.WantsDelta },
+		Alerts:     w.setup.Alerts, ExternalURL: "https://backout.test",
 	}
 	for _, p := range w.setup.Plans {
 		cfg.Plans[p.Name] = p
