@@ -230,6 +230,7 @@ func (l *loader) step(e stepEntry) (step backout.Step, destructive bool, loses s
 	}
 	kind, _ := l.kinds.Executors.Lookup(step.Uses)
 	step.OnOverdue = kind.OnOverdue
+	step.Reboots = step.Reboots || kind.Reboots
 	if l.whole || !e.With.IsZero() {
 		step.With, _ = l.section(kind.Decode, e.With, e.Pos)
 	}
