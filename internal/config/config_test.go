@@ -57,7 +57,7 @@ func fakeKinds(t *testing.T) Kinds {
 	) (backout.Executor, error) {
 		return nil, nil
 	})
-	restore.Destructive, restore.Loses, restore.OnOverdue = true, "data written since the snapshot", backout.OverdueWait
+	restore.Destructive, restore.Loses, restore.OnOverdue, restore.Reboots = true, "data written since the snapshot", backout.OverdueWait, true
 	command.OnOverdue = backout.OverdueStop
 	undo := executors.Define("undo", "Undoes the patch.", func(context.Context, struct{}) (backout.Executor, error) { return nil, nil })
 	undo.WantsDelta = true
