@@ -23,7 +23,7 @@ func (s Snapshot) Cleanup(ctx context.Context, t backout.Task, h backout.Host, o
 	if err != nil {
 		return backout.Permanent(err)
 	}
-	r, err := look(ctx, h, t.ChangeID, false)
+	r, err := look(ctx, h, t.ChangeID, onlyLVM)
 	if err != nil {
 		return err
 	}

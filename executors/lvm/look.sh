@@ -1,5 +1,6 @@
 # Prints what LVM and the system say, in sections, and changes nothing.
-#   $1 the change whose markers are looked for   $2 "boot": look at the boot too
+#   $1 the change whose markers are looked for
+#   $2 "kernel": see what the next boot takes; "boot": the initramfs too
 export LC_ALL=C TZ=UTC LVM_SUPPRESS_FD_WARNINGS=1
 section() { printf '\n=backout %s\n' "$1"; }
 failed() {
@@ -44,9 +45,17 @@ while read -r _ _ _ _ point rest; do
 		[ ! -e "${point%/}/.backout/$1.$mark" ] || printf '%s %s\n' "$mark" "$point"
 	done
 done </proc/self/mountinfo
-if [ "$2" = boot ]; then
+if [ -n "$2" ]; then
 	section bootable
 	kernel=$(uname -r)
+	if command -v grubby >/dev/null 2>&1; then
+		printf 'default=%s\n' "$(grubby --default-kernel 2>/dev/null)"
+		echo grubby=yes
+	elif [ -r /boot/grub/grub.cfg ]; then
+		printf 'default=%s\n' "$(sed -n 's/^[[:space:]]*linux[[:space:]]\{1,\}\([^[:space:]]*\).*/\1/p' /boot/grub/grub.cfg | head -n 1)"
+	fi
+fi
+if [ "$2" = boot ]; then
 	image=
 	for i in "/boot/initramfs-$kernel.img" "/boot/initrd.img-$kernel" "/boot/initrd-$kernel"; do
 		[ ! -e "$i" ] || image=$i
@@ -59,12 +68,6 @@ if [ "$2" = boot ]; then
 		lsinitramfs "$image" 2>/dev/null | grep -q 'dm-snapshot\.ko' && echo initramfs=yes || echo initramfs=initramfs-tools
 	else
 		echo "initramfs=unknown"
-	fi
-	if command -v grubby >/dev/null 2>&1; then
-		printf 'default=%s\n' "$(grubby --default-kernel 2>/dev/null)"
-		echo grubby=yes
-	elif [ -r /boot/grub/grub.cfg ]; then
-		printf 'default=%s\n' "$(sed -n 's/^[[:space:]]*linux[[:space:]]\{1,\}\([^[:space:]]*\).*/\1/p' /boot/grub/grub.cfg | head -n 1)"
 	fi
 fi
 section end

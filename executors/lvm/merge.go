@@ -65,7 +65,7 @@ func (e Merge) Execute(ctx context.Context, t backout.Task, h backout.Host, out 
 	if err != nil {
 		return outcome, err
 	}
-	r, err := look(ctx, h, t.ChangeID, false)
+	r, err := look(ctx, h, t.ChangeID, onlyLVM)
 	if err != nil {
 		return outcome, err
 	}
@@ -85,7 +85,7 @@ func (e Merge) Probe(ctx context.Context, t backout.Task, h backout.Host) (backo
 	if err != nil {
 		return backout.Probed{State: backout.ProbeUnknown}, err
 	}
-	r, err := look(ctx, h, t.ChangeID, false)
+	r, err := look(ctx, h, t.ChangeID, onlyLVM)
 	if err != nil {
 		return backout.Probed{State: backout.ProbeUnknown}, err
 	}
@@ -132,7 +132,7 @@ func (e Merge) Preflight(ctx context.Context, t backout.Task, h backout.Host) []
 	if err != nil {
 		return unreadable(err)
 	}
-	r, err := look(ctx, h, t.ChangeID, len(m.Set) > 0)
+	r, err := look(ctx, h, t.ChangeID, nextKernel)
 	switch {
 	case err != nil:
 		return unreadable(err)

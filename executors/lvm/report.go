@@ -90,12 +90,15 @@ type vg struct{ Free, Extent int64 }
 
 type mount struct{ Device, Root, Point, Source string }
 
+// What look looks at beside LVM.
+const (
+	onlyLVM    = ""
+	nextKernel = "kernel" // what the next boot takes
+	nextBoot   = "boot"   // and what its initramfs can
+)
+
 // look takes one look, in one round trip.
-func look(ctx context.Context, h backout.Host, changeID string, boot bool) (*report, error) {
-	what := ""
-	if boot {
-		what = "boot"
-	}
+func look(ctx context.Context, h backout.Host, changeID, what string) (*report, error) {
 	r, err := h.Run(ctx, backout.Exec{Argv: []string{"sh", "-c", lookScript, "sh", changeID, what}})
 	if err != nil {
 		return nil, fmt.Errorf("look at LVM: %w", err)

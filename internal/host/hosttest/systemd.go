@@ -125,16 +125,13 @@ func (m *Machine) unpack(packages []string) {
 }
 
 // command is a command line for the machine's root, over SSH.
-func (m *Machine) command(argv []string) *exec.Cmd { return sshCommand(m.Access, m.Target, argv) }
-
-// sshCommand is a command line for the target's root, over SSH.
-func sshCommand(a Access, target backout.Target, argv []string) *exec.Cmd {
+func (m *Machine) command(argv []string) *exec.Cmd {
 	quoted := make([]string, len(argv))
-	for i, arg := range argv {
-		quoted[i] = attempt.Quote(arg)
+	for i, a := range argv {
+		quoted[i] = attempt.Quote(a)
 	}
-	host, port, _ := net.SplitHostPort(target.Address)
-	return exec.Command("ssh", "-F", "none", "-n", "-T", "-i", a.Key, "-p", port, "-o", "UserKnownHostsFile="+a.KnownHosts, "-o", "BatchMode=yes",
+	host, port, _ := net.SplitHostPort(m.Target.Address)
+	return exec.Command("ssh", "-F", "none", "-n", "-T", "-i", m.Key, "-p", port, "-o", "UserKnownHostsFile="+m.KnownHosts, "-o", "BatchMode=yes",
 		"-o", "ConnectTimeout=5", "-o", "LogLevel=ERROR", "root@"+host, "exec "+strings.Join(quoted, " "))
 }
 
