@@ -24,15 +24,12 @@ type Kind struct {
 	// WantsDelta is set for executors that undo the patch delta: it is captured
 	// before such a step begins.
 	WantsDelta bool
-<<<<<<< HEAD
 	// OnRunner is set for executors that work from the machine of the runner: the
 	// host they get is that machine, and the attempt's record stands there.
 	OnRunner bool
-=======
 	// Reboots is set for executors that reboot their target: each of their steps is
 	// one that Step.Reboots speaks of, also where the plan does not say so.
 	Reboots bool
->>>>>>> 4a0653a (lvm.snapshot, lvm.merge, lvm.finish and system.reboot)
 
 	kind plugin.Kind[backout.Executor]
 }
