@@ -57,7 +57,10 @@ func (e Merge) Execute(ctx context.Context, t backout.Task, h backout.Host, out 
 	if err != nil {
 		return backout.Outcome{}, err
 	}
-	args := []string{m.Kernel}
+	if err := changeName(t.ChangeID); err != nil {
+		return backout.Outcome{}, backout.Permanent(err)
+	}
+	args := []string{t.ChangeID, m.Kernel}
 	for _, s := range m.Set {
 		args = append(args, s.Volume, s.Origin, s.UUID)
 	}

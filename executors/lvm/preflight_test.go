@@ -22,8 +22,8 @@ func setOf(t *testing.T, r *report, names ...string) []snapped {
 			s.UUID, s.Snapshot = snapshot.UUID, snapshot.full()
 		}
 		for _, tag := range strings.Split(origin.Tags, ",") {
-			if uuid, ok := strings.CutPrefix(tag, "backout.merge="); ok && s.UUID == "" {
-				s.UUID, _, _ = strings.Cut(uuid, "/")
+			if f := strings.Split(tag, "/"); len(f) == 3 && s.UUID == "" {
+				s.UUID = f[1]
 			}
 		}
 		out = append(out, s)

@@ -22,7 +22,7 @@ func TestStand(t *testing.T) {
 	snapshot := func(attr, merging string) lv {
 		return lv{VG: "vg0", Name: "backout_CHG1.root", UUID: snapUUID, OriginID: rootUUID, Attr: attr, Merging: merging, Tags: "backout.change=CHG1"}
 	}
-	ordered := mergeTag(snapUUID, "boot1")
+	ordered := mergeTag("CHG1", snapUUID, "boot1")
 	for name, tt := range map[string]struct {
 		boot    string
 		lvs     []lv
@@ -43,7 +43,7 @@ func TestStand(t *testing.T) {
 		"another file system is there":  {"boot2", []lv{origin("-wi-ao----", "open", ordered)}, "", backout.ProbeUnknown, "no marker"},
 		"rebuilt volume of the name":    {"boot2", []lv{{VG: "vg0", Name: "root", UUID: "other", Attr: "-wi-ao----"}}, "", backout.ProbeBroken, "not the volume that was snapshotted"},
 		"another snapshot of the name":  {"boot1", []lv{origin("owi-aos---", "open", ""), {VG: "vg0", Name: "backout_CHG1.root", UUID: "other", OriginID: rootUUID, Attr: "swi-a-s---"}}, "pre post", backout.ProbeBroken, "is gone"},
-		"the order was for another one": {"boot2", []lv{origin("-wi-ao----", "open", mergeTag("other", "boot1"))}, "pre", backout.ProbeBroken, "nobody has merged it"},
+		"the order was for another one": {"boot2", []lv{origin("-wi-ao----", "open", mergeTag("CHG1", "other", "boot1"))}, "pre", backout.ProbeBroken, "nobody has merged it"},
 	} {
 		r := &report{Boot: tt.boot, LVs: tt.lvs, Markers: map[string]bool{}}
 		for _, m := range strings.Fields(tt.markers) {
@@ -59,7 +59,7 @@ func TestStand(t *testing.T) {
 // lvm.finish is.
 func TestScheduledIsDoneForMergeOnly(t *testing.T) {
 	r := &report{Boot: "boot1", Markers: map[string]bool{"pre /": true, "post /": true}, LVs: []lv{
-		{VG: "vg0", Name: "root", UUID: rootUUID, Attr: "Owi-aos---", Open: "open", Tags: mergeTag(snapUUID, "boot1")},
+		{VG: "vg0", Name: "root", UUID: rootUUID, Attr: "Owi-aos---", Open: "open", Tags: mergeTag("CHG1", snapUUID, "boot1")},
 		{VG: "vg0", Name: "backout_CHG1.root", UUID: snapUUID, OriginID: rootUUID, Attr: "Swi-a-s---", Merging: "merging"},
 	}}
 	m := made{Set: []snapped{{Volume: "vg0/root", Origin: rootUUID, Snapshot: "vg0/backout_CHG1.root", UUID: snapUUID, Mount: "/"}}}
