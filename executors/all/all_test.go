@@ -15,7 +15,9 @@ func TestKindsFormARegistry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"command", "systemd.restart", "systemd.start", "systemd.stop"}
+	want := []string{
+		"ansible.playbook", "command", "http.request", "lvm.finish", "lvm.merge", "lvm.snapshot", "system.reboot", "systemd.restart", "systemd.start", "systemd.stop",
+	}
 	if diff := cmp.Diff(want, r.Names()); diff != "" {
 		t.Error(diff)
 	}
