@@ -135,7 +135,7 @@ func (e Merge) Preflight(ctx context.Context, t backout.Task, h backout.Host) []
 	if err != nil {
 		return unreadable(err)
 	}
-	r, err := look(ctx, h, t.ChangeID, nextKernel)
+	r, err := look(ctx, h, t.ChangeID, more)
 	switch {
 	case err != nil:
 		return unreadable(err)

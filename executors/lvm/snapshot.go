@@ -57,7 +57,7 @@ func (s Snapshot) Execute(ctx context.Context, t backout.Task, h backout.Host, o
 
 // seen verifies the set and writes it down.
 func (s Snapshot) seen(ctx context.Context, t backout.Task, h backout.Host, out io.Writer, outcome backout.Outcome) (backout.Outcome, error) {
-	r, err := look(ctx, h, t.ChangeID, onlyLVM)
+	r, err := look(ctx, h, t.ChangeID, more)
 	if err != nil {
 		return outcome, err
 	}
@@ -147,7 +147,7 @@ func (s Snapshot) Preflight(ctx context.Context, t backout.Task, h backout.Host)
 	if err != nil {
 		return unreadable(err)
 	}
-	what := nextBoot
+	what := boot
 	if s.config.UncheckedBoot || len(m.Set) > 0 {
 		what = onlyLVM
 	}
