@@ -66,7 +66,7 @@ func TestPreflightBeforeTheWindow(t *testing.T) {
 		want(t, name, preflight(t, SnapshotName, tt.section, task(SnapshotName), tt.answer), tt.want...)
 	}
 	want(t, "no room", preflight(t, SnapshotName, root, task(SnapshotName), fullGroup(t, "fresh")), "space: the snapshots need")
-	want(t, "a stale one makes room", preflight(t, SnapshotName, `{"volumes": ["vg0/root", "vg0/data"]}`, task(SnapshotName), fullGroup(t, "made")))
+	want(t, "a stale one makes room", preflight(t, SnapshotName, `{"volumes": ["vg0/root", "vg0/data"], "size": "20%ORIGIN"}`, task(SnapshotName), fullGroup(t, "made")))
 }
 
 // fullGroup is a recorded look at a group with nothing free.
