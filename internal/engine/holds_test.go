@@ -55,11 +55,14 @@ func (w *restartable) backedOut(held []string, over bool) {
 	opened := backout.Opened{RollbackID: "C1-r1", ChangeID: "C1", Frozen: frozen, Targets: []string{"web-1"}, Trigger: backout.Trigger{By: "ann"}}
 	id := backout.AttemptID("C1-r1", 0, 0, 0, 1)
 	changes := []backout.Event{
-		backout.Planned{Spec: backout.ChangeSpec{ID: "C1", Targets: []string{"web-0", "web-1"}}}, backout.WindowOpened{Frozen: frozen},
+		backout.Planned{Spec: backout.ChangeSpec{ID: "C1", Targets: []string{"web-0", "web-1"}}},
+		backout.WindowOpened{Frozen: frozen},
 		backout.RollbackRequested{Opened: opened},
 	}
 	rollbacks := []backout.Event{
-		opened, backout.LevelEntered{Targets: opened.Targets}, backout.StepRequested{Target: "web-1", AttemptID: id, Number: 1},
+		opened,
+		backout.LevelEntered{Targets: opened.Targets},
+		backout.StepRequested{Target: "web-1", AttemptID: id, Number: 1},
 		backout.StepStarted{Target: "web-1", AttemptID: id, Runner: "other"},
 		backout.StepDone{Target: "web-1", AttemptID: id, Outcome: backout.Outcome{Held: held}},
 	}
