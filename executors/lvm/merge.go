@@ -141,7 +141,7 @@ func (e Merge) Preflight(ctx context.Context, t backout.Task, h backout.Host) []
 		return unreadable(err)
 	case len(m.Set) > 0:
 		return append(m.ready(r, e.config.limit()), m.boots(r)...)
-	case len(t.Prepared) > 0 || t.Delta != nil:
+	case t.Opened || t.Delta != nil:
 		var no violations
 		no.no("snapshot", "add a baseline step lvm.snapshot to the plan, and open a new change", "%v", errNoSet)
 		return no
