@@ -47,7 +47,7 @@ func TestRHELIsPutBackByItsPackages(t *testing.T) {
 	p := newPatched(t, hosttest.Systemd(t, "dnf", "dnf-plugins-core", "rpm", "createrepo-c"), "dnf")
 	plan := shopPlan(t, p, "rhel", "httpd.service", `["/etc/httpd/conf/httpd.conf", "/etc/httpd/conf.d/*.conf", "/etc/yum.repos.d/*.repo"]`)
 	st := newStory(t, "rhel", plan, p.Target, p.Access)
-	st.putBackByPackages(p, "is in no enabled repository")
+	st.putBackByPackages(p, "no enabled repository has")
 }
 
 // putBackByPackages tells the story; the words are those of the gate when the old
