@@ -23,7 +23,10 @@ type (
 		Frozen      FrozenPlan `json:"frozen"`
 		Targets     []string   `json:"targets"`
 		// Baselines are the digests of the targets' baselines, by target.
-		Baselines  map[string]string `json:"baselines,omitempty"`
+		Baselines map[string]string `json:"baselines,omitempty"`
+		// Loses says what levels would lose, by their names, as their executors said
+		// last; where it does not, the plan's words count.
+		Loses      map[string]string `json:"loses,omitempty"`
 		StartAt    int               `json:"start_at"`
 		StartAfter time.Time         `json:"start_after,omitzero"`
 		Trigger    Trigger           `json:"trigger"`

@@ -122,6 +122,9 @@ type Task struct {
 	Baseline string `json:"baseline,omitempty"`
 	// Prepared is what was made on the target before the patch, by all steps.
 	Prepared []Prepared `json:"prepared,omitempty"`
+	// Opened says that the plan's baseline has been made, and that Prepared has all of
+	// it: what a step misses there will not come.
+	Opened bool `json:"opened,omitempty"`
 	// Delta is what the patch changed on the target; nil before it is known.
 	Delta *Delta `json:"delta,omitempty"`
 	// WindowFor is how long the patch's traces have to be kept: what is left of

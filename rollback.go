@@ -45,15 +45,17 @@ func (s RollbackStatus) Final() bool {
 // Rollback is one execution of a plan for some targets of one change: the fold
 // of its events.
 type Rollback struct {
-	ID          string         `json:"id"`
-	ChangeID    string         `json:"change_id"`
-	ChangeTitle string         `json:"change_title,omitempty"`
-	Patch       Patch          `json:"patch"`
-	Frozen      FrozenPlan     `json:"frozen"`
-	Trigger     Trigger        `json:"trigger"`
-	Status      RollbackStatus `json:"status"`
-	OpenedAt    time.Time      `json:"opened_at"`
-	EndedAt     time.Time      `json:"ended_at,omitzero"`
+	ID          string     `json:"id"`
+	ChangeID    string     `json:"change_id"`
+	ChangeTitle string     `json:"change_title,omitempty"`
+	Patch       Patch      `json:"patch"`
+	Frozen      FrozenPlan `json:"frozen"`
+	// Loses says what levels would lose; see [Rollback.Lost].
+	Loses    map[string]string `json:"loses,omitempty"`
+	Trigger  Trigger           `json:"trigger"`
+	Status   RollbackStatus    `json:"status"`
+	OpenedAt time.Time         `json:"opened_at"`
+	EndedAt  time.Time         `json:"ended_at,omitzero"`
 	// StartAt is the index of the first level; StartAfter the end of the rule's
 	// "for".
 	StartAt    int       `json:"start_at"`
@@ -225,6 +227,19 @@ func (r *Rollback) NextLevel() *Level {
 		return nil
 	}
 	return &r.Frozen.Plan.Levels[next]
+}
+
+// Lost says what the level of that index would lose: what its executors said last,
+// or else the plan.
+func (r *Rollback) Lost(level int) string {
+	if level < 0 || level >= len(r.Frozen.Plan.Levels) {
+		return ""
+	}
+	l := &r.Frozen.Plan.Levels[level]
+	if said := r.Loses[l.Name]; said != "" {
+		return said
+	}
+	return l.Loses
 }
 
 // Target returns the named target's state, or nil.

@@ -236,3 +236,13 @@ func TestIDsThatAreNoFileNamesAreRefusedAtTheDoor(t *testing.T) {
 		}
 	}
 }
+
+func TestLostIsWhatExecutorsSaidLast(t *testing.T) {
+	r := backout.Rollback{Loses: map[string]string{"L2": "data written since 18:00"}}
+	r.Frozen.Plan.Levels = []backout.Level{{Name: "L1"}, {Name: "L2", Loses: "data"}, {Name: "L3", Loses: "everything"}}
+	for level, want := range map[int]string{-1: "", 0: "", 1: "data written since 18:00", 2: "everything", 3: ""} {
+		if got := r.Lost(level); got != want {
+			t.Errorf("level %d: %q, want %q", level, got, want)
+		}
+	}
+}

@@ -146,13 +146,13 @@ func TestRunningKernel(t *testing.T) {
 // TestDeltaIsChecked: what a baseline says becomes arguments of root's commands.
 func TestDeltaIsChecked(t *testing.T) {
 	for _, bad := range []*backout.Delta{
-		nil,
 		{Manager: "rpm"},
 		delta(backout.PackageChange{Name: "-oDpkg::Options::=x", Arch: "all", From: "1", To: "2"}),
 		delta(backout.PackageChange{Name: "a b", Arch: "all", From: "1", To: "2"}),
 		delta(backout.PackageChange{Name: "bo-a", Arch: "all", From: "1 2", To: "2"}),
 		delta(backout.PackageChange{Name: "bo-a", Arch: "../x", From: "1", To: "2"}),
 		delta(backout.PackageChange{Name: "bo-a", Arch: "all"}),
+		nil,
 	} {
 		task, h := executorstest.Task(apt.Kind(), "a"), &scripted{}
 		task.Delta = bad

@@ -53,6 +53,7 @@ func prepared(t *testing.T) backout.Task {
 		t.Fatal(err)
 	}
 	task := task("btrfs.restore", "r1.L2.s1.t1.a1")
+	task.Opened = true
 	task.Prepared = []backout.Prepared{{Uses: "btrfs.snapshot", Facts: map[string]string{"key": "K", "subvolume.root": string(one), "made": time.Now().Add(-2 * time.Hour).UTC().Format(time.RFC3339)}}}
 	return task
 }
@@ -145,9 +146,7 @@ func TestMarkersAndNamesAreTheProbe(t *testing.T) {
 }
 
 func TestLossIsToldWithItsAge(t *testing.T) {
-	l, ok := executorstest.Build(t, kindOf(t, "btrfs.restore"), `{"subvolumes": ["/"]}`).(interface {
-		Loses(ctx context.Context, t backout.Task, h backout.Host) (string, error)
-	})
+	l, ok := executorstest.Build(t, kindOf(t, "btrfs.restore"), `{"subvolumes": ["/"]}`).(backout.Loser)
 	if !ok {
 		t.Fatal("it does not say what is lost")
 	}
@@ -156,6 +155,24 @@ func TestLossIsToldWithItsAge(t *testing.T) {
 	}
 	if got, err := l.Loses(t.Context(), task("btrfs.restore", "a1"), nil); err != nil || !strings.Contains(got, "when the window opens") {
 		t.Errorf("%q %v", got, err)
+	}
+}
+
+// TestGateBeforeAnythingIsMade: what other steps have prepared says nothing of the
+// snapshots, which come when the window opens; from then on they must be there. A
+// preflight is no attempt.
+func TestGateBeforeAnythingIsMade(t *testing.T) {
+	all := answer(mountinfo + fstab + cmdline + swaps + show + list + byDefault + usage + marks)
+	for _, kind := range []string{"btrfs.snapshot", "btrfs.restore"} {
+		before := task(kind, "")
+		before.AttemptID, before.Prepared = "", []backout.Prepared{{Uses: "zypper.undo", Facts: map[string]string{}}}
+		if got := preflight(t, all, atRoot, before); got != "" {
+			t.Errorf("%s: %s", kind, got)
+		}
+		before.Opened = true
+		if got := preflight(t, all, atRoot, before); kind == "btrfs.restore" && !strings.Contains(got, "btrfs.snapshot has to be a step of it") {
+			t.Errorf("%s without a snapshot: %q", kind, got)
+		}
 	}
 }
 

@@ -21,6 +21,7 @@ var (
 	_ backout.Executor    = Restore{}
 	_ backout.Preflighter = Restore{}
 	_ backout.Prober      = Restore{}
+	_ backout.Loser       = Restore{}
 	_ backout.Privileged  = Restore{}
 )
 
@@ -54,7 +55,7 @@ func (r Restore) Preflight(ctx context.Context, t backout.Task, h backout.Host) 
 	// Room is looked at for the snapshot; putting back needs little.
 	r.config.FreeMiB = min(64, int(r.need()>>20))
 	v := r.check(now)
-	if len(v) > 0 || len(t.Prepared) == 0 {
+	if len(v) > 0 || !t.Opened {
 		return v
 	}
 	key, all, err := r.prepared(t)
@@ -162,7 +163,7 @@ func (n seen) state(p, key string, k kept, change string) backout.ProbeState {
 	return backout.ProbePendingReboot
 }
 
-// Loses tells what is lost, with its age.
+// Loses implements [backout.Loser]: what is lost, with its age.
 func (r Restore) Loses(_ context.Context, t backout.Task, _ backout.Host) (string, error) {
 	what := "data written to " + strings.Join(r.paths(), " and ")
 	facts := t.PreparedBy(snapshotKind)

@@ -46,7 +46,7 @@ func folder(change string) string { return ".backout/" + change + "/" }
 
 // Preflight implements [backout.Preflighter].
 func (s Snapshot) Preflight(ctx context.Context, t backout.Task, h backout.Host) []backout.Violation {
-	if _, err := keyOf(t); err != nil {
+	if err := checkID(t); err != nil {
 		return []backout.Violation{{Check: "btrfs", Reason: err.Error(), Fix: "give the change another id"}}
 	}
 	now, err := look(ctx, h, s.paths())
@@ -168,7 +168,7 @@ func unfinished(ctx context.Context, t backout.Task, h backout.Host, detail stri
 // Cleanup implements [backout.Cleaner]: it removes the snapshots, what a restore
 // has put aside, and the markers.
 func (s Snapshot) Cleanup(ctx context.Context, t backout.Task, h backout.Host, out io.Writer) error {
-	if _, err := keyOf(t); err != nil {
+	if err := checkID(t); err != nil {
 		return err
 	}
 	now, err := look(ctx, h, s.paths())

@@ -74,7 +74,7 @@ func snapshot(t *testing.T, h backout.Host, section, attempt string) backout.Tas
 		t.Fatalf("%v\n%s", err, out.Bytes())
 	}
 	restore := task("btrfs.restore", "r1.L2.s1.t1.a1")
-	restore.Prepared = []backout.Prepared{{Uses: "btrfs.snapshot", Facts: o.Facts}}
+	restore.Prepared, restore.Opened = []backout.Prepared{{Uses: "btrfs.snapshot", Facts: o.Facts}}, true
 	return restore
 }
 

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/backout-io/backout"
 )
@@ -23,7 +24,7 @@ func (s Snapshot) Cleanup(ctx context.Context, t backout.Task, h backout.Host, o
 	if err != nil {
 		return backout.Permanent(err)
 	}
-	r, err := look(ctx, h, t.ChangeID, false)
+	r, err := look(ctx, h, t.ChangeID, onlyLVM)
 	if err != nil {
 		return err
 	}
@@ -44,8 +45,7 @@ func (s Snapshot) Cleanup(ctx context.Context, t backout.Task, h backout.Host, o
 			}
 		}
 		mount := r.mountOf(origin)
-		_, ordered := mergeBoot(origin, known[name])
-		if uuid == "" && !ordered && !r.Markers["pre "+mount] && !r.Markers["post "+mount] {
+		if uuid == "" && !strings.Contains(","+origin.Tags, ","+mergePrefix(t.ChangeID)) && !r.Markers["pre "+mount] && !r.Markers["post "+mount] {
 			continue
 		}
 		args = append(args, name, uuid, mount)

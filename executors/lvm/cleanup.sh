@@ -16,7 +16,7 @@ while [ $# -gt 0 ]; do
 		fi
 		field lv_tags "$2" | tr ',' '\n' | grep -qxF "backout.change=$change" && lvremove -y "$(field vg_name "$2")/$(field lv_name "$2")" || failed=1
 	fi
-	lvs --noheadings -o lv_tags "$1" 2>/dev/null | tr -d ' ' | tr ',' '\n' | grep '^backout\.merge=' | while read -r tag; do
+	lvs --noheadings -o lv_tags "$1" 2>/dev/null | tr -d ' ' | tr ',' '\n' | grep -F "backout.merge=$change/" | while read -r tag; do
 		lvchange --deltag "$tag" "$1" >/dev/null
 	done
 	if [ -n "$3" ]; then

@@ -42,7 +42,7 @@ func (e Finish) Execute(ctx context.Context, t backout.Task, h backout.Host, out
 	if err != nil {
 		return backout.Outcome{}, err
 	}
-	r, err := look(ctx, h, t.ChangeID, false)
+	r, err := look(ctx, h, t.ChangeID, onlyLVM)
 	if err != nil {
 		return backout.Outcome{}, err
 	}
@@ -59,7 +59,7 @@ func (e Finish) Execute(ctx context.Context, t backout.Task, h backout.Host, out
 	if err != nil {
 		return outcome, err
 	}
-	if r, err = look(ctx, h, t.ChangeID, false); err != nil {
+	if r, err = look(ctx, h, t.ChangeID, onlyLVM); err != nil {
 		return outcome, err
 	}
 	p := finished(r, m)
@@ -77,7 +77,7 @@ func (e Finish) Probe(ctx context.Context, t backout.Task, h backout.Host) (back
 	if err != nil {
 		return backout.Probed{State: backout.ProbeUnknown}, err
 	}
-	r, err := look(ctx, h, t.ChangeID, false)
+	r, err := look(ctx, h, t.ChangeID, onlyLVM)
 	if err != nil {
 		return backout.Probed{State: backout.ProbeUnknown}, err
 	}
@@ -100,7 +100,7 @@ func finished(r *report, m made) backout.Probed {
 // Preflight implements [backout.Preflighter]: LVM is there. The rest lvm.snapshot
 // and lvm.merge say.
 func (e Finish) Preflight(ctx context.Context, t backout.Task, h backout.Host) []backout.Violation {
-	if _, err := look(ctx, h, t.ChangeID, false); err != nil {
+	if _, err := look(ctx, h, t.ChangeID, onlyLVM); err != nil {
 		return unreadable(err)
 	}
 	return nil

@@ -31,7 +31,7 @@ type scripted struct {
 // Run implements [backout.Host].
 func (s *scripted) Run(_ context.Context, e backout.Exec) (backout.ExecResult, error) {
 	if len(s.answers) == 0 {
-		s.t.Fatalf("one look too many: %v", e.Argv[3:])
+		s.t.Fatalf("one look too many: %v", e.Argv)
 	}
 	a := s.answers[0]
 	if len(s.answers) > 1 {
@@ -180,12 +180,16 @@ func TestUnreadableAnswers(t *testing.T) {
 		"empty":   {"", "not whole"},
 		"no lvm":  {"\n=backout missing\n", "lvm2 is not installed"},
 		"failed":  {"\n=backout failed\nlvs: no\n", "lvs: no"},
-		"no JSON": {golden(t, "fresh", `"report"`, `report`), "LVM 2.03.16"},
+		"no JSON": {golden(t, "fresh", `"report"`, `report`), "a form that is not known"},
 		"no uuid": {golden(t, "fresh", `"lv_uuid"`, `"uuid"`), "without name, group, uuid"},
 	} {
 		if _, err := parse(tt.text); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", name, err, tt.want)
 		}
+	}
+	h := &scripted{t: t, answers: []string{golden(t, "fresh", `"report"`, `report`), "  LVM version:     2.03.16(2) (2022-05-18)\n  Library version: 1.02\n"}}
+	if _, err := look(t.Context(), h, "CHG1", onlyLVM); err == nil || !strings.Contains(err.Error(), "read lvs of LVM 2.03.16(2) (2022-05-18): ") {
+		t.Errorf("the tool and its version are not named: %v", err)
 	}
 	want(t, "preflight", preflight(t, SnapshotName, `{"volumes": ["vg0/root"]}`, task(SnapshotName), "\n=backout missing\n"), "lvm: lvm2 is not installed")
 }

@@ -57,7 +57,10 @@ func (e Merge) Execute(ctx context.Context, t backout.Task, h backout.Host, out 
 	if err != nil {
 		return backout.Outcome{}, err
 	}
-	args := []string{m.Kernel}
+	if err := changeName(t.ChangeID); err != nil {
+		return backout.Outcome{}, backout.Permanent(err)
+	}
+	args := []string{t.ChangeID, m.Kernel}
 	for _, s := range m.Set {
 		args = append(args, s.Volume, s.Origin, s.UUID)
 	}
@@ -65,7 +68,7 @@ func (e Merge) Execute(ctx context.Context, t backout.Task, h backout.Host, out 
 	if err != nil {
 		return outcome, err
 	}
-	r, err := look(ctx, h, t.ChangeID, false)
+	r, err := look(ctx, h, t.ChangeID, onlyLVM)
 	if err != nil {
 		return outcome, err
 	}
@@ -85,7 +88,7 @@ func (e Merge) Probe(ctx context.Context, t backout.Task, h backout.Host) (backo
 	if err != nil {
 		return backout.Probed{State: backout.ProbeUnknown}, err
 	}
-	r, err := look(ctx, h, t.ChangeID, false)
+	r, err := look(ctx, h, t.ChangeID, onlyLVM)
 	if err != nil {
 		return backout.Probed{State: backout.ProbeUnknown}, err
 	}
@@ -132,13 +135,13 @@ func (e Merge) Preflight(ctx context.Context, t backout.Task, h backout.Host) []
 	if err != nil {
 		return unreadable(err)
 	}
-	r, err := look(ctx, h, t.ChangeID, len(m.Set) > 0)
+	r, err := look(ctx, h, t.ChangeID, more)
 	switch {
 	case err != nil:
 		return unreadable(err)
 	case len(m.Set) > 0:
 		return append(m.ready(r, e.config.limit()), m.boots(r)...)
-	case len(t.Prepared) > 0 || t.Delta != nil:
+	case t.Opened || t.Delta != nil:
 		var no violations
 		no.no("snapshot", "add a baseline step lvm.snapshot to the plan, and open a new change", "%v", errNoSet)
 		return no

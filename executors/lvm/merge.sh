@@ -1,12 +1,12 @@
 # Merges the snapshots of one set, or schedules that. None when one cannot be.
-#   $1 the kernel the snapshots were made under, or ""
+#   $1 the change   $2 the kernel the snapshots were made under, or ""
 #   then for each volume: vg/lv, its uuid, the uuid of the snapshot
 export LC_ALL=C TZ=UTC LVM_SUPPRESS_FD_WARNINGS=1
-kernel=$1
-shift
+change=$1 kernel=$2
+shift 2
 boot=$(cat /proc/sys/kernel/random/boot_id)
 field() { lvs -a --noheadings -o "$1" --select "lv_uuid=$2" | tr -d ' []'; }
-ordered() { field lv_tags "$1" | tr ',' '\n' | grep -q "^backout.merge=$2/"; }
+ordered() { field lv_tags "$1" | tr ',' '\n' | grep -q "^backout.merge=[^/]*/$2/"; }
 each() {
 	step=$1
 	shift
@@ -44,7 +44,7 @@ merge() {
 		;;
 	esac
 	snapshot="$(field vg_name "$3")/$(field lv_name "$3")"
-	ordered "$2" "$3" || lvchange --addtag "backout.merge=$3/$boot" "$1" || return 1
+	ordered "$2" "$3" || lvchange --addtag "backout.merge=$change/$3/$boot" "$1" || return 1
 	lvconvert -y --merge "$snapshot" && return 0
 	# Somebody else may have done it meanwhile.
 	case $(field lv_attr "$3") in S*) return 0 ;; esac

@@ -5,6 +5,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -18,7 +19,6 @@ var lookScript string
 
 // report is one look at a target.
 type report struct {
-	Version  string
 	Boot     string
 	Kernel   string
 	Now      time.Time
@@ -54,6 +54,8 @@ type lv struct {
 	Active   string `json:"lv_active"`
 	Major    string `json:"lv_kernel_major"`
 	Minor    string `json:"lv_kernel_minor"`
+	Free     string `json:"vg_free"`
+	Extent   string `json:"vg_extent_size"`
 }
 
 func (v lv) full() string   { return v.VG + "/" + v.Name }
@@ -90,12 +92,15 @@ type vg struct{ Free, Extent int64 }
 
 type mount struct{ Device, Root, Point, Source string }
 
+// What look looks at beside LVM.
+const (
+	onlyLVM = ""
+	more    = "more" // what extends a snapshot, and what the next boot takes
+	boot    = "boot" // and what its initramfs can
+)
+
 // look takes one look, in one round trip.
-func look(ctx context.Context, h backout.Host, changeID string, boot bool) (*report, error) {
-	what := ""
-	if boot {
-		what = "boot"
-	}
+func look(ctx context.Context, h backout.Host, changeID, what string) (*report, error) {
 	r, err := h.Run(ctx, backout.Exec{Argv: []string{"sh", "-c", lookScript, "sh", changeID, what}})
 	if err != nil {
 		return nil, fmt.Errorf("look at LVM: %w", err)
@@ -103,11 +108,21 @@ func look(ctx context.Context, h backout.Host, changeID string, boot bool) (*rep
 	if r.ExitCode != 0 {
 		return nil, fmt.Errorf("look at LVM: exit code %d: %s", r.ExitCode, strings.TrimSpace(string(r.Stderr)))
 	}
-	return parse(string(r.Stdout))
+	rep, err := parse(string(r.Stdout))
+	if errors.Is(err, errUnknownForm) {
+		v, _ := h.Run(ctx, backout.Exec{Argv: []string{"lvm", "version"}})
+		_, version, _ := strings.Cut(string(v.Stdout), "LVM version:")
+		version, _, _ = strings.Cut(version, "\n")
+		return nil, fmt.Errorf("read lvs of LVM %s: %w", strings.TrimSpace(version), err)
+	}
+	return rep, err
 }
 
+// errUnknownForm says that lvs has said something in a form that is not known.
+var errUnknownForm = errors.New("a form that is not known")
+
 // errMissing says that the target has no LVM.
-var errMissing = fmt.Errorf("lvm2 is not installed on the target")
+var errMissing = errors.New("lvm2 is not installed on the target")
 
 // parse reads what look.sh has printed. What is not whole is an error.
 func parse(said string) (*report, error) {
@@ -136,15 +151,11 @@ func parse(said string) (*report, error) {
 		Boot: strings.TrimSpace(sections["boot"]), Kernel: strings.TrimSpace(sections["kernel"]), Swaps: strings.Fields(sections["swaps"]),
 		VGs: map[string]vg{}, Written: map[string]int64{}, Markers: map[string]bool{}, Settings: map[string]string{},
 	}
-	if _, v, ok := strings.Cut(sections["version"], "LVM version:"); ok {
-		v, _, _ = strings.Cut(v, "\n")
-		r.Version = strings.TrimSpace(v)
-	}
 	if err := r.times(sections["now"], sections["uptime"]); err != nil {
 		return nil, err
 	}
-	if err := r.volumes(sections["lvs"], sections["vgs"]); err != nil {
-		return nil, fmt.Errorf("read the report of LVM %s: %w", r.Version, err)
+	if err := r.volumes(sections["lvs"]); err != nil {
+		return nil, err
 	}
 	r.system(sections)
 	if r.Boot == "" || r.Kernel == "" || len(r.Mounts) == 0 {
@@ -167,46 +178,36 @@ func (r *report) times(now, uptime string) error {
 	return nil
 }
 
-// volumes reads the two reports. Warnings may stand before the JSON.
-func (r *report) volumes(lvs, vgs string) error {
-	var reports struct {
+// volumes reads the report of lvs. Warnings may stand before the JSON.
+func (r *report) volumes(lvs string) error {
+	var said struct {
 		Report []struct {
 			LV []lv `json:"lv"`
-			VG []struct {
-				Name   string `json:"vg_name"`
-				Free   string `json:"vg_free"`
-				Extent string `json:"vg_extent_size"`
-			} `json:"vg"`
 		} `json:"report"`
 	}
-	for what, text := range map[string]string{"lvs": lvs, "vgs": vgs} {
-		at := strings.Index(text, "{")
-		if at < 0 {
-			return fmt.Errorf("%s: no JSON in %q", what, text)
-		}
-		reports.Report = nil
-		if err := json.NewDecoder(strings.NewReader(text[at:])).Decode(&reports); err != nil {
-			return fmt.Errorf("%s: %w", what, err)
-		}
-		if len(reports.Report) == 0 {
-			return fmt.Errorf("%s: the report is empty", what)
-		}
-		for _, rep := range reports.Report {
-			for _, v := range rep.LV {
-				v.Name = strings.Trim(v.Name, "[]")
-				if v.Name == "" || v.VG == "" || v.UUID == "" || len(v.Attr) < 6 {
-					return fmt.Errorf("%s: a volume without name, group, uuid or attributes", what)
-				}
-				r.LVs = append(r.LVs, v)
+	at := strings.Index(lvs, "{")
+	if at < 0 {
+		return fmt.Errorf("%w: no JSON in %q", errUnknownForm, lvs)
+	}
+	if err := json.NewDecoder(strings.NewReader(lvs[at:])).Decode(&said); err != nil {
+		return fmt.Errorf("%w: %w", errUnknownForm, err)
+	}
+	if len(said.Report) == 0 {
+		return fmt.Errorf("%w: the report is empty", errUnknownForm)
+	}
+	for _, rep := range said.Report {
+		for _, v := range rep.LV {
+			v.Name = strings.Trim(v.Name, "[]")
+			free, err1 := strconv.ParseInt(v.Free, 10, 64)
+			extent, err2 := strconv.ParseInt(v.Extent, 10, 64)
+			switch {
+			case v.Name == "" || v.VG == "" || v.UUID == "" || len(v.Attr) < 6:
+				return fmt.Errorf("%w: a volume without name, group, uuid or attributes", errUnknownForm)
+			case err1 != nil || err2 != nil || extent <= 0:
+				return fmt.Errorf("%w: group %q has %q free in extents of %q", errUnknownForm, v.VG, v.Free, v.Extent)
 			}
-			for _, g := range rep.VG {
-				free, err1 := strconv.ParseInt(g.Free, 10, 64)
-				extent, err2 := strconv.ParseInt(g.Extent, 10, 64)
-				if err1 != nil || err2 != nil || extent <= 0 {
-					return fmt.Errorf("%s: group %q has %q free in extents of %q", what, g.Name, g.Free, g.Extent)
-				}
-				r.VGs[g.Name] = vg{Free: free, Extent: extent}
-			}
+			r.LVs = append(r.LVs, v)
+			r.VGs[v.VG] = vg{Free: free, Extent: extent}
 		}
 	}
 	return nil

@@ -79,13 +79,18 @@ func madeFor(t backout.Task) (made, error) {
 func tagOf(changeID string) string { return "backout.change=" + changeID }
 
 // mergeTag is put on the origin before its snapshot is merged.
-func mergeTag(uuid, boot string) string { return "backout.merge=" + uuid + "/" + boot }
+func mergeTag(changeID, uuid, boot string) string {
+	return mergePrefix(changeID) + uuid + "/" + boot
+}
+
+// mergePrefix is how the tags of a change's merges begin.
+func mergePrefix(changeID string) string { return "backout.merge=" + changeID + "/" }
 
 // mergeBoot is the boot in which the merge of the snapshot was ordered.
 func mergeBoot(origin lv, uuid string) (boot string, ordered bool) {
 	for _, tag := range strings.Split(origin.Tags, ",") {
-		if b, ok := strings.CutPrefix(tag, "backout.merge="+uuid+"/"); ok {
-			return b, true
+		if f := strings.Split(tag, "/"); len(f) == 3 && strings.HasPrefix(f[0], "backout.merge=") && f[1] == uuid {
+			return f[2], true
 		}
 	}
 	return "", false

@@ -147,7 +147,7 @@ func poolRoom(r *report, name string, limit float64, no *violations) {
 	pool, ok := r.byName(name)
 	data, ok1 := percent(pool.Data)
 	metadata, ok2 := percent(pool.Metadata)
-	fix := fmt.Sprintf("lvextend %s, or let dmeventd do it (thin_pool_autoextend_threshold is %s)", name, r.Settings["thin_pool_autoextend_threshold"])
+	fix := fmt.Sprintf("lvextend %s, or let dmeventd do it (thin_pool_autoextend_threshold)", name)
 	switch {
 	case !ok || !ok1 || !ok2:
 		no.no("thin pool", "look at lvs -a", "how full thin pool %s is cannot be read", name)

@@ -32,7 +32,7 @@ func (s Snapshot) Execute(ctx context.Context, t backout.Task, h backout.Host, o
 	if t.Delta != nil || t.RollbackID != "" {
 		return backout.Outcome{}, backout.Permanent(errors.New("a snapshot is made before the patch: one of now would have the patch in it"))
 	}
-	r, err := look(ctx, h, t.ChangeID, false)
+	r, err := look(ctx, h, t.ChangeID, onlyLVM)
 	if err != nil {
 		return backout.Outcome{}, err
 	}
@@ -57,7 +57,7 @@ func (s Snapshot) Execute(ctx context.Context, t backout.Task, h backout.Host, o
 
 // seen verifies the set and writes it down.
 func (s Snapshot) seen(ctx context.Context, t backout.Task, h backout.Host, out io.Writer, outcome backout.Outcome) (backout.Outcome, error) {
-	r, err := look(ctx, h, t.ChangeID, false)
+	r, err := look(ctx, h, t.ChangeID, more)
 	if err != nil {
 		return outcome, err
 	}
@@ -130,7 +130,7 @@ func sizeOf(v lv) int64 {
 
 // Probe implements [backout.Prober].
 func (s Snapshot) Probe(ctx context.Context, t backout.Task, h backout.Host) (backout.Probed, error) {
-	r, err := look(ctx, h, t.ChangeID, false)
+	r, err := look(ctx, h, t.ChangeID, onlyLVM)
 	if err != nil {
 		return backout.Probed{State: backout.ProbeUnknown}, err
 	}
@@ -147,7 +147,11 @@ func (s Snapshot) Preflight(ctx context.Context, t backout.Task, h backout.Host)
 	if err != nil {
 		return unreadable(err)
 	}
-	r, err := look(ctx, h, t.ChangeID, !s.config.UncheckedBoot)
+	what := boot
+	if s.config.UncheckedBoot || len(m.Set) > 0 {
+		what = onlyLVM
+	}
+	r, err := look(ctx, h, t.ChangeID, what)
 	if err != nil {
 		return unreadable(err)
 	}

@@ -11,7 +11,7 @@ flush() { sync "$@" 2>/dev/null || sync; }
 # marker of after it must not be in the new one.
 old() {
 	lvs "$1" >/dev/null 2>&1 || return 0
-	[ -n "$(lvs --noheadings -o lv_tags "$1" | grep -F "$tag")" ] || {
+	lvs --noheadings -o lv_tags "$1" | tr -d ' ' | tr ',' '\n' | grep -qxF "$tag" || {
 		echo "$1 is there and not of this change"
 		return 1
 	}
@@ -39,7 +39,7 @@ before() {
 	old "$2" || return 1
 	[ -n "$4" ] || return 0
 	dir=${4%/}/.backout
-	mkdir -p -m 700 "$dir" && rm -f "$dir/$change.post" && echo "$2" >"$dir/$change.pre" && flush "$dir/$change.pre" "$dir"
+	mkdir -p "$dir" && chmod 700 "$dir" && rm -f "$dir/$change.post" && echo "$2" >"$dir/$change.pre" && flush "$dir/$change.pre" "$dir"
 }
 snapshot() {
 	if [ "$3" = 0 ]; then

@@ -27,6 +27,7 @@ func (a answers) Probe(context.Context, string) (backout.AttemptReport, error) {
 
 func prepared() backout.Task {
 	t := task("snapper.rollback", "r1.L2.s1.t1.a1")
+	t.Opened = true
 	t.Prepared = []backout.Prepared{{Uses: "snapper.snapshot", Facts: map[string]string{"key": "CHG1-b1.B.s1.t1", "config.root": "1", "made": time.Now().Add(-2 * time.Hour).UTC().Format(time.RFC3339)}}}
 	return t
 }
@@ -115,10 +116,26 @@ func TestWhatKeepsARollbackFromTheNextBoot(t *testing.T) {
 	}
 }
 
+// TestGateBeforeAnythingIsMade: what other steps have prepared says nothing of the
+// snapshots, which come when the window opens; from then on they must be there. A
+// preflight is no attempt.
+func TestGateBeforeAnythingIsMade(t *testing.T) {
+	all := answers{text: "=begin\n" + mountinfo + fstab + cmdline + "=config root\n=jsonout\n" + recorded(t, "after-rollback.json") + df + show + list + "=end\n"}
+	for _, kind := range []string{"snapper.snapshot", "snapper.rollback"} {
+		before := task(kind, "")
+		before.AttemptID, before.Prepared = "", []backout.Prepared{{Uses: "zypper.undo", Facts: map[string]string{}}}
+		if got := preflight(t, all, root, before); got != "" {
+			t.Errorf("%s: %s", kind, got)
+		}
+		before.Opened = true
+		if got := preflight(t, all, root, before); kind == "snapper.rollback" && !strings.Contains(got, "snapper.snapshot has to be a step of it") {
+			t.Errorf("%s without a snapshot: %q", kind, got)
+		}
+	}
+}
+
 func TestLossIsToldWithItsAge(t *testing.T) {
-	l, ok := executorstest.Build(t, kindOf(t, "snapper.rollback"), root).(interface {
-		Loses(ctx context.Context, t backout.Task, h backout.Host) (string, error)
-	})
+	l, ok := executorstest.Build(t, kindOf(t, "snapper.rollback"), root).(backout.Loser)
 	if !ok {
 		t.Fatal("it does not say what is lost")
 	}

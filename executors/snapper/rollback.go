@@ -19,6 +19,7 @@ var (
 	_ backout.Executor    = Rollback{}
 	_ backout.Preflighter = Rollback{}
 	_ backout.Prober      = Rollback{}
+	_ backout.Loser       = Rollback{}
 	_ backout.Privileged  = Rollback{}
 )
 
@@ -86,7 +87,7 @@ func (r Rollback) Preflight(ctx context.Context, t backout.Task, h backout.Host)
 	// Room is looked at for the snapshot; going back needs little.
 	r.config.FreeMiB = min(64, int(r.need()>>20))
 	v := r.check(now)
-	if len(v) > 0 || len(t.Prepared) == 0 {
+	if len(v) > 0 || !t.Opened {
 		return v
 	}
 	key, all, err := r.prepared(t)
@@ -216,7 +217,7 @@ func (r Rollback) Probe(ctx context.Context, t backout.Task, h backout.Host) (ba
 	return backout.Probed{State: backout.ProbeDone, Detail: "gone back: " + some(backout.ProbeDone)}, nil
 }
 
-// Loses tells what is lost, with its age.
+// Loses implements [backout.Loser]: what is lost, with its age.
 func (r Rollback) Loses(_ context.Context, t backout.Task, _ backout.Host) (string, error) {
 	what := "data written to what snapper calls " + strings.Join(r.config.Configs, " and ")
 	facts := t.PreparedBy(snapshotKind)

@@ -97,10 +97,21 @@ func (s set) Sudo() []string {
 	return []string{"/usr/bin/snapper", "/usr/bin/sh", "/bin/sh"}
 }
 
+// checkID refuses changes that cannot be userdata.
+func checkID(t backout.Task) error {
+	if !plainID.MatchString(t.ChangeID) {
+		return backout.Permanent(fmt.Errorf("change %q cannot be userdata of a snapshot: want letters, digits, dot, underline and dash", t.ChangeID))
+	}
+	return nil
+}
+
 // keyOf is the userdata's value of an attempt: it begins with the change.
 func keyOf(t backout.Task) (string, error) {
-	if !plainID.MatchString(t.ChangeID) || !plainID.MatchString(t.AttemptID) {
-		return "", backout.Permanent(fmt.Errorf("change %q, attempt %q: they cannot be userdata of a snapshot: want letters, digits, dot, underline and dash", t.ChangeID, t.AttemptID))
+	if err := checkID(t); err != nil {
+		return "", err
+	}
+	if !plainID.MatchString(t.AttemptID) {
+		return "", backout.Permanent(fmt.Errorf("attempt %q cannot be userdata of a snapshot: want letters, digits, dot, underline and dash", t.AttemptID))
 	}
 	if strings.HasPrefix(t.AttemptID, t.ChangeID+"-") {
 		return t.AttemptID, nil

@@ -46,7 +46,7 @@ done
 
 // Preflight implements [backout.Preflighter].
 func (s Snapshot) Preflight(ctx context.Context, t backout.Task, h backout.Host) []backout.Violation {
-	if _, err := keyOf(t); err != nil {
+	if err := checkID(t); err != nil {
 		return []backout.Violation{{Check: "snapper", Reason: err.Error(), Fix: "give the change another id"}}
 	}
 	now, err := look(ctx, h, s.config.Configs)
@@ -160,7 +160,7 @@ func (s Snapshot) Probe(ctx context.Context, t backout.Task, h backout.Host) (ba
 // copies that a rollback made of what it left. What runs, and what the next boot
 // finds, stays.
 func (s Snapshot) Cleanup(ctx context.Context, t backout.Task, h backout.Host, out io.Writer) error {
-	if _, err := keyOf(t); err != nil {
+	if err := checkID(t); err != nil {
 		return err
 	}
 	now, err := look(ctx, h, s.config.Configs)

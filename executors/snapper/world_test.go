@@ -69,7 +69,7 @@ func snapshot(t *testing.T, h backout.Host, section, attempt string) backout.Tas
 		t.Fatalf("%v\n%s", err, out.Bytes())
 	}
 	back := task("snapper.rollback", "r1.L2.s1.t1.a1")
-	back.Prepared = []backout.Prepared{{Uses: "snapper.snapshot", Facts: o.Facts}}
+	back.Prepared, back.Opened = []backout.Prepared{{Uses: "snapper.snapshot", Facts: o.Facts}}, true
 	return back
 }
 

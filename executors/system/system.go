@@ -92,6 +92,9 @@ func (r Reboot) Probe(ctx context.Context, t backout.Task, h backout.Host) (back
 	case report.Rebooted():
 		return r.up(ctx, h)
 	case report.State == backout.AttemptNotStarted:
+		if p, err := r.up(ctx, h); err != nil || p.State == backout.ProbeBroken {
+			return p, err
+		}
 		return backout.Probed{State: backout.ProbeUnknown, Detail: "the order's record is not there: it was never given, or the reboot has put back the disk that had it"}, nil
 	case report.State == backout.AttemptFinished && report.ExitCode != 0:
 		return backout.Probed{State: backout.ProbeNotDone, Detail: fmt.Sprintf("the order failed with exit code %d", report.ExitCode)}, nil

@@ -67,6 +67,7 @@ func TestProbe(t *testing.T) {
 		"cut by the reboot":          {backout.AttemptReport{State: backout.AttemptUnknown, Boot: "b2", ClaimBoot: "b1"}, `{}`, "running\n", backout.ProbeDone},
 		"same boot":                  {same, `{}`, "running\n", backout.ProbeInProgress},
 		"the order failed":           {backout.AttemptReport{State: backout.AttemptFinished, ExitCode: 1, Boot: "b1", ClaimBoot: "b1"}, `{}`, "", backout.ProbeNotDone},
+		"it went back, and degraded": {backout.AttemptReport{State: backout.AttemptNotStarted, Boot: "b2"}, `{"wait_for": "running"}`, "degraded\n", backout.ProbeBroken},
 		"the disk went back with it": {backout.AttemptReport{State: backout.AttemptNotStarted, Boot: "b2"}, `{}`, "running\n", backout.ProbeUnknown},
 	} {
 		e := executorstest.Build(t, system.Kind(), tt.section).(backout.Prober)

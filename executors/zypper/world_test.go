@@ -52,7 +52,7 @@ func newWorld(t *testing.T) *world {
 }
 
 // pkg is a package to build.
-type pkg struct{ name, version, extra string }
+type pkg struct{ name, version, extra, more string }
 
 // build makes packages; they are in no repository before publish.
 func (w *world) build(t *testing.T, all ...pkg) {
@@ -60,8 +60,8 @@ func (w *world) build(t *testing.T, all ...pkg) {
 	var specs []string
 	for i, p := range all {
 		spec := filepath.Join(w.dir, fmt.Sprintf("%d.spec", i))
-		text := fmt.Sprintf("Name: %s\nVersion: %s\nRelease: 1\nSummary: a test\nLicense: MIT\nBuildArch: noarch\n%s\n%%description\ntest\n%%install\nmkdir -p %%{buildroot}/srv\necho %s >%%{buildroot}/srv/%s\n%%files\n/srv/%s\n",
-			p.name, p.version, p.extra, p.version, p.name, p.name)
+		text := fmt.Sprintf("Name: %s\nVersion: %s\nRelease: 1\nSummary: a test\nLicense: MIT\nBuildArch: noarch\n%s\n%%description\ntest\n%%install\nmkdir -p %%{buildroot}/srv\necho %s >%%{buildroot}/srv/%s\n%s\n%%files\n/srv/%s\n",
+			p.name, p.version, p.extra, p.version, p.name, p.more, p.name)
 		if err := os.WriteFile(spec, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}

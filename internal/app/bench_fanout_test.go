@@ -100,7 +100,7 @@ ssh: {user: %s, key: {file: ssh.key}, known_hosts: %s, armed: %d}
 	seedStore(b, filepath.Join(dir, "data"), func(s *store.Store) { f.seed(b, s) })
 	f.serve(b, dir)
 	for armed >= 0 && farm.Asked(b) < len(f.names) {
-		time.Sleep(20 * time.Millisecond)
+		<-time.After(20 * time.Millisecond)
 	}
 	return f
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/backout-io/backout/internal/host/hosttest"
 	"github.com/backout-io/backout/internal/host/ssh/sshtest"
 )
 
@@ -43,7 +44,7 @@ func BenchmarkPeers(b *testing.B) {
 	} {
 		b.Run(peer.name, func(b *testing.B) {
 			if _, err := exec.LookPath(peer.program); err != nil {
-				b.Skipf("%s is not here: apt-get install %s", peer.program, peer.pack)
+				hosttest.Missing(b, peer.program+" is not here: apt-get install "+peer.pack)
 			}
 			benchPeer(b, peer.argv)
 		})

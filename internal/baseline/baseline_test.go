@@ -49,7 +49,9 @@ func TestCompare(t *testing.T) {
 		},
 		{"a first kernel more", rpms("kernel", "0:1-1"), rpms("kernel", "0:1-1", "kernel", "0:2-1"), []backout.PackageChange{{Name: "kernel", Arch: "x86_64", To: "0:2-1"}}},
 		{
-			"another architecture", []backout.Package{{Name: "a", Version: "0:1-1", Arch: "noarch"}}, rpms("a", "0:2-1"),
+			"another architecture",
+			[]backout.Package{{Name: "a", Version: "0:1-1", Arch: "noarch"}},
+			rpms("a", "0:2-1"),
 			[]backout.PackageChange{{Name: "a", Arch: "noarch", From: "0:1-1"}, {Name: "a", Arch: "x86_64", To: "0:2-1"}},
 		},
 		{

@@ -96,13 +96,14 @@ func (k kinds) doubled() bool {
 	return len(k.is) > 1 && len(k.is) > len(k.was) && !installOnly(k.name)
 }
 
-// remains tells whether a change of the patch is not undone. What the patch has added
+// remains tells whether a change of the patch is not undone; both versions at once
+// are told by doubled. What the patch has added
 // does no harm while it is not used; that of a kernel is judged by what runs.
 func (k kinds) remains(c backout.PackageChange) bool {
 	if installOnly(k.name) && (c.From == "" || c.To == "") {
 		return false
 	}
-	return c.From != "" && (!has(k.is, c.From) || c.To != "" && has(k.is, c.To))
+	return c.From != "" && !has(k.is, c.From)
 }
 
 // installOnly tells of packages of which several versions stand side by side, and of

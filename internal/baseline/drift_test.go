@@ -106,34 +106,53 @@ func TestThePatchedKernelRuns(t *testing.T) {
 		want           backout.DriftVerdict
 	}{
 		{
-			"rpm, still running and left", backout.PackageChange{Name: "kernel-core", Arch: "x86_64", To: "0:5.14.0-503.el9"},
-			backout.Machine{Kernel: "5.14.0-427.el9.x86_64"}, backout.Machine{Kernel: "5.14.0-503.el9.x86_64"}, true, false, backout.DriftNotBack,
+			"rpm, still running and left",
+			backout.PackageChange{Name: "kernel-core", Arch: "x86_64", To: "0:5.14.0-503.el9"},
+			backout.Machine{Kernel: "5.14.0-427.el9.x86_64"},
+			backout.Machine{Kernel: "5.14.0-503.el9.x86_64"},
+			true, false, backout.DriftNotBack,
 		},
 		{
-			"rpm, still running and removed", backout.PackageChange{Name: "kernel-core", Arch: "x86_64", To: "0:5.14.0-503.el9"},
-			backout.Machine{Kernel: "5.14.0-427.el9.x86_64"}, backout.Machine{Kernel: "5.14.0-503.el9.x86_64"}, false, false, backout.DriftNotBack,
+			"rpm, still running and removed",
+			backout.PackageChange{Name: "kernel-core", Arch: "x86_64", To: "0:5.14.0-503.el9"},
+			backout.Machine{Kernel: "5.14.0-427.el9.x86_64"},
+			backout.Machine{Kernel: "5.14.0-503.el9.x86_64"},
+			false, false, backout.DriftNotBack,
 		},
 		{
-			"rpm, the old one runs and the new one is left", backout.PackageChange{Name: "kernel-core", Arch: "x86_64", To: "0:5.14.0-503.el9"},
-			backout.Machine{Kernel: "5.14.0-427.el9.x86_64"}, backout.Machine{Kernel: "5.14.0-427.el9.x86_64"}, true, false, backout.DriftSome,
+			"rpm, the old one runs and the new one is left",
+			backout.PackageChange{Name: "kernel-core", Arch: "x86_64", To: "0:5.14.0-503.el9"},
+			backout.Machine{Kernel: "5.14.0-427.el9.x86_64"},
+			backout.Machine{Kernel: "5.14.0-427.el9.x86_64"},
+			true, false, backout.DriftSome,
 		},
 		{
-			"SUSE", backout.PackageChange{Name: "kernel-default", Arch: "x86_64", To: "0:5.14.21-150500.55.52.1"},
-			backout.Machine{Kernel: "5.14.21-150500.55.49-default"}, backout.Machine{Kernel: "5.14.21-150500.55.52-default"}, true, false, backout.DriftNotBack,
+			"SUSE",
+			backout.PackageChange{Name: "kernel-default", Arch: "x86_64", To: "0:5.14.21-150500.55.52.1"},
+			backout.Machine{Kernel: "5.14.21-150500.55.49-default"},
+			backout.Machine{Kernel: "5.14.21-150500.55.52-default"},
+			true, false, backout.DriftNotBack,
 		},
 		{
-			"Debian, another release", backout.PackageChange{Name: "linux-image-6.1.0-27-amd64", Arch: "amd64", To: "6.1.115-1"},
-			backout.Machine{Kernel: "6.1.0-26-amd64"}, backout.Machine{Kernel: "6.1.0-27-amd64"}, true, false, backout.DriftNotBack,
+			"Debian, another release",
+			backout.PackageChange{Name: "linux-image-6.1.0-27-amd64", Arch: "amd64", To: "6.1.115-1"},
+			backout.Machine{Kernel: "6.1.0-26-amd64"},
+			backout.Machine{Kernel: "6.1.0-27-amd64"},
+			true, false, backout.DriftNotBack,
 		},
 		{
-			"Debian, the same release in another build", backout.PackageChange{Name: "linux-image-6.1.0-27-amd64", Arch: "amd64", From: "6.1.112-1", To: "6.1.115-1"},
+			"Debian, the same release in another build",
+			backout.PackageChange{Name: "linux-image-6.1.0-27-amd64", Arch: "amd64", From: "6.1.112-1", To: "6.1.115-1"},
 			backout.Machine{Kernel: "6.1.0-27-amd64", Build: "#1 SMP PREEMPT_DYNAMIC Debian 6.1.112-1 (2024-09-30)"},
-			backout.Machine{Kernel: "6.1.0-27-amd64", Build: "#1 SMP PREEMPT_DYNAMIC Debian 6.1.115-1 (2024-11-01)"}, false, true, backout.DriftNotBack,
+			backout.Machine{Kernel: "6.1.0-27-amd64", Build: "#1 SMP PREEMPT_DYNAMIC Debian 6.1.115-1 (2024-11-01)"},
+			false, true, backout.DriftNotBack,
 		},
 		{
-			"Debian, back in the build of the old package", backout.PackageChange{Name: "linux-image-6.1.0-27-amd64", Arch: "amd64", From: "6.1.112-1", To: "6.1.115-1"},
+			"Debian, back in the build of the old package",
+			backout.PackageChange{Name: "linux-image-6.1.0-27-amd64", Arch: "amd64", From: "6.1.112-1", To: "6.1.115-1"},
 			backout.Machine{Kernel: "6.1.0-27-amd64", Build: "#1 SMP PREEMPT_DYNAMIC Debian 6.1.100-1 (2024-08-01)"},
-			backout.Machine{Kernel: "6.1.0-27-amd64", Build: "#1 SMP PREEMPT_DYNAMIC Debian 6.1.112-1 (2024-09-30)"}, false, true, backout.DriftSome,
+			backout.Machine{Kernel: "6.1.0-27-amd64", Build: "#1 SMP PREEMPT_DYNAMIC Debian 6.1.112-1 (2024-09-30)"},
+			false, true, backout.DriftSome,
 		},
 	} {
 		was, now := before(), before()
@@ -163,6 +182,13 @@ func TestTheManagerRemovedAnOldKernel(t *testing.T) {
 	was, now := before(), before()
 	add(&was, "kernel-core", "0:5.14.0-300.el9")
 	delta := &backout.Delta{Packages: []backout.PackageChange{{Name: "kernel-core", Arch: "x86_64", From: "0:5.14.0-300.el9"}}}
+	if verdict, list := baseline.Drift(was, now, delta, nil); verdict != backout.DriftSome {
+		t.Errorf("%s: %+v", verdict, list)
+	}
+	// So does apt, of which each kernel has a name of its own.
+	was, now = before(), before()
+	add(&was, "linux-image-6.1.0-20-amd64", "6.1.85-1")
+	delta = &backout.Delta{Packages: []backout.PackageChange{{Name: "linux-image-6.1.0-20-amd64", Arch: "x86_64", From: "6.1.85-1"}}}
 	if verdict, list := baseline.Drift(was, now, delta, nil); verdict != backout.DriftSome {
 		t.Errorf("%s: %+v", verdict, list)
 	}

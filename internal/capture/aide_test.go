@@ -67,7 +67,8 @@ func TestADamagedAIDEDatabaseIsNoBaseline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"cut": string(whole[:len(whole)/2]), "garbage": "garbage", "empty": ""} {
+	lines := strings.Split(string(whole), "\n")
+	for name, text := range map[string]string{"cut": string(whole[:len(whole)/2]), "cut between two lines": strings.Join(lines[:len(lines)-3], "\n") + "\n", "garbage": "garbage", "empty": ""} {
 		write(t, dir+"/aide.db", text)
 		if r, err := capture.CheckAIDE(t.Context(), h); err == nil || !strings.Contains(err.Error(), "run aide --init") || len(r.Added) > 0 {
 			t.Errorf("%s: %+v, %v", name, r, err)

@@ -6,6 +6,7 @@ package capture
 import (
 	"context"
 	_ "embed" // the script is a file, so that shellcheck reads it too
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -33,7 +34,7 @@ const (
 // Take looks at the target once. It returns the whole inventory or an error, never
 // a part of it; an error names the part, the tool and its version, and what to do.
 // One that is about the target itself, not the way to it, is a [*MissingError] or
-// wraps [backout.ErrInvalid]. It changes nothing.
+// wraps [backout.ErrInvalid]; [ErrBusy] asks to come again. It changes nothing.
 func Take(ctx context.Context, h backout.Host, spec backout.BaselineSpec) (backout.Inventory, error) {
 	e, err := command(spec)
 	if err != nil {
@@ -91,6 +92,10 @@ func control(r rune) bool { return !unicode.IsPrint(r) }
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", backout.ErrInvalid, fmt.Errorf(format, args...))
 }
+
+// ErrBusy says that a package manager is at work on the target: what it looks like
+// is known once that is done.
+var ErrBusy = errors.New("wait until it is done")
 
 // MissingError says that a tool is missing on the target.
 type MissingError struct {

@@ -64,7 +64,7 @@ func TestFilesOfHostileNames(t *testing.T) {
 	if made, _ := filepath.Glob(filepath.Join(dir, "PWNED*")); made != nil {
 		t.Error("a name was run")
 	}
-	files, err = look(t, dir+"/*/inner", dir+"/a b", dir+"/nothing", dir+"/no/thing", dir+"/no*/thing", dir+"/[a-b] b", dir+"/[^a-z]", dir+"/$(x)/inner")
+	files, err = look(t, dir+"/*/inner", dir+"/nothing", dir+"/no/thing", dir+"/no*/thing", dir+"/[a-b] b", dir+"/[^a-z]", dir+"/$(x)/inner")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestFilesOfEveryKind(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir+"/file", "x\n")
 	write(t, dir+"/folder/file", "y\n")
-	for name, to := range map[string]string{"link": "file", "broken": "/no where", "cycle": "cycle"} {
+	for name, to := range map[string]string{"link": "file", "broken": "/no where", "cycle": "cycle", "quoted": `"x"`} {
 		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,7 @@ func TestFilesOfEveryKind(t *testing.T) {
 	for _, f := range files {
 		got = append(got, strings.TrimPrefix(f.Path, dir+"/")+" "+f.Kind+" "+f.Target+f.SHA256[:min(4, len(f.SHA256))])
 	}
-	if s := strings.Join(got, "|"); s != "broken link /no where|cycle link cycle|file file 73cb|link link file" {
+	if s := strings.Join(got, "|"); s != `broken link /no where|cycle link cycle|file file 73cb|link link file|quoted link "\"x\""` {
 		t.Error(s)
 	}
 	if _, err := look(t, dir+"/folder"); err == nil || !strings.Contains(err.Error(), "is a folder: write") {
@@ -106,14 +106,14 @@ func TestFilesOfEveryKind(t *testing.T) {
 
 // TestALineBreakInANameIsRefused, in the name of a file, a folder, and in a link.
 func TestALineBreakInANameIsRefused(t *testing.T) {
-	for _, make := range []func(dir string){
-		func(dir string) { write(t, dir+"/a\nfile\t644\t0:0\tx\t/etc/passwd", "") },
-		func(dir string) { write(t, dir+"/x\n/a", "") },
-		func(dir string) { _ = os.Symlink("a\nb", dir+"/link") },
+	for pattern, make := range map[string]func(dir string){
+		"/*":   func(dir string) { write(t, dir+"/a\nabsent\t\t\t", "") },
+		"/*/*": func(dir string) { write(t, dir+"/x\n/a", "") },
+		"/l*":  func(dir string) { _ = os.Symlink("a\nb", dir+"/link") },
 	} {
 		dir := t.TempDir()
 		make(dir)
-		_, err := look(t, dir+"/*", dir+"/*/*")
+		_, err := look(t, dir+pattern)
 		if err == nil || !strings.Contains(err.Error(), "has a line break") || !errors.Is(err, backout.ErrInvalid) {
 			t.Errorf("got %v", err)
 		}
@@ -133,8 +133,9 @@ func TestWhatCannotBeReadIsNotEmpty(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, dir+"/closed/a.conf", "")
+	write(t, dir+"/unlisted/a.conf", "")
 	write(t, dir+"/secret", "")
-	for path, mode := range map[string]os.FileMode{"/closed": 0o700, "/secret": 0o600} {
+	for path, mode := range map[string]os.FileMode{"/closed": 0o700, "/unlisted": 0o711, "/secret": 0o600} {
 		if err := os.Chmod(dir+path, mode); err != nil {
 			t.Fatal(err)
 		}
@@ -144,6 +145,7 @@ func TestWhatCannotBeReadIsNotEmpty(t *testing.T) {
 		dir + "/closed/*.conf": dir + "/closed cannot be read: log in to the target as root",
 		dir + "/closed/a.conf": dir + "/closed cannot be read",
 		dir + "/*/a.conf":      dir + "/closed cannot be read",
+		dir + "/unlisted/*":    dir + "/unlisted cannot be read",
 		dir + "/secret":        dir + "/secret cannot be read",
 	} {
 		spec := backout.BaselineSpec{Without: []string{backout.PartAccounts, backout.PartUnits}, Files: []string{pattern}}

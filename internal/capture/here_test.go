@@ -202,7 +202,51 @@ func TestABusyManagerIsRefused(t *testing.T) {
 	before := `mount --bind ` + dir + `/lock /var/lib/dpkg/lock
 set -- python3 -c 'import fcntl, subprocess, sys; f = open("/var/lib/dpkg/lock", "w"); fcntl.lockf(f, fcntl.LOCK_EX); sys.exit(subprocess.call(sys.argv[1:]))' "$@"`
 	_, err := capture.Take(t.Context(), here{before: before}, without())
-	if err == nil || !strings.Contains(err.Error(), "dpkg is at work, its lock /var/lib/dpkg/lock is held") {
+	if !errors.Is(err, capture.ErrBusy) || errors.Is(err, backout.ErrInvalid) || !strings.Contains(err.Error(), "dpkg is at work, its lock /var/lib/dpkg/lock is held") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestTheHistoryOfAptRotates: after a month its last transaction stands in a file
+// that is packed.
+func TestTheHistoryOfAptRotates(t *testing.T) {
+	if os.Geteuid() != 0 {
+		hosttest.Missing(t, "another /var/log/apt needs root")
+	}
+	const old = "\nStart-Date: 2026-10-01  08:00:00\nUpgrade: a:amd64 (1, 2)\nEnd-Date: 2026-10-01  08:00:09\n\nStart-Date: 2026-10-30  06:10:11\nEnd-Date: 2026-10-30  06:10:12\n"
+	for name, tt := range map[string]struct {
+		files map[string]string
+		want  string
+	}{
+		"never":  {map[string]string{}, ""},
+		"fresh":  {map[string]string{"history.log": old}, "2026-10-30 06:10:11"},
+		"packed": {map[string]string{"history.log": "", "history.log.1.gz": string(zipped(t, []byte(old)))}, "2026-10-30 06:10:11"},
+		"older":  {map[string]string{"history.log": "", "history.log.1.gz": string(zipped(t, nil)), "history.log.2.gz": string(zipped(t, []byte(old)))}, "2026-10-30 06:10:11"},
+	} {
+		dir := t.TempDir()
+		for file, text := range tt.files {
+			write(t, filepath.Join(dir, file), text)
+		}
+		inv, err := capture.Take(t.Context(), here{before: "mount --bind " + dir + " /var/log/apt"}, without())
+		if err != nil || inv.Packages.History != tt.want {
+			t.Errorf("%s: %q, %v", name, inv.Packages.History, err)
+		}
+	}
+}
+
+// TestFrontEndsWithoutAPackage say their version themselves.
+func TestFrontEndsWithoutAPackage(t *testing.T) {
+	if os.Geteuid() != 0 {
+		hosttest.Missing(t, "another os-release needs root")
+	}
+	file := filepath.Join(t.TempDir(), "os-release")
+	write(t, file, "ID=opensuse-leap\nID_LIKE='suse opensuse'\n")
+	rpm := `case $1 in --version) echo RPM version 4.16; exit;; --eval) echo /none; exit;; -q) exit 1;; esac; printf 'bash\t0:5.1-1\tx86_64\n'`
+	for said, want := range map[string]string{"4.14.0": "dnf 4.14.0", "dnf 4.2": "dnf 4.2", "dnf version 5.2.6": "dnf 5.2.6"} {
+		h := here{before: "mount --bind " + file + " /etc/os-release", path: stubs(t, map[string]string{"rpm": rpm, "dnf": "case $* in *--version) printf '" + said + "\\n  Installed: x\\n';; *history*) echo 'ID | x';; esac"})}
+		inv, err := capture.Take(t.Context(), h, without(backout.PartPorts))
+		if err != nil || inv.Packages.Tool != want || inv.Packages.Manager != "rpm" {
+			t.Errorf("%q: %+v, %v", said, inv.Packages, err)
+		}
 	}
 }

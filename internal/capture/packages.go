@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -30,7 +31,7 @@ func readPackages(said sections, p *backout.PackageState) error {
 	case err != nil:
 		return err
 	case len(busy) > 0:
-		return invalid("look at packages: %s is at work, its lock %s is held: wait until it is done", p.Manager, quote(busy[0]))
+		return fmt.Errorf("look at packages: %s is at work, its lock %s is held: %w", p.Manager, quote(busy[0]), ErrBusy)
 	}
 	version, err := said.lines(p.Manager+"-version", partPackages, p.Manager)
 	if err != nil {

@@ -82,9 +82,9 @@ func TestReadersOfLines(t *testing.T) {
 		"unit-states": "* a.service loaded failed failed A\nb.service loaded reloading reload B\nc@1.service loaded active running C\nc@2.service loaded inactive dead C\ngone.service not-found inactive dead gone.service\n" +
 			"sshd@3-10.0.0.1:22-10.0.0.2:5000.service loaded active running x\nrun-r1.service loaded active running x\nuser@0.service loaded active running x\nnet.target loaded active active N\n" +
 			"timed.service loaded activating start T\ntimed.timer loaded active waiting T\nloop.service loaded activating auto-restart L\nonce.service loaded active exited O",
-		"mounts":         "1 0 8:1 / / rw,relatime shared:1 - xfs /dev/sda1 ro,attr2\n2 1 8:2 / /srv/a\\040b\\134\\012 rw - ext4 /dev/disk\\040x rw\n3 1 0:9 / /proc rw - proc proc rw\n4 1 8:3 / /over rw - ext4 /dev/sdc rw\n5 4 0:8 / /over rw - tmpfs none rw\n6 1 0:7 / /runx rw - tmpfs none rw\n7 1 0:7 / /run/x rw - tmpfs none rw",
+		"mounts":         "1 0 8:1 / / rw,relatime shared:1 - xfs /dev/sda1 ro,attr2\n2 1 8:2 / /srv/a\\040b\\134\\012 rw - ext4 /dev/disk\\040x rw\n3 1 0:9 / /proc rw - proc proc rw\n4 1 8:3 / /over rw - ext4 /dev/sdc rw\n5 4 0:8 / /over rw - tmpfs none rw\n6 1 0:7 / /runx rw - tmpfs none rw\n7 1 0:7 / /run/x rw - tmpfs none rw\n8 1 8:4 / /hid rw - ext4 /dev/sdd rw\n9 8 0:5 / /hid rw - autofs systemd-1 rw",
 		"sockets-before": "tcp 0A 0100007F:0050\ntcp6 0A 000080FE00000000FF005450B6AD1DFE:0016\nudp 07 00000000:0044\nudp 07 00000000:FFFF\nudp 07 00000000:C000\ntcp 0A 00000000:C000\nudp6 07 00000000000000000000000000000000:2A2A",
-		"sockets-after":  "tcp 0A 0100007F:0050\ntcp 0A 0100007F:0050\ntcp6 0A 000080FE00000000FF005450B6AD1DFE:0016\nudp 07 00000000:0044\nudp 07 00000000:FFFF\nudp 07 00000000:C000\ntcp 0A 00000000:C000",
+		"sockets-after":  "udp 07 00000000:0045\ntcp 0A 0100007F:0050\ntcp 0A 0100007F:0050\ntcp6 0A 000080FE00000000FF005450B6AD1DFE:0016\nudp 07 00000000:0044\nudp 07 00000000:FFFF\nudp 07 00000000:C000\ntcp 0A 00000000:C000",
 	})}, backout.BaselineSpec{})
 	if err != nil {
 		t.Fatal(err)
@@ -100,6 +100,27 @@ func TestReadersOfLines(t *testing.T) {
 		if tt[0] != tt[1] {
 			t.Errorf("%s:\n got %s\nwant %s", what, tt[0], tt[1])
 		}
+	}
+}
+
+// TestStatesOfDpkg: what left only its configuration is not installed, what was
+// interrupted is told, and what is held is held.
+func TestStatesOfDpkg(t *testing.T) {
+	host := backout.Inventory{Packages: backout.PackageState{Manager: "dpkg"}}
+	inv, err := capture.Take(t.Context(), says{text: answer(host, map[string]string{
+		"dpkg": "ii \tdpkg\t1.21.22\tamd64\nrc \tgone\t1\tall\nun \tnever\t\t\npn \tpurged\t\t\nhi \theld\t2:1.0~rc1-1+b2\tamd64\nhi \tforeign\t1\ti386\nhi \tany\t1\tall\n" +
+			"iU \tunpacked\t1\tall\niF \thalf\t1\tall\niHR\tbroken\t1\tall\nri \tleaving\t1\tall\nit \ttriggers\t1\tall\n",
+	})}, backout.BaselineSpec{})
+	want := "[any 1 , broken 1 iHR, dpkg 1.21.22 , foreign 1 , half 1 iF, held 2:1.0~rc1-1+b2 , leaving 1 , triggers 1 it, unpacked 1 iU]"
+	var got []string
+	for _, p := range inv.Packages.Installed {
+		got = append(got, p.Name+" "+p.Version+" "+p.State)
+	}
+	if s := "[" + strings.Join(got, ", ") + "]"; err != nil || s != want {
+		t.Errorf("got  %s, %v\nwant %s", s, err, want)
+	}
+	if s := fmt.Sprint(inv.Packages.Held); s != "[any foreign:i386 held]" {
+		t.Errorf("held %s", s)
 	}
 }
 

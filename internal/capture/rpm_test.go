@@ -65,7 +65,8 @@ func (r rpmRoot) host() here {
 	}
 	return here{
 		env: []string{"HOME=" + r.dir + "/root/root"},
-		before: "mkdir -p /var/lib/dnf\nmount --bind " + r.dir + "/root/var/lib/dnf /var/lib/dnf\nmount --bind " + r.dir + "/os-release /etc/os-release\n" +
+		before: "mkdir -p " + r.dir + "/upper " + r.dir + "/work\nmount -t overlay overlay -o lowerdir=/var/lib,upperdir=" + r.dir + "/upper,workdir=" + r.dir + "/work /var/lib\n" +
+			"mkdir -p /var/lib/dnf\nmount --bind " + r.dir + "/root/var/lib/dnf /var/lib/dnf\nmount --bind " + r.dir + "/os-release /etc/os-release\n" +
 			"mkdir -p " + r.dir + "/etc/dnf/plugins\nmount --bind " + r.dir + "/etc/dnf /etc/dnf",
 	}
 }
@@ -110,6 +111,12 @@ func TestTakeWithRealRPMAndDNF(t *testing.T) {
 	r.dnf("downgrade", "app-1.0")
 	if verdict, list := baseline.Drift(before, take(), &d, nil); verdict == backout.DriftNone || strings.Contains(fmt.Sprint(list), "app.noarch") {
 		t.Errorf("%s %+v", verdict, list)
+	}
+	// While rpm is at work there is no state to be kept.
+	busy := r.host()
+	busy.before += "\nset -- python3 -c 'import fcntl, subprocess, sys; f = open(sys.argv[1], \"w\"); fcntl.lockf(f, fcntl.LOCK_EX); sys.exit(subprocess.call(sys.argv[2:]))' " + r.dir + "/root/root/.rpmdb/.rpm.lock \"$@\""
+	if _, err := capture.Take(t.Context(), busy, without(backout.PartPorts)); err == nil || !strings.Contains(err.Error(), "rpm is at work") {
+		t.Errorf("got %v", err)
 	}
 	// With an empty history dnf itself ends in a traceback.
 	for _, name := range []string{"history.sqlite", "history.sqlite-shm", "history.sqlite-wal"} {

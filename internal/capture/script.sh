@@ -50,7 +50,6 @@ release() {
 			return
 		fi
 	done
-	echo ID=linux
 }
 
 machine() {
@@ -156,7 +155,8 @@ version() {
 		echo "$1 $said" | head -n 1
 	else
 		said=$("$1" --version) || return
-		echo "$1 $said" | head -n 1
+		said=${said#"$1 "}
+		echo "$1 ${said#version }" | head -n 1
 	fi
 }
 
@@ -207,7 +207,7 @@ packages() {
 		part apt-history apt_history
 		;;
 	rpm)
-		part busy busy /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock
+		part busy busy "$(rpm --eval '%_rpmlock_path' 2>/dev/null)" /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock
 		part rpm-version rpm --version
 		part rpm rpm_packages
 		tool=$(front)

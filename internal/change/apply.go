@@ -48,7 +48,10 @@ func Apply(c backout.Change, seq uint64, at time.Time, e backout.Event) backout.
 	case backout.DeltaCaptured:
 		c.Deltas = merged(c.Deltas, e.Deltas)
 	case backout.ReadinessChanged:
-		c.NotReady = slices.Clone(e.Violations)
+		c.NotReady = nil // not an empty list: the log makes no difference
+		if len(e.Violations) > 0 {
+			c.NotReady = slices.Clone(e.Violations)
+		}
 	case backout.WindowOpened:
 		frozen := cloneFrozen(e.Frozen)
 		c.State, c.OpenedAt, c.Frozen, c.Capture = backout.ChangeOpen, at, &frozen, nil

@@ -46,6 +46,22 @@
 //   - A [Tick] at or after [NextDeadline] moves whatever is due; earlier or
 //     repeated ticks do nothing.
 //
+// # Baselines
+//
+// Before the window opens one server at a time captures the targets: BeginCapture
+// takes a lease, and what ends it must name its number, so that a capture that was
+// given up counts no more. The opening ends the capture that was begun for it, in
+// one record with the gate's yes and the baselines of every target. A capture makes
+// an earlier yes stale; [Stale] says so, and nothing follows from it, since only the
+// yes that comes with [Open] opens.
+//
+// What the patch changed is recorded once for each target and never replaced. That it
+// is not captured after a rollback has begun on a target is the caller's promise:
+// the rollback's log alone tells.
+//
+// While the change is live [Readiness] brings what the gate would say now. It is
+// recorded when other checks say no than before.
+//
 // # Windows without times
 //
 // A window whose opens is zero may be opened at any time. One whose closes is

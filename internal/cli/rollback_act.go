@@ -95,8 +95,8 @@ func (p *program) say(r *backout.Rollback) {
 	}
 	l := r.Frozen.Plan.Levels[r.Ask.Level]
 	line := view.LevelName(r.Ask.Level) + " " + view.Clean(l.Summary) + ", plan " + view.Clean(r.Frozen.Plan.Name)
-	if l.Loses != "" {
-		line += ", loses " + view.Clean(l.Loses)
+	if loses := r.Lost(r.Ask.Level); loses != "" {
+		line += ", loses " + view.Clean(loses)
 	}
 	_, _ = fmt.Fprintln(p.Stderr, line)
 }

@@ -241,7 +241,7 @@ func (e *Engine) firstTask(ctx context.Context, r backout.Rollback, c backout.Ru
 	if wants := e.cfg().WantsDelta; wants != nil && t != nil && level != nil && t.Step < len(level.Steps) && wants(level.Steps[t.Step].Uses) {
 		err := e.ensureDelta(ctx, r.ChangeID, c.Target)
 		if err != nil && !backout.IsPermanent(err) && !errors.Is(err, backout.ErrNotFound) {
-			err = fmt.Errorf("%w: %w", backout.ErrUnavailable, err) // the level's clock bounds it
+			err = againError{err} // the level's clock bounds it
 		}
 		if err != nil {
 			return backout.Task{}, fmt.Errorf("not begun, what the patch changed is not known: %w", err)
@@ -250,9 +250,15 @@ func (e *Engine) firstTask(ctx context.Context, r backout.Rollback, c backout.Ru
 	return e.task(ctx, r, c.Target, c.AttemptID)
 }
 
+// againError is one after which to ask again may help.
+type againError struct{ error }
+
+// Unwrap is the cause.
+func (e againError) Unwrap() error { return e.error }
+
 // transient tells whether to ask again may help: the store or the target is away.
 func transient(err error) bool {
-	return errors.Is(err, backout.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
+	return errors.As(err, new(againError)) || errors.Is(err, backout.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // task gathers what the runner needs of an attempt.

@@ -115,6 +115,7 @@ func (cp *capturing) target(ctx context.Context, i int, s surveyed) (digest stri
 		}
 	}
 	if cp.opening {
+		s.opened = true
 		answers = append(answers, s.preflight(ctx, stepsOf(cp.frozen.Plan))...)
 		if slices.ContainsFunc(answers, func(a gate.Answer) bool { return len(a.Violations) > 0 }) {
 			return "", answers

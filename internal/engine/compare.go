@@ -7,13 +7,12 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/baseline"
 	"github.com/backout-io/backout/internal/rollback"
 )
 
 const (
-	// comparePatience bounds one comparison of a target with its baseline, and
-	// compareParallel how many are made at once.
-	comparePatience = rollback.DriftTime
+	// compareParallel is how many comparisons are made at once.
 	compareParallel = 64
 	// compareAgain is the pause before a target that could not be reached is looked at
 	// once more: one lost connection is no drift.
@@ -121,8 +120,6 @@ func (cs *comparisons) make(ctx context.Context, r backout.Rollback, t backout.T
 // compare looks at the target and compares it with its baseline. The report is
 // stored where the rollback's log will name it.
 func (e *Engine) compare(ctx context.Context, r backout.Rollback, t backout.TargetState) (*backout.DriftFound, error) {
-	ctx, cancel := context.WithTimeout(ctx, comparePatience)
-	defer cancel()
 	c, err := e.Change(ctx, r.ChangeID)
 	if err != nil {
 		return nil, err
@@ -136,7 +133,7 @@ func (e *Engine) compare(ctx context.Context, r backout.Rollback, t backout.Targ
 	if err != nil {
 		return nil, err
 	}
-	found := &backout.DriftFound{Verdict: d.Verdict, Summary: driftSummary(d.Differences)}
+	found := &backout.DriftFound{Verdict: d.Verdict, Summary: clip(baseline.Summary(d.Differences), reasonMax)}
 	if d.Verdict == backout.DriftNotBack && t.Drift != nil && t.Drift.Verdict == backout.DriftNotBack {
 		return found, nil // it is red already, and nothing new is recorded
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/capture"
 	"github.com/backout-io/backout/internal/rollback"
 	"github.com/backout-io/backout/internal/store"
 )
@@ -117,6 +119,53 @@ func TestDeltaIsNeverOfWhatARollbackDid(t *testing.T) {
 		synctest.Wait()
 		if c, _ = b.Change(t.Context(), "C1"); !slices.Equal(deltasOf(c), []string{"web1"}) {
 			t.Errorf("deltas %v", c.Deltas)
+		}
+	})
+}
+
+// TestDeltaDoesNotCountWhenAStepBeganMeanwhile: the look may have seen what the step
+// did.
+func TestDeltaDoesNotCountWhenAStepBeganMeanwhile(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		e := w.serve("me", w.store)
+		defer e.Close()
+		c := w.open1(e)
+		r, err := e.openRollback(t.Context(), "alice", c, backout.Opened{Targets: []string{"web1"}, Trigger: backout.Trigger{By: "alice"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		w.site.captured = func(string) {
+			r, _ := e.rollbacks.get(r.ID)
+			if _, err := e.input(t.Context(), r.ID, rollback.Claim{AttemptID: r.Target("web1").Attempt.ID, Runner: "me"}); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := e.ensureDelta(t.Context(), "C1", "web1"); !errors.Is(err, errTooLate) {
+			t.Errorf("got %v", err)
+		}
+		if c, _ = e.Change(t.Context(), "C1"); len(c.Deltas) > 0 {
+			t.Errorf("deltas %v", c.Deltas)
+		}
+	})
+}
+
+// TestDeltaWaitsForThePackageManager: while the patch is being applied nothing is
+// known yet, and to ask again helps; output that cannot be read stays as it is.
+func TestDeltaWaitsForThePackageManager(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		e := w.serve("me", w.store)
+		defer e.Close()
+		w.open1(e)
+		for cause, permanent := range map[error]bool{capture.ErrBusy: false, errAway: false, backout.ErrInvalid: true} {
+			w.site.set(func() { w.site.captures["web1"] = fmt.Errorf("look at packages: %w", cause) })
+			if err := e.ensureDelta(t.Context(), "C1", "web1"); !errors.Is(err, cause) || backout.IsPermanent(err) != permanent {
+				t.Errorf("%v: %v", cause, err)
+			}
+		}
+		w.site.set(func() { clear(w.site.captures) })
+		if err := e.ensureDelta(t.Context(), "C1", "web1"); err != nil {
+			t.Error(err)
 		}
 	})
 }

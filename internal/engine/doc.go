@@ -13,6 +13,11 @@
 //   - a deadline is part of the state, and armed from it;
 //   - a rollback that its change's log names and that has no log of its own is
 //     opened from that record;
+//   - a capture of baselines that this server began and did not end is ended when
+//     it comes back, and what it had made is removed; that of a server that is gone
+//     ends with its lease;
+//   - what the patch changed is captured as long as it is owed, and what was made for
+//     a change that has ended is removed for a day;
 //   - a notice is derived from the log by the relay, which remembers how far it
 //     has come; a notice derived twice has the same identity and goes out once.
 //
@@ -34,9 +39,19 @@
 //
 // [Engine.Start] starts one follower for each log, the relay, the deadline loop,
 // the pulse that judges rules again, the sweep that finds what nobody looks after,
-// the one that keeps targets of open windows connected, and the cleaner; steps and verification have one each while they last.
+// the one that keeps targets of open windows connected, the cleaner of attempts and
+// the tidier of what was made for the way back; steps, verification, comparisons
+// with baselines, openings, captures and looks at readiness have one each while they
+// last.
 // [Engine.Close] ends all and waits. Work on targets is left running: it is
 // attached to again.
+//
+// # Back to the baseline
+//
+// A look never waits for a comparison of a target with its baseline, which takes
+// seconds, or minutes with AIDE: a green look that wants one begins it, and the look
+// after its end uses it, once. What was found is nobody's after a restart: it is
+// compared again.
 //
 // # Several servers on one store
 //

@@ -3,13 +3,10 @@ package engine
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +14,7 @@ import (
 	"github.com/backout-io/backout/handlers"
 	"github.com/backout-io/backout/internal/baseline"
 	"github.com/backout-io/backout/internal/planhash"
+	"github.com/backout-io/backout/internal/rollback"
 	"github.com/backout-io/backout/internal/runner"
 )
 
@@ -42,8 +40,6 @@ func (e *Engine) Drift(ctx context.Context, _ handlers.Actor, changeID string, t
 		slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-slots }()
-			ctx, cancel := context.WithTimeout(ctx, comparePatience)
-			defer cancel()
 			var now []byte
 			if out[i], now, failed[i] = e.driftOf(ctx, c, frozen, name, c.Baselines[name]); failed[i] == nil {
 				_, failed[i] = e.storeDrift(ctx, out[i], now)
@@ -85,6 +81,9 @@ func (e *Engine) planOf(c backout.Change) (backout.FrozenPlan, error) {
 	return planhash.Freeze(plan), nil
 }
 
+// aideTime bounds a check by AIDE, which reads all that its database has.
+const aideTime = 30 * time.Minute
+
 // driftOf compares the target as it is now with the baseline of this digest. It
 // returns what it saw too, as it is stored.
 func (e *Engine) driftOf(ctx context.Context, c backout.Change, frozen backout.FrozenPlan, name, digest string) (backout.Drift, []byte, error) {
@@ -108,19 +107,29 @@ func (e *Engine) driftOf(ctx context.Context, c backout.Change, frozen backout.F
 			return fail(fmt.Errorf("read patch delta: %w", err))
 		}
 	}
-	seen, err := e.cfg().site(target).Capture(ctx, runner.CaptureLook{Target: target, ChangeID: c.ID, Frozen: frozen})
-	if err != nil {
+	look := runner.CaptureLook{Target: target, ChangeID: c.ID, Frozen: frozen}
+	d := backout.Drift{ChangeID: c.ID, Target: name, Baseline: digest}
+	var seen backout.Inventory
+	compare := func(most time.Duration) error {
+		ctx, cancel := context.WithTimeout(ctx, most)
+		defer cancel()
+		if seen, err = e.cfg().site(target).Capture(ctx, look); err == nil {
+			d.At = time.Now().UTC()
+			d.Verdict, d.Differences = baseline.Drift(before.Inventory, seen, delta, frozen.Plan.Baseline.Ignore)
+		}
+		return err
+	}
+	if err := compare(rollback.DriftTime); err != nil {
 		return fail(err)
 	}
-	now, err := json.Marshal(seen)
-	if err != nil {
-		return fail(fmt.Errorf("encode inventory: %w", err))
+	if aide := before.Inventory.AIDE; aide != nil && d.Verdict != backout.DriftNotBack {
+		// What is not back is so whatever AIDE says, and it takes minutes.
+		if look.AIDE = aide.Database; compare(aideTime) != nil {
+			return fail(err)
+		}
 	}
-	sum := sha256.Sum256(now)
-	d := backout.Drift{
-		ChangeID: c.ID, Target: name, At: time.Now().UTC(), Baseline: digest, Now: "sha256:" + hex.EncodeToString(sum[:]),
-	}
-	d.Verdict, d.Differences = baseline.Drift(before.Inventory, seen, delta, frozen.Plan.Baseline.Ignore)
+	now := baseline.EncodeInventory(seen)
+	d.Now = baseline.Digest(now)
 	return d, now, nil
 }
 
@@ -134,36 +143,4 @@ func (e *Engine) storeDrift(ctx context.Context, d backout.Drift, now []byte) (s
 		return "", err
 	}
 	return e.store.Artifacts.Put(ctx, report)
-}
-
-// summaryMost is how many differences a summary names.
-const summaryMost = 3
-
-// driftSummary says the differences that count in a few words.
-func driftSummary(all []backout.Difference) string {
-	var words []string
-	count := 0
-	for _, d := range all {
-		if d.Ignored != "" {
-			continue
-		}
-		if count++; count <= summaryMost {
-			words = append(words, clip(difference(d), reasonMax/(summaryMost+1)))
-		}
-	}
-	if count > summaryMost {
-		words = append(words, fmt.Sprintf("and %d more", count-summaryMost))
-	}
-	return strings.Join(words, "; ")
-}
-
-func difference(d backout.Difference) string {
-	what := d.Part + " " + d.Name
-	switch {
-	case d.Now == "":
-		return what + " is gone, was " + d.Was
-	case d.Was == "":
-		return what + " is " + d.Now + ", was not there"
-	}
-	return what + " is " + d.Now + ", was " + d.Was
 }

@@ -42,6 +42,8 @@ type fakeSite struct {
 	// takes is how long every call takes; during is called with each errand.
 	takes  time.Duration
 	during func(runner.Errand, backout.Task)
+	// captured is called with each target once it was looked at.
+	captured func(target string)
 }
 
 func newFakeSite() *fakeSite {
@@ -113,6 +115,9 @@ func (f *fakeSite) wait(ctx context.Context) error {
 func (f *fakeSite) Capture(ctx context.Context, l runner.CaptureLook) (backout.Inventory, error) {
 	if err := f.wait(ctx); err != nil {
 		return backout.Inventory{}, err
+	}
+	if f.captured != nil {
+		defer f.captured(l.Target.Name)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -18,6 +18,7 @@ func (e *Engine) fillTask(ctx context.Context, c backout.Change, t *backout.Task
 	name := t.Target.Name
 	t.Patch, t.WindowFor = c.Patch, windowFor(c, time.Now())
 	t.Baseline, t.Prepared, t.Delta = c.Baselines[name], nil, nil
+	t.Opened = !c.OpenedAt.IsZero()
 	var err error
 	if t.Baseline != "" {
 		if t.Prepared, err = e.found.preparedOf(ctx, e.store.Artifacts, t.Baseline); err != nil {

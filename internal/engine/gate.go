@@ -106,6 +106,9 @@ const fewMost = 300
 
 // few are as many violations as fit into a record; what is left out is counted.
 func few(all []backout.Violation) []backout.Violation {
+	if len(all) == 0 {
+		return nil
+	}
 	out := make([]backout.Violation, 0, min(len(all), fewMost+1))
 	for _, v := range all[:min(len(all), fewMost)] {
 		v.Reason, v.Fix = clip(v.Reason, reasonMax), clip(v.Fix, reasonMax)

@@ -102,7 +102,7 @@ func (e *Engine) ReleaseHold(ctx context.Context, by handlers.Actor, changeID, t
 	switch active := c.ActiveRollback(target); {
 	case err != nil:
 		return backout.Hold{}, err
-	case len(holds) == 0:
+	case target == "", len(holds) == 0:
 		return backout.Hold{}, fmt.Errorf("hold of change %s on target %q: %w", changeID, target, backout.ErrNotFound)
 	case active != "":
 		return backout.Hold{}, fmt.Errorf("rollback %s is not over on target %s, it may hold again: %w", active, target, backout.ErrRefused)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -49,6 +50,9 @@ func TestOpeningIsOneRecord(t *testing.T) {
 			t.Errorf("baseline %+v, %v", b, err)
 		}
 		last := w.site.asked[len(w.site.asked)-1]
+		if first := w.site.asked[0]; first.Opened || !last.Opened {
+			t.Errorf("the first preflight is told that all is made: %v, the last: %v", first.Opened, last.Opened)
+		}
 		if last.PreparedBy("snapshot") == nil || last.WindowFor != backout.Duration(2*time.Hour) {
 			t.Errorf("asked with %+v", last)
 		}
@@ -78,7 +82,7 @@ func TestTaskIsFilledFromTheLog(t *testing.T) {
 			if err := e.fillTask(t.Context(), c, &task); err != nil {
 				t.Fatal(err)
 			}
-			if task.Baseline != c.Baselines["web1"] || task.PreparedBy("keep")["by"] != "C1-b1.L1.s1.t1.prepare" || task.Delta == nil || task.WindowFor <= 0 {
+			if task.Baseline != c.Baselines["web1"] || task.PreparedBy("keep")["by"] != "C1-b1.L1.s1.t1.prepare" || task.Delta == nil || task.WindowFor <= 0 || !task.Opened {
 				t.Errorf("filled %+v", task)
 			}
 			want := []backout.PackageChange{{Name: "openssl", Arch: "x86_64", From: "0:1.0-1", To: "0:2.0-1"}}
@@ -110,8 +114,9 @@ func TestWhatFailsWhileOpeningLeavesTheWindowShut(t *testing.T) {
 		"a target cannot be captured": {func(w *openWorld) {
 			w.site.captures["web2"] = &capture.MissingError{Part: "units", Tool: "systemctl", Package: "systemd"}
 		}, "capture", false},
-		"packages cannot be kept":   {func(w *openWorld) { w.site.broken["-b1.L1.s1.t2"] = broken }, "prepare", true},
-		"a snapshot cannot be made": {func(w *openWorld) { w.site.broken["-b1.B.s1.t2"] = broken }, "prepare", true},
+		"a package manager is at work": {func(w *openWorld) { w.site.captures["web2"] = capture.ErrBusy }, "capture", false},
+		"packages cannot be kept":      {func(w *openWorld) { w.site.broken["-b1.L1.s1.t2"] = broken }, "prepare", true},
+		"a snapshot cannot be made":    {func(w *openWorld) { w.site.broken["-b1.B.s1.t2"] = broken }, "prepare", true},
 		"the second look says no": {func(w *openWorld) {
 			second(w, func() { w.site.no["L2"] = []backout.Violation{{Check: "space", Reason: "full"}} })
 		}, "space", true},
@@ -355,7 +360,7 @@ func TestCaptureBeforeTheWindow(t *testing.T) {
 			t.Errorf("before any capture: %v", err)
 		}
 		result, err := e.CheckGate(t.Context(), alice, "C1")
-		if err != nil || !result.Passed || result.ValidUntil.Sub(time.Now()) != 24*time.Hour || len(result.Looks) != 10 {
+		if err != nil || !result.Passed || time.Until(result.ValidUntil) != 24*time.Hour || len(result.Looks) != 10 {
 			t.Fatalf("%+v, %v", result, err)
 		}
 		if i := slices.IndexFunc(result.Looks, func(l handlers.GateLook) bool { return l.Loses != "" }); i < 0 || result.Looks[i].Level != "L2" {
@@ -376,4 +381,46 @@ func TestCaptureBeforeTheWindow(t *testing.T) {
 			t.Errorf("half a capture: %v, %v", c.Baselines, err)
 		}
 	})
+}
+
+// lossy loses the answer to the opening's record: it is in the log, or is not.
+type lossy struct {
+	appender
+	appends bool
+}
+
+func (l lossy) AppendGuarded(ctx context.Context, id string, expected, streamSeq uint64, rec backout.Record) (uint64, error) {
+	if l.appends {
+		if _, err := l.appender.AppendGuarded(ctx, id, expected, streamSeq, rec); err != nil {
+			return 0, err
+		}
+	}
+	return 0, backout.ErrUnavailable
+}
+
+// TestAnswerOfTheOpeningIsLost: the log decides. Nothing is removed of a window that
+// may be open, and one that stayed shut opens by the next try.
+func TestAnswerOfTheOpeningIsLost(t *testing.T) {
+	for name, appends := range map[string]bool{"it is in the log": true, "it is not": false} {
+		t.Run(name, func(t *testing.T) {
+			withTargets(t, func(t *testing.T, w *openWorld) {
+				e := w.serve("me", w.store)
+				defer e.Close()
+				w.planned(e, "C1")
+				log := e.changes.log
+				e.changes.log = lossy{log, appends}
+				c, err := e.OpenChange(t.Context(), alice, "C1")
+				if appends && (err != nil || c.State != backout.ChangeOpen) || !appends && !errors.Is(err, backout.ErrUnavailable) {
+					t.Errorf("%s, %v", c.State, err)
+				}
+				if n := w.site.standing(); len(n) != 2 {
+					t.Errorf("snapshots %v", n)
+				}
+				e.changes.log = log
+				if c, err = e.OpenChange(t.Context(), alice, "C1"); appends != errors.Is(err, backout.ErrRefused) || c.State != backout.ChangeOpen {
+					t.Errorf("opened again: %s, %v", c.State, err)
+				}
+			})
+		})
+	}
 }

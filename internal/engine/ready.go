@@ -96,11 +96,15 @@ func newLosses() *losses { return &losses{by: map[string]map[string]string{}} }
 
 // note takes what the looks say; of several targets the first one's word counts.
 func (l *losses) note(changeID string, looks []gate.Look) {
-	levels := map[string]string{}
+	var levels map[string]string
 	for _, look := range looks {
-		if look.Loses != "" && levels[look.Level] == "" {
-			levels[look.Level] = look.Loses
+		if look.Loses == "" || levels[look.Level] != "" {
+			continue
 		}
+		if levels == nil {
+			levels = map[string]string{}
+		}
+		levels[look.Level] = look.Loses
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -95,6 +95,7 @@ func (e *Engine) rollbackEnded(ctx context.Context, r backout.Rollback) {
 // win, then in its own.
 func (e *Engine) openRollback(ctx context.Context, by string, c backout.Change, opened backout.Opened) (backout.Rollback, error) {
 	opened.ChangeID, opened.ChangeTitle, opened.Patch, opened.Requester = c.ID, c.Title, c.Patch, c.Requester
+	opened.Loses = e.losses.of(c.ID)
 	if c.Frozen != nil {
 		opened.Frozen = *c.Frozen
 	}

@@ -85,6 +85,8 @@ type surveyed struct {
 	// prepared is what was made on it for the way back, where the change's log does
 	// not have it yet.
 	prepared []backout.Prepared
+	// opened is set once that is all of it.
+	opened bool
 }
 
 // step is one step of the plan in its place; level counts from 0 where the step is
@@ -140,6 +142,7 @@ func (s surveyed) task(ctx context.Context, st step, attemptID string) (backout.
 	if s.prepared != nil {
 		t.Prepared = s.prepared
 	}
+	t.Opened = t.Opened || s.opened
 	return t, err
 }
 
@@ -187,6 +190,8 @@ func (s surveyed) inventory(ctx context.Context) (backout.Inventory, gate.Answer
 		return inv, gate.Answer{Target: s.target.Name, Check: gate.CheckCapture}, true
 	case lacks:
 		return inv, s.no(gate.CheckCapture, err, "install "+missing.Package+" on the target"), false
+	case errors.Is(err, capture.ErrBusy):
+		return inv, s.no(gate.CheckCapture, err, "wait until its package manager is done, then check the gate again"), false
 	case errors.Is(err, backout.ErrInvalid):
 		return inv, s.no(gate.CheckCapture, err, "mend the tool on the target, or leave its part out: baseline.without in the plan"), false
 	}

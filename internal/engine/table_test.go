@@ -101,6 +101,51 @@ func add(n int, _ time.Time) ([]backout.Event, error) {
 	return []backout.Event{backout.Paused{By: fmt.Sprint(n)}}, nil
 }
 
+// small is a log whose records hold no more than so many events.
+type small struct {
+	fakeLog
+	most int
+}
+
+func (l *small) Append(ctx context.Context, id string, expected uint64, rec backout.Record) (uint64, error) {
+	if len(rec.Events) > l.most {
+		return 0, fmt.Errorf("%w: larger than the server's max_payload", backout.ErrInvalid)
+	}
+	return l.fakeLog.Append(ctx, id, expected, rec)
+}
+
+// TestWhatIsTooLargeTogetherIsAppendedApart: many inputs at once must not fail each
+// other, and one that is too large by itself fails alone.
+func TestWhatIsTooLargeTogetherIsAppendedApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &small{most: 3}
+		log.takes = time.Millisecond
+		table, _ := counter(log)
+		var all sync.WaitGroup
+		all.Go(func() { _, _ = table.transact(t.Context(), "a", add) })
+		synctest.Wait() // it is being appended, the others gather
+		for range 10 {
+			all.Go(func() {
+				if _, err := table.transact(t.Context(), "a", add); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Go(func() {
+			_, err := table.transact(t.Context(), "a", func(n int, at time.Time) ([]backout.Event, error) {
+				return []backout.Event{backout.Paused{}, backout.Paused{}, backout.Paused{}, backout.Paused{}}, nil
+			})
+			if !errors.Is(err, backout.ErrInvalid) {
+				t.Errorf("what no record holds: %v", err)
+			}
+		})
+		all.Wait()
+		if n, _ := table.get("a"); n != 11 {
+			t.Errorf("%d events, want 11", n)
+		}
+	})
+}
+
 var errTooMany = errors.New("too many")
 
 func TestConcurrentTransactsShareRecords(t *testing.T) {

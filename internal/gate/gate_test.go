@@ -42,10 +42,14 @@ func good() Facts {
 		PlanHash: "sha256:1",
 		Targets:  map[string]backout.Target{"web1": {Name: "web1"}, "web2": {Name: "web2"}},
 		Answers: []Answer{
-			{Target: "web1", Check: "reachable"}, {Target: "web1", Check: "capture"},
-			{Target: "web1", Level: "L1", Check: "command"}, {Target: "web1", Level: "L2", Check: "command", Loses: "data written since 09:00"},
-			{Target: "web2", Check: "reachable"}, {Target: "web2", Check: "capture"},
-			{Target: "web2", Level: "L1", Check: "command"}, {Target: "web2", Level: "L2", Check: "command"},
+			{Target: "web1", Check: "reachable"},
+			{Target: "web1", Check: "capture"},
+			{Target: "web1", Level: "L1", Check: "command"},
+			{Target: "web1", Level: "L2", Check: "command", Loses: "data written since 09:00"},
+			{Target: "web2", Check: "reachable"},
+			{Target: "web2", Check: "capture"},
+			{Target: "web2", Level: "L1", Check: "command"},
+			{Target: "web2", Level: "L2", Check: "command"},
 		},
 		Baselines: map[string]string{"web1": "sha256:a", "web2": "sha256:b"},
 		Groups:    map[string][]string{"sre": {"alice", "bob", "carol", "dave"}, "dba": {"carol", "erin"}},
@@ -268,8 +272,10 @@ func TestLooksAreTheTable(t *testing.T) {
 	}
 	f.Answers[2].Violations = []backout.Violation{no("package"), no("package"), no("space")}
 	want := []Look{
-		{Target: "web1", Check: "reachable", OK: true}, {Target: "web1", Check: "capture", OK: true},
-		{Target: "web1", Level: "L1", Check: "package"}, {Target: "web1", Level: "L1", Check: "space"},
+		{Target: "web1", Check: "reachable", OK: true},
+		{Target: "web1", Check: "capture", OK: true},
+		{Target: "web1", Level: "L1", Check: "package"},
+		{Target: "web1", Level: "L1", Check: "space"},
 		{Target: "web1", Level: "L2", Check: "command", OK: true, Loses: "data written since 09:00"},
 	}
 	r := Check(f)

@@ -33,7 +33,7 @@ const (
 // its answer is larger than a message.
 func (s *Site) Capture(ctx context.Context, l runner.CaptureLook) (backout.Inventory, error) {
 	var seen backout.Inventory
-	e := &errand{Call: rand.Text(), Target: l.Target, ChangeID: l.ChangeID, Plan: l.Frozen, Mark: s.hub.o.Mark}
+	e := &errand{Call: rand.Text(), Target: l.Target, ChangeID: l.ChangeID, AIDE: l.AIDE, Plan: l.Frozen, Mark: s.hub.o.Mark}
 	if err := s.errand(ctx, opCapture, e, &seen); err != nil {
 		return backout.Inventory{}, fmt.Errorf("capture: %w", err)
 	}
@@ -72,6 +72,7 @@ func (s *Site) errand(ctx context.Context, o op, e *errand, into any) error {
 		if address == "" {
 			break
 		}
+		e.Again = len(asked) > 0
 		asked = append(asked, address)
 		data, err := s.errandBy(ctx, address, o, e)
 		if err == nil {
@@ -160,6 +161,8 @@ func (f *fault) err() error {
 		return &capture.MissingError{Part: f.Part, Tool: f.Tool, Package: f.Package}
 	case faultInvalid:
 		return told{f.Text, backout.ErrInvalid}
+	case faultBusy:
+		return told{f.Text, capture.ErrBusy}
 	case faultUnreachable:
 		return told{f.Text, attempt.ErrUnreachable}
 	case faultInDoubt:
@@ -191,6 +194,8 @@ func faultOf(err error) *fault {
 		f.Kind, f.Part, f.Tool, f.Package = faultMissing, missing.Part, missing.Tool, missing.Package
 	case errors.Is(err, backout.ErrInvalid):
 		f.Kind = faultInvalid
+	case errors.Is(err, capture.ErrBusy):
+		f.Kind = faultBusy
 	case errors.Is(err, attempt.ErrUnreachable):
 		f.Kind = faultUnreachable
 	case errors.Is(err, backout.ErrInDoubt):

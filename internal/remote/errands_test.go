@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -97,6 +98,7 @@ func TestErrorsOfACaptureKeepTheirKind(t *testing.T) {
 		err error
 		is  error
 	}{
+		"busy":        {fmt.Errorf("look at packages: dpkg is at work: %w", capture.ErrBusy), capture.ErrBusy},
 		"invalid":     {fmt.Errorf("dnf 4.14.0: its output cannot be read: %w", backout.ErrInvalid), backout.ErrInvalid},
 		"unreachable": {fmt.Errorf("dial: %w", attempt.ErrUnreachable), attempt.ErrUnreachable},
 		"in doubt":    {fmt.Errorf("aide: %w", backout.ErrInDoubt), backout.ErrInDoubt},
@@ -282,5 +284,35 @@ func TestWhatAStepHoldsIsBounded(t *testing.T) {
 	}
 	if data, err := json.Marshal(o); err != nil || len(data) > 1<<20 {
 		t.Errorf("%d bytes %v", len(data), err)
+	}
+}
+
+// elsewhere works from the runner's machine.
+type elsewhere struct{ ran *atomic.Int32 }
+
+func (e elsewhere) Execute(context.Context, backout.Task, backout.Host, io.Writer) (backout.Outcome, error) {
+	e.ran.Add(1)
+	return backout.Outcome{}, nil
+}
+
+// TestErrandOnTheRunnersMachineIsNotBegunOnAnother: its record is on the machine of
+// the runner that began it, so another one would do it once more.
+func TestErrandOnTheRunnersMachineIsNotBegunOnAnother(t *testing.T) {
+	w := newWorld(t)
+	var ran atomic.Int32
+	kind := executors.Define("elsewhere", "for tests", func(context.Context, struct{}) (backout.Executor, error) { return elsewhere{&ran}, nil })
+	kind.OnRunner = true
+	known, err := executors.NewRegistry(kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := runner.New(runner.Options{Executors: known, Hosts: w.hosts})
+	a := &Agent{tending: make(chan struct{}, 1)}
+	task := &backout.Task{Level: backout.LevelBaseline, Step: backout.Step{Uses: "elsewhere", With: []byte(`{}`)}, Target: here}
+	if _, err := a.tend(t.Context(), r, &errand{Errand: runner.ErrandPrepare, Task: task, Again: true}); !errors.Is(err, backout.ErrInDoubt) || ran.Load() != 0 {
+		t.Errorf("%v, ran %d times", err, ran.Load())
+	}
+	if _, err := a.tend(t.Context(), r, &errand{Errand: runner.ErrandPrepare, Task: task}); err != nil || ran.Load() != 1 {
+		t.Errorf("%v, ran %d times", err, ran.Load())
 	}
 }

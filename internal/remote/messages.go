@@ -54,12 +54,16 @@ type errand struct {
 	Call string             `json:"call"`
 	Plan backout.FrozenPlan `json:"frozen"`
 	Mark string             `json:"mark,omitempty"`
-	// Target and ChangeID say what a capture looks at.
+	// Target and ChangeID say what a capture looks at, AIDE as in
+	// [runner.CaptureLook].
 	Target   backout.Target `json:"target,omitzero"`
 	ChangeID string         `json:"change_id,omitempty"`
+	AIDE     string         `json:"aide,omitempty"`
 	// Errand and Task are for tend.
 	Errand runner.Errand `json:"errand,omitempty"`
 	Task   *backout.Task `json:"task,omitempty"`
+	// Again is set when another runner of the site may have begun it.
+	Again bool `json:"again,omitempty"`
 	// Offset is how much of the answer the server has.
 	Offset int `json:"offset,omitempty"`
 }
@@ -89,6 +93,7 @@ type faultKind string
 const (
 	faultMissing     faultKind = "missing"
 	faultInvalid     faultKind = "invalid"
+	faultBusy        faultKind = "busy"
 	faultUnreachable faultKind = "unreachable"
 	faultInDoubt     faultKind = "in_doubt"
 	faultPermanent   faultKind = "permanent"

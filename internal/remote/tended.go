@@ -106,8 +106,12 @@ func (a *Agent) tend(ctx context.Context, r *runner.Runner, e *errand) ([]byte, 
 	defer func() { <-a.tending }()
 	var answer any
 	var err error
+	if e.Again && e.Task != nil && r.OnRunner(e.Task.Step.Uses) {
+		// The record of its attempt stands on the other one's machine.
+		return nil, fmt.Errorf("%w: executor %s works from the runner's machine, and another runner may have begun it on its own", backout.ErrInDoubt, e.Task.Step.Uses)
+	}
 	if e.Task == nil {
-		answer, err = r.Capture(ctx, runner.CaptureLook{Target: e.Target, ChangeID: e.ChangeID, Frozen: e.Plan})
+		answer, err = r.Capture(ctx, runner.CaptureLook{Target: e.Target, ChangeID: e.ChangeID, Frozen: e.Plan, AIDE: e.AIDE})
 	} else {
 		answer, err = r.Tend(ctx, e.Plan, e.Errand, *e.Task)
 	}

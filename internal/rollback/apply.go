@@ -1,6 +1,7 @@
 package rollback
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -83,7 +84,7 @@ func apply(r backout.Rollback, at time.Time, e backout.Event) backout.Rollback {
 
 func opened(at time.Time, e backout.Opened) backout.Rollback {
 	r := backout.Rollback{
-		ID: e.RollbackID, ChangeID: e.ChangeID, ChangeTitle: e.ChangeTitle, Patch: e.Patch, Frozen: e.Frozen, Trigger: e.Trigger,
+		ID: e.RollbackID, ChangeID: e.ChangeID, ChangeTitle: e.ChangeTitle, Patch: e.Patch, Frozen: e.Frozen, Trigger: e.Trigger, Loses: maps.Clone(e.Loses),
 		Status: backout.RollbackPending, OpenedAt: at, StartAt: e.StartAt, StartAfter: e.StartAfter, Level: -1, AskFirst: e.AskFirst,
 	}
 	for _, name := range e.Targets {

@@ -99,7 +99,7 @@ func tell(r backout.Rollback, e backout.Event) []backout.Notice {
 	case backout.LevelEntered:
 		audience = levelAudience(r, e.Level)
 		n.Moment, n.Reason, n.Targets = backout.MomentLevelStarted, e.Reason, e.Targets
-		n.Loses = r.CurrentLevel().Loses
+		n.Loses = r.Lost(r.Level)
 		n.Deadline = r.LevelDeadline
 		n.IfNobodyActs = afterLevel(r)
 	case backout.LevelOverdue:
@@ -117,11 +117,14 @@ func tell(r backout.Rollback, e backout.Event) []backout.Notice {
 		n.Moment, n.Targets = backout.MomentInDoubt, []string{e.Target}
 		n.Reason = e.Reason + " (attempt " + e.AttemptID + "): it happened, it did not, or escalate"
 	case backout.TargetBack:
-		if e.Drift == nil || e.Drift.Verdict != backout.DriftSome {
+		if e.Drift == nil || e.Drift.Verdict != backout.DriftSome || drifted(r) > driftToldMost {
 			return nil
 		}
 		audience = union(levelAudience(r, r.Level), audience)
 		n.Moment, n.Targets, n.Reason = backout.MomentDrift, []string{e.Target}, driftReason(*e.Drift)
+		if drifted(r) == driftToldMost {
+			n.Reason += "; of more targets only the rollback tells"
+		}
 	case backout.HeldBack:
 		audience = everyone(r)
 		n.Moment, n.Reason, n.IfNobodyActs = backout.MomentHeld, e.Reason, "nothing happens until somebody acts"
@@ -154,7 +157,7 @@ func tell(r backout.Rollback, e backout.Event) []backout.Notice {
 func asked(n *backout.Notice, r backout.Rollback, ask backout.Ask) {
 	level := r.Frozen.Plan.Levels[ask.Level]
 	n.Moment, n.Reason, n.NextLevel = backout.MomentApproval, ask.Why, level.Name
-	n.Loses, n.Deadline, n.AskID = level.Loses, ask.Deadline, ask.ID
+	n.Loses, n.Deadline, n.AskID = r.Lost(ask.Level), ask.Deadline, ask.ID
 	if ask.Policy.Mode == backout.ApprovalVeto {
 		n.IfNobodyActs = level.Name + " starts"
 		return
@@ -168,6 +171,20 @@ func asked(n *backout.Notice, r backout.Rollback, ask backout.Ask) {
 	case backout.ExpiryDeny:
 		n.IfNobodyActs = "the rollback is held"
 	}
+}
+
+// driftToldMost is of how many targets of a rollback people are told that they have
+// drifted: a thousand of them most likely drifted alike.
+const driftToldMost = 10
+
+// drifted counts the targets that are back and differ from their baselines.
+func drifted(r backout.Rollback) (n int) {
+	for _, t := range r.Targets {
+		if t.Phase == backout.TargetRecovered && t.Drift != nil && t.Drift.Verdict == backout.DriftSome {
+			n++
+		}
+	}
+	return n
 }
 
 func driftReason(d backout.DriftFound) string {

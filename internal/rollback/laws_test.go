@@ -350,3 +350,43 @@ func (w *lawWorld) after(rt *rapid.T) {
 		rt.Fatalf("a decision left something to do at once: %v %v", events, err)
 	}
 }
+
+// TestAStepForgetsTheDriftBeforeIt: what a comparison found before a step says nothing
+// of the target after it.
+func TestAStepForgetsTheDriftBeforeIt(t *testing.T) {
+	r := backout.Rollback{Targets: []backout.TargetState{{
+		Name: "web-1", Baseline: "sha256:b", Drift: &backout.DriftFound{Verdict: backout.DriftNotBack}, Held: []string{"nginx-2"},
+	}}}
+	r = Apply(r, time.Now(), backout.StepRequested{Target: "web-1", AttemptID: "a"})
+	if got := r.Targets[0]; got.Drift != nil || len(got.Held) != 1 {
+		t.Errorf("drift %v, held %v", got.Drift, got.Held)
+	}
+}
+
+func TestHoldsOfAllStepsAreRemembered(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
+	r := backout.Rollback{Level: -1, Targets: []backout.TargetState{{Name: "web-1"}}}
+	r = Apply(r, at, backout.StepFailed{Target: "web-1", Outcome: backout.Outcome{Held: []string{"nginx-2", "curl-2"}}})
+	r = Apply(r, at.Add(time.Hour), backout.StepDone{Target: "web-1", Outcome: backout.Outcome{Held: []string{"nginx-2"}}})
+	if got := r.Targets[0]; !slices.Equal(got.Held, []string{"curl-2", "nginx-2"}) || !got.HeldAt.Equal(at) {
+		t.Errorf("held %v since %v", got.Held, got.HeldAt)
+	}
+	r = Apply(r, at.Add(2*time.Hour), backout.StepDone{Target: "web-1", Outcome: backout.Outcome{Held: []string{"bash-2"}}})
+	if got := r.Targets[0]; len(got.Held) != 3 || !got.HeldAt.Equal(at.Add(2*time.Hour)) {
+		t.Errorf("held %v since %v", got.Held, got.HeldAt)
+	}
+}
+
+func TestAThousandDriftedTargetsAreNoStorm(t *testing.T) {
+	r := backout.Rollback{Frozen: backout.FrozenPlan{Plan: backout.Plan{Audience: []string{"ops"}, Levels: []backout.Level{{Name: "L1"}}}}}
+	var events []backout.Event
+	for i := range 1000 {
+		name := fmt.Sprint("web-", i)
+		r.Targets = append(r.Targets, backout.TargetState{Name: name, Baseline: "sha256:b"})
+		events = append(events, backout.TargetBack{Target: name, Drift: &backout.DriftFound{Verdict: backout.DriftSome, Summary: "sshd"}})
+	}
+	told := Commands(r, 1, backout.Record{Events: events})
+	if len(told) != driftToldMost {
+		t.Errorf("%d notices", len(told))
+	}
+}

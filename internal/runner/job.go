@@ -256,7 +256,7 @@ func (j *job) follow(ctx context.Context, e backout.Executor) Result {
 		outcome, err := e.Execute(ctx, j.Task, guarded{j.host, j}, j.out)
 		if j.Task.Step.Reboots && ctx.Err() == nil {
 			var settled bool
-			if result, settled = j.rebooted(ctx, outcome, err); settled {
+			if result, settled = j.rebooted(ctx, e, outcome, err); settled {
 				return nil
 			}
 		}

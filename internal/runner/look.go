@@ -88,16 +88,18 @@ func (r *Runner) Forget(ctx context.Context, target backout.Target, attemptIDs [
 	if err != nil {
 		return err
 	}
-	here, err := r.o.Hosts.For(thisMachine)
-	if err != nil {
-		return err
+	places := []backout.Host{host}
+	// Nobody remembers whose host a step had: where there is no record, there is
+	// nothing to forget. Where this machine is no host, no step had it.
+	if here, err := r.o.Hosts.For(thisMachine); err == nil {
+		places = append(places, here)
 	}
 	var failed []error
 	for _, id := range attemptIDs {
-		// Nobody remembers whose host a step had: where there is no record, there is
-		// nothing to forget.
-		if err := errors.Join(host.Forget(ctx, id), here.Forget(ctx, id)); err != nil {
-			failed = append(failed, fmt.Errorf("forget attempt %s: %w", id, err))
+		for _, h := range places {
+			if err := h.Forget(ctx, id); err != nil {
+				failed = append(failed, fmt.Errorf("forget attempt %s: %w", id, err))
+			}
 		}
 	}
 	return errors.Join(failed...)

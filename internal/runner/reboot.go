@@ -28,8 +28,9 @@ func (j *job) lost(report backout.AttemptReport) error {
 
 // rebooted makes the result of a step that reboots its target: its command ended
 // with 0 or was cut by the reboot, and the target answers under another boot id.
-// It settles nothing where neither can be said.
-func (j *job) rebooted(ctx context.Context, outcome backout.Outcome, err error) (_ Result, settled bool) {
+// It settles nothing where neither can be said. An executor that finds the target
+// broken after that has the last word.
+func (j *job) rebooted(ctx context.Context, e backout.Executor, outcome backout.Outcome, err error) (_ Result, settled bool) {
 	if err != nil {
 		if !errors.Is(err, backout.ErrInDoubt) {
 			return Result{}, false
@@ -51,6 +52,12 @@ func (j *job) rebooted(ctx context.Context, outcome backout.Outcome, err error) 
 		return Result{Outcome: outcome, Err: err}, true
 	}
 	outcome.Summary = strings.TrimPrefix(outcome.Summary+", rebooted", ", ")
+	if p, ok := e.(backout.Prober); ok {
+		// What it cannot tell, the boot id has told.
+		if seen, err := j.seen(ctx, p); err == nil && seen.State == backout.ProbeBroken {
+			return Result{Outcome: outcome, Err: errors.New(detailed(inWords(seen.State), seen.Detail))}, true
+		}
+	}
 	return Result{Outcome: outcome}, true
 }
 

@@ -311,3 +311,21 @@ func TestClaimTellsTheBootID(t *testing.T) {
 		}
 	})
 }
+
+// TestRebootedAndBroken: a new boot id is not all that a step can ask for, and what its
+// executor cannot tell does not undo it.
+func TestRebootedAndBroken(t *testing.T) {
+	for state, bad := range map[backout.ProbeState]bool{
+		backout.ProbeBroken: true, backout.ProbeDone: false, backout.ProbeUnknown: false, backout.ProbeInProgress: false,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			j := telljob("telling")
+			j.Task.Step.Reboots = true
+			m := &machine{runs: time.Second, down: time.Minute}
+			r := of(t, &telling{says: []backout.Probed{{State: state, Detail: "a unit has failed"}}}, m).Run(t.Context(), j)
+			if failed := r.Err != nil && strings.Contains(r.Err.Error(), "a unit has failed"); failed != bad || r.InDoubt {
+				t.Errorf("%s: %+v", state, r)
+			}
+		})
+	}
+}

@@ -46,6 +46,8 @@ type Options struct {
 	Hosts  Hosts
 	// Capture looks at a target; nil means [capture.Take].
 	Capture func(context.Context, backout.Host, backout.BaselineSpec) (backout.Inventory, error)
+	// AIDE lets AIDE check a target; nil means [capture.CheckAIDE].
+	AIDE func(context.Context, backout.Host) (backout.AIDEReport, error)
 	// Resolve fills in the secrets of a step's section; nil for none.
 	Resolve func(config any) error
 	// Secrets are hidden in output wherever they appear.
@@ -127,6 +129,9 @@ func New(o Options) *Runner {
 	}
 	if o.Capture == nil {
 		o.Capture = capture.Take
+	}
+	if o.AIDE == nil {
+		o.AIDE = capture.CheckAIDE
 	}
 	return &Runner{o: o, jobs: map[string]*job{}}
 }
@@ -216,10 +221,16 @@ func (r *Runner) carry(ctx context.Context, given Job, resumed bool) Result {
 // thisMachine is where the runner itself runs.
 var thisMachine = backout.Target{Name: "this machine", Transport: "local"}
 
+// OnRunner tells whether steps of this executor run on the runner's own machine.
+func (r *Runner) OnRunner(uses string) bool {
+	kind, ok := r.o.Executors.Lookup(uses)
+	return ok && kind.OnRunner
+}
+
 // hostOf is where the step's attempt runs: on the target, or on the runner's own
 // machine where the executor works from there.
 func (r *Runner) hostOf(t backout.Task) (backout.Host, error) {
-	if kind, ok := r.o.Executors.Lookup(t.Step.Uses); ok && kind.OnRunner {
+	if r.OnRunner(t.Step.Uses) {
 		return r.o.Hosts.For(thisMachine)
 	}
 	return r.o.Hosts.For(t.Target)

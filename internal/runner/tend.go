@@ -18,6 +18,9 @@ type CaptureLook struct {
 	Target   backout.Target
 	ChangeID string
 	Frozen   backout.FrozenPlan
+	// AIDE is the digest of AIDE's database at the baseline, where AIDE is to check
+	// the target as well, which takes minutes: with that database it does.
+	AIDE string
 }
 
 // Capture looks at the target as the plan's baseline section says; see
@@ -28,6 +31,11 @@ func (r *Runner) Capture(ctx context.Context, l CaptureLook) (backout.Inventory,
 		return backout.Inventory{}, backout.Permanent(err)
 	}
 	seen, err := r.o.Capture(ctx, h, l.Frozen.Plan.Baseline)
+	if err == nil && l.AIDE != "" && seen.AIDE != nil && seen.AIDE.Database == l.AIDE {
+		var report backout.AIDEReport
+		report, err = r.o.AIDE(ctx, h)
+		seen.AIDE.Report = &report
+	}
 	if err != nil {
 		return backout.Inventory{}, r.hidden(err)
 	}

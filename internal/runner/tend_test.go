@@ -199,3 +199,40 @@ func TestErrorsOfErrandsHideSecrets(t *testing.T) {
 		t.Errorf("its cause is lost: %v", err)
 	}
 }
+
+func TestAIDEChecksOnlyWithTheBaselinesDatabase(t *testing.T) {
+	for name, c := range map[string]struct {
+		asked, has string
+		fails      error
+		checked    bool
+	}{
+		"not asked":        {"", "d1", nil, false},
+		"the same":         {"d1", "d1", nil, true},
+		"another database": {"d1", "d2", nil, false},
+		"no AIDE there":    {"d1", "", nil, false},
+		"it cannot tell":   {"d1", "d1", errors.New("aide: exit 17"), true},
+	} {
+		checked := false
+		r := runner.New(runner.Options{
+			Hosts: hosts{&machine{}},
+			Capture: func(context.Context, backout.Host, backout.BaselineSpec) (backout.Inventory, error) {
+				i := backout.Inventory{Schema: 1}
+				if c.has != "" {
+					i.AIDE = &backout.AIDEState{Database: c.has}
+				}
+				return i, nil
+			},
+			AIDE: func(context.Context, backout.Host) (backout.AIDEReport, error) {
+				checked = true
+				return backout.AIDEReport{Changed: []string{"/usr/sbin/nginx"}}, c.fails
+			},
+		})
+		seen, err := r.Capture(t.Context(), runner.CaptureLook{AIDE: c.asked})
+		if checked != c.checked || (err != nil) != (c.fails != nil) {
+			t.Errorf("%s: checked %v, %v", name, checked, err)
+		}
+		if has := seen.AIDE != nil && seen.AIDE.Report != nil; has != (c.checked && c.fails == nil) {
+			t.Errorf("%s: report %v", name, has)
+		}
+	}
+}

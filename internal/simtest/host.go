@@ -60,6 +60,10 @@ type Host struct {
 	healthy  bool
 	offline  bool
 	missing  bool
+	// looks changes its inventory; unread is why that cannot be taken.
+	looks    func(*backout.Inventory)
+	unread   string
+	captures int
 	boots    int
 	// booting is set while the target is away because it boots.
 	booting *time.Timer
@@ -299,6 +303,10 @@ func (h *Host) Run(_ context.Context, e backout.Exec) (backout.ExecResult, error
 	case h.away():
 		return backout.ExecResult{}, h.unreachable()
 	case capturetest.IsCapture(e):
+		h.captures++
+		if h.unread != "" {
+			return backout.ExecResult{Stderr: []byte(h.unread), ExitCode: 1}, nil
+		}
 		return backout.ExecResult{Stdout: capturetest.Answer(h.inventory())}, nil
 	case h.missing:
 		return backout.ExecResult{ExitCode: 1}, nil
@@ -308,9 +316,34 @@ func (h *Host) Run(_ context.Context, e backout.Exec) (backout.ExecResult, error
 
 // inventory is what a capture of the target finds. The caller holds h.mu.
 func (h *Host) inventory() backout.Inventory {
-	return backout.Inventory{Schema: 1, Machine: backout.Machine{
+	i := backout.Inventory{Schema: 1, Machine: backout.Machine{
 		Hostname: h.name, OS: "sim", Arch: "x86_64", Kernel: "6.1.0", BootID: h.bootID(h.boots), Init: "other",
 	}, Packages: backout.PackageState{Manager: "none"}}
+	if h.looks != nil {
+		h.looks(&i)
+	}
+	return i
+}
+
+// Looks changes what captures of the target find from now on.
+func (h *Host) Looks(edit func(*backout.Inventory)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.looks = edit
+}
+
+// SetUnread makes captures of the target fail with these words; none lets them work.
+func (h *Host) SetUnread(why string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.unread = why
+}
+
+// Captures counts how often an inventory of the target was taken.
+func (h *Host) Captures() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.captures
 }
 
 func (h *Host) unreachable() error { return fmt.Errorf("dial %s: %w", h.name, host.ErrNoConnection) }

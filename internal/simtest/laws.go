@@ -241,6 +241,11 @@ func (c *lawCheck) event(r backout.Rollback, at time.Time, ev backout.Event) {
 		}
 	case backout.StepInDoubt:
 		c.doubted[ev.AttemptID] = true
+	case backout.TargetBack:
+		if t := r.Target(ev.Target); t != nil && t.Baseline != "" &&
+			(ev.Drift == nil || ev.Drift.Report == "" || ev.Drift.Verdict != backout.DriftNone && ev.Drift.Verdict != backout.DriftSome) {
+			c.fail("compared: %s of %s is recovered without a drift verdict: %+v", ev.Target, r.ID, ev.Drift)
+		}
 	case backout.DoubtResolved:
 		if ev.Verdict == rollback.DoubtDidNot {
 			c.again[step(ev.AttemptID)]++

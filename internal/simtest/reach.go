@@ -17,6 +17,9 @@ func (s *Server) For(t backout.Target) (backout.Host, error) {
 	if h := s.w.hosts[t.Name]; h != nil {
 		return reach{h, s}, nil
 	}
+	if t.Transport == "local" {
+		return s.here, nil
+	}
 	return nil, backout.ErrNotFound
 }
 

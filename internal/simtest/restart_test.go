@@ -70,7 +70,7 @@ func (w *World) forge(t *testing.T) {
 	c := w.Change("CHG1")
 	opened := backout.Opened{
 		RollbackID: "CHG1-r1", ChangeID: "CHG1", Frozen: *c.Frozen, Targets: []string{"web-1"}, Requester: "rita",
-		Trigger: backout.Trigger{By: "ann", Reason: "by hand"},
+		Trigger: backout.Trigger{By: "ann", Reason: "by hand"}, Baselines: change.BaselinesOf(c, []string{"web-1"}),
 	}
 	at := time.Now().UTC()
 	events, err := change.Decide(c, change.Input{At: at, Do: change.RequestRollback{Request: backout.RollbackRequested{Opened: opened}}})

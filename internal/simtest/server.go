@@ -28,6 +28,8 @@ type Server struct {
 	outbox  *outbox.Outbox
 	engine  *engine.Engine
 	handler *handlers.Handler
+	// here is the machine that it runs on.
+	here *Host
 	// began is when it was started.
 	began  time.Time
 	mu     sync.Mutex
@@ -45,7 +47,7 @@ func (s *Server) Store() *store.Store { return s.store }
 // start opens everything, as the server's command does.
 func (w *World) start(name string) *Server {
 	w.t.Helper()
-	s := &Server{w: w, name: name, js: &faulty{JetStream: w.bus.JetStream(), server: name, sky: w.sky}, cut: map[string]bool{}, began: time.Now()}
+	s := &Server{w: w, name: name, js: &faulty{JetStream: w.bus.JetStream(), server: name, sky: w.sky}, cut: map[string]bool{}, here: newHost(name), began: time.Now()}
 	s.js.ended = s.ended
 	log := w.log.With("server", name)
 	var err error
@@ -131,7 +133,8 @@ func (s *Server) engineConfig() *engine.Config {
 	cfg := &engine.Config{
 		Plans: map[string]backout.Plan{}, Inventory: map[string]backout.Target{}, Rules: set,
 		Runner: runner.New(runner.Options{Executors: ex, Checks: kinds, Hosts: s, Log: w.log}), Groups: w.setup.Groups,
-		Alerts: w.setup.Alerts, ExternalURL: "https://backout.test",
+		WantsDelta: func(string) bool { return w.setup.WantsDelta },
+		Alerts:     w.setup.Alerts, ExternalURL: "https://backout.test",
 	}
 	for _, p := range w.setup.Plans {
 		cfg.Plans[p.Name] = p

@@ -35,6 +35,8 @@ type Setup struct {
 	// SnapshotEvery is after how many records a server stores its fold; 0 means
 	// as many as no story has.
 	SnapshotEvery int
+	// WantsDelta makes every step one that undoes what the patch changed.
+	WantsDelta bool
 	// Lawless leaves out the check of the laws, for stories that forge a log.
 	Lawless bool
 }

@@ -30,8 +30,12 @@ func inventories() map[string]backout.Inventory {
 		Packages: backout.PackageState{
 			Manager: "dpkg", Tool: "apt 2.6.1", History: "2026-11-26 17:59:57", Held: []string{"nginx", "libc6:i386"},
 			Installed: []backout.Package{
-				{Name: "apt", Version: "2.6.1", Arch: "amd64"}, {Name: "dpkg", Version: "1.21.22", Arch: "amd64"}, {Name: "libc6", Version: "2.36-9+deb12u8", Arch: "amd64"},
-				{Name: "libc6", Version: "2.36-9+deb12u8", Arch: "i386"}, {Name: "nginx", Version: "1.22.1-9", Arch: "amd64"}, {Name: "broken", Version: "1", Arch: "all", State: "iU"},
+				{Name: "apt", Version: "2.6.1", Arch: "amd64"},
+				{Name: "dpkg", Version: "1.21.22", Arch: "amd64"},
+				{Name: "libc6", Version: "2.36-9+deb12u8", Arch: "amd64"},
+				{Name: "libc6", Version: "2.36-9+deb12u8", Arch: "i386"},
+				{Name: "nginx", Version: "1.22.1-9", Arch: "amd64"},
+				{Name: "broken", Version: "1", Arch: "all", State: "iU"},
 			},
 		},
 		Units:    []backout.Unit{{Name: "nginx.service", Enabled: "enabled", Active: "active"}, {Name: "nftables.service", Enabled: "enabled", Active: "active (exited)"}, {Name: "ssh.socket", Enabled: "disabled", Active: "inactive"}},
@@ -48,7 +52,8 @@ func inventories() map[string]backout.Inventory {
 			Manager: "rpm", Tool: tool, History: history, Held: []string{"bash-0:5.1.8-9.el9.*"},
 			Installed: []backout.Package{
 				{Name: "bash", Version: "0:5.1.8-9.el9", Arch: "x86_64", Repository: "baseos"},
-				{Name: "kernel-core", Version: "0:5.14.0-427.el9", Arch: "x86_64"}, {Name: "kernel-core", Version: "0:5.14.0-503.el9", Arch: "x86_64"},
+				{Name: "kernel-core", Version: "0:5.14.0-427.el9", Arch: "x86_64"},
+				{Name: "kernel-core", Version: "0:5.14.0-503.el9", Arch: "x86_64"},
 			},
 		}
 		all[tool] = next

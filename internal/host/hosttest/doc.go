@@ -4,7 +4,6 @@
 //   - [SSHD] is an OpenSSH server of this machine on several loopback addresses.
 //   - [Systemd] is a machine of its own with systemd as PID 1, which can be
 //     rebooted and cut off.
-//   - [Apart] is this machine with other mounts.
 //   - [LVM] is a virtual machine with a kernel and a device mapper of its own, whose
 //     root is on LVM.
 //   - [Suite] is what a host promises.

@@ -8,8 +8,8 @@ for d in bin sbin lib lib64; do ln -s "usr/$d" "$tree/$d"; done
 
 # The programs, their libraries, and nothing to read.
 dpkg -L coreutils dash grep sed tar gzip mawk findutils util-linux mount procps kmod dpkg diffutils debianutils libc-bin \
-	lvm2 dmsetup thin-provisioning-tools e2fsprogs openssh-server initramfs-tools-core cpio busybox-static |
-	grep -E '^/(usr/)?(s?bin|lib)/|^/etc/lvm' | sort -u | while read -r f; do
+	lvm2 dmsetup thin-provisioning-tools e2fsprogs openssh-server initramfs-tools-core cpio busybox-static >"$1/all"
+grep -E '^/(usr/)?(s?bin|lib)/|^/etc/lvm' "$1/all" | sort -u | while read -r f; do
 	[ -d "$f" ] || [ ! -e "$f" ] || echo "$f"
 done >"$1/list"
 printf '%s\n' /bin/sh /usr/bin/awk /etc/alternatives/awk >>"$1/list"
@@ -27,7 +27,7 @@ printf 'root:*:0:0:root:/root:/bin/sh\nsshd:*:100:100::/run/sshd:/bin/false\n' >
 printf 'root:x:0:\nsshd:x:100:\n' >etc/group
 echo '/dev/vg0/root / ext4 defaults 0 1' >etc/fstab
 printf '::sysinit:/etc/rc\n::respawn:/usr/sbin/sshd -D -e\n::shutdown:/bin/umount -a -r\n' >etc/inittab
-printf 'PermitRootLogin yes\nUsePAM no\nStrictModes no\nHostKey /etc/ssh/ssh_host_ed25519_key\nMaxStartups 100\n' >etc/ssh/sshd_config
+printf 'PermitRootLogin yes\nUsePAM no\nStrictModes no\nHostKey /etc/ssh/ssh_host_ed25519_key\nMaxStartups 100\nUseDNS no\nKexAlgorithms curve25519-sha256\n' >etc/ssh/sshd_config
 # QEMU loads the kernel itself; this is what a boot loader would say of it.
 printf '\tlinux /vmlinuz-%s root=/dev/vg0/root\n' "$release" >boot/grub/grub.cfg
 echo guest >etc/hostname

@@ -23,7 +23,7 @@ func Main() {
 	if arg == "" {
 		return
 	}
-	if err := serve(arg); err != nil {
+	if err := serve(arg, os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "simulated targets:", err)
 		os.Exit(1)
 	}
@@ -33,6 +33,7 @@ func Main() {
 // far are the simulated targets, in their own process.
 type far struct {
 	config *ssh.ServerConfig
+	out    io.Writer
 	rtt    time.Duration
 	n      int
 
@@ -48,7 +49,7 @@ type far struct {
 	asked atomic.Int64
 }
 
-func serve(arg string) error {
+func serve(arg string, in io.Reader, out io.Writer) error {
 	var n, port int
 	var micros int64
 	var dir string
@@ -56,6 +57,7 @@ func serve(arg string) error {
 		return err
 	}
 	f := &far{
+		out: out,
 		rtt: time.Duration(micros) * time.Microsecond, n: n,
 		begun: map[int]bool{}, all: map[string]bool{}, ended: make(chan struct{}), conns: map[net.Conn]bool{},
 	}
@@ -69,21 +71,24 @@ func serve(arg string) error {
 		}
 		go f.accept(l, i)
 	}
-	fmt.Println("ready")
-	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		switch in.Text() {
+	f.say("ready")
+	for lines := bufio.NewScanner(in); lines.Scan(); {
+		switch lines.Text() {
 		case "finish":
 			f.finish()
-			fmt.Println("finished")
+			f.say("finished")
 		case "cut":
 			f.cut()
-			fmt.Println("cut")
+			f.say("cut")
 		case "asked":
-			fmt.Println("asked", f.asked.Load())
+			f.say("asked", f.asked.Load())
 		}
 	}
 	return nil
 }
+
+// say tells the test's process something, in one write.
+func (f *far) say(words ...any) { _, _ = fmt.Fprintln(f.out, words...) }
 
 func (f *far) configure(dir string) error {
 	host, err := os.ReadFile(filepath.Join(dir, "host"))
@@ -249,7 +254,7 @@ func (f *far) begin(id string, i int) {
 	}
 	if f.begun[i] = true; len(f.begun) == f.n {
 		f.last = now
-		fmt.Printf("started %d %d\n", f.first.UnixNano(), f.last.UnixNano())
+		f.say("started", f.first.UnixNano(), f.last.UnixNano())
 	}
 }
 
@@ -292,7 +297,7 @@ func (s *slow) Read(p []byte) (int, error) {
 		if !ok {
 			return 0, io.EOF
 		}
-		time.Sleep(time.Until(next.at))
+		<-time.After(time.Until(next.at))
 		if next.err != nil {
 			close(s.pieces)
 			return 0, next.err
