@@ -144,7 +144,7 @@ func advisory(t *testing.T, w *world) {
 <release>9</release><issued date="2026-11-01 00:00:00"/><description>d</description><pkglist><collection short="b"><name>b</name>
 <package name="boa" version="2.0" release="1" epoch="0" arch="noarch" src="boa-2.0-1.src.rpm"><filename>boa-2.0-1.noarch.rpm</filename></package>
 </collection></pkglist></update></updates>`)
-	w.sh(t, "modifyrepo_c --mdtype=updateinfo /srv/updateinfo.xml /srv/repo/repodata >/dev/null && dnf -q clean all")
+	w.sh(t, "modifyrepo_c --mdtype=updateinfo /srv/updateinfo.xml /srv/repo/repodata >/dev/null && rm -rf /var/cache/dnf/base*")
 	task := w.task("CHG1", nil)
 	task.Patch = backout.Patch{Kind: "advisory", IDs: []string{"RHSA-2026:1001"}}
 	e := undo(t, `{}`)
