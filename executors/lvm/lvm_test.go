@@ -248,7 +248,9 @@ func TestMergeWithoutASet(t *testing.T) {
 	}
 	want(t, "before the window", preflight(t, MergeName, `{}`, task(MergeName), golden(t, "fresh")))
 	want(t, "no lvm", preflight(t, MergeName, `{}`, task(MergeName), "\n=backout missing\n"), "lvm2 is not installed")
-	want(t, "open", preflight(t, MergeName, `{}`, task(MergeName, backout.Prepared{Uses: "dnf.undo"}), golden(t, "fresh")), "baseline has no snapshots")
+	open := task(MergeName, backout.Prepared{Uses: "dnf.undo"})
+	open.Opened = true
+	want(t, "open", preflight(t, MergeName, `{}`, open, golden(t, "fresh")), "baseline has no snapshots")
 }
 
 func TestLoses(t *testing.T) {

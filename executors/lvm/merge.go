@@ -152,7 +152,7 @@ func (e Merge) Preflight(ctx context.Context, t backout.Task, h backout.Host) []
 // boots checks that what boots after the merge has its modules, where the patch may
 // have brought another kernel. With grubby the merge sees to it itself.
 func (m made) boots(r *report) []backout.Violation {
-	if r.Settings["grubby"] == "yes" || r.Settings["default"] == "" {
+	if m.Kernel == "" || r.Settings["grubby"] == "yes" || r.Settings["default"] == "" {
 		return nil
 	}
 	return defaultKernel(r, m.Kernel)

@@ -117,6 +117,9 @@ func TestReadiness(t *testing.T) {
 	} {
 		want(t, name, preflight(t, MergeName, tt.section, task(MergeName, prepared(t, root...)), tt.answer), tt.want...)
 	}
+	unchecked := prepared(t, root...)
+	unchecked.Facts[factKernel] = ""
+	want(t, "the boot is looked after by others", preflight(t, MergeName, `{}`, task(MergeName, unchecked), golden(t, "made", "default=/vmlinuz-6.1", "default=/vmlinuz-6.2")))
 	scheduled := golden(t, "scheduled")
 	want(t, "merge already scheduled", preflight(t, MergeName, `{}`, task(MergeName, prepared(t, setOf(t, read(t, scheduled), "vg0/root")...)), scheduled),
 		"the next boot takes the volume back, whatever made it boot")

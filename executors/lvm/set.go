@@ -24,7 +24,8 @@ type snapped struct {
 
 // made is what lvm.snapshot has left on a target.
 type made struct {
-	At     time.Time
+	At time.Time
+	// Kernel is what has to boot after a merge; empty when the plan does not ask.
 	Kernel string
 	Set    []snapped
 }

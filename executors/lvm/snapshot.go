@@ -94,7 +94,10 @@ func autoextends(r *report) string {
 // find reads the set that the change has on the target; an error says what is
 // missing of it.
 func (s Snapshot) find(r *report, changeID string) (made, error) {
-	m := made{At: r.Now, Kernel: r.Kernel}
+	m := made{At: r.Now}
+	if !s.config.UncheckedBoot {
+		m.Kernel = r.Kernel
+	}
 	for _, name := range s.config.Volumes {
 		origin, ok := r.byName(name)
 		if !ok {

@@ -20,12 +20,26 @@ const CacheEnv = "BACKOUT_TEST_CACHE"
 // rootPackages are what every machine needs beyond a minimal Debian.
 var rootPackages = []string{"dbus", "libpam-systemd", "openssh-server", "sudo", "systemd-sysv"}
 
+// furtherPackages are what tests may ask for beside. A machine has all of them or
+// none: making a root takes minutes, unpacking a larger one a second.
+var furtherPackages = []string{
+	"btrfs-progs", "createrepo-c", "dnf", "dnf-plugins-core", "dpkg-repack", "rpm", "snapper", "unattended-upgrades",
+}
+
 // rootTar returns an archive with the root file system of a machine, made anew
-// unless it is in the cache.
+// unless it is in the cache. With more it has all of furtherPackages.
 func rootTar(t testing.TB, more []string) string {
 	t.Helper()
-	packages := slices.Concat(rootPackages, more)
-	slices.Sort(packages)
+	for _, name := range more {
+		if !slices.Contains(furtherPackages, name) {
+			t.Fatalf("package %s is not in the roots of machines: add it to furtherPackages", name)
+		}
+	}
+	packages := rootPackages
+	if len(more) > 0 {
+		packages = slices.Concat(rootPackages, furtherPackages)
+	}
+	packages = slices.Sorted(slices.Values(packages))
 	list := strings.Join(slices.Compact(packages), ",")
 	suite := codename(t)
 	key := sha256.Sum256([]byte(runtime.GOARCH + " " + suite + " " + list))
