@@ -33,7 +33,7 @@ const rpmbuild = `mkdir -p "$1/files"
 [ -z "$4" ] || printf 'Requires: %s\n' "$4"
 printf '%%description\na shop\n%%install\ncp -a %s/tree/. %%{buildroot}\n%%files\n' "$1"
 (cd "$1/tree" && find . -type f | sed 's/^\.//'); } >"$1/spec"
-rpmbuild -bb --quiet --define "_topdir $1/top" --define "_rpmdir $1/files" --define "_build_name_fmt %{NAME}_%{VERSION}.rpm" "$1/spec"`
+rpmbuild -bb --quiet --define "_topdir $1/top" --define "_rpmdir $1/files" --define "_build_name_fmt %{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}.rpm" "$1/spec"`
 
 // managers are the package managers that a machine of the tests can have.
 var managers = map[string]manager{

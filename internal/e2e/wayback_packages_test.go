@@ -22,7 +22,8 @@ func shopPlan(t *testing.T, p *patched, name, unit, files string) string {
 	t.Helper()
 	token := filepath.Join(t.TempDir(), "awx.token")
 	write(t, token, "awx-token-0123456789abcdef", 0o600)
-	return shipped(t, name, soon(
+	// The machines of the tests share the ports of this one.
+	return shipped(t, name, soon("valid_for: 24h", "valid_for: 24h\n      without: [ports]",
 		unit, "shop.service", "http://{address}/health", "http://{address}:"+p.port+"/health", files, "[/etc/shop.conf]",
 		"https://awx.example.com", rebuilder(t), "{credential: awx-token}", fmt.Sprintf("{file: %q}", token))...)
 }
