@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -95,9 +96,24 @@ func newStory(t *testing.T, name, plan string, target backout.Target, a hosttest
 	s.more = fmt.Sprintf("ssh: {user: root, key: {file: %q}, known_hosts: %q, port: %d}\n", a.Key, a.KnownHosts, a.Port)
 	st := &story{t: t, name: name, box: s.told()}
 	st.server = s.serve()
+	t.Cleanup(st.tells)
 	st.mustCLI("change", "create", "--id", s.change, "--title", "shop 2.0", "--plan", name, "--opens", "now", "--closes", "+1h", "--watch", "1h",
 		"--owner", "ann", "--target", "web-1")
 	return st
+}
+
+// tells logs how far a story came that has failed.
+func (st *story) tells() {
+	if !st.t.Failed() {
+		return
+	}
+	for _, args := range [][]string{{"rollback", "show", st.site.change + "-r1"}, {"rollback", "log", st.site.change + "-r1"}} {
+		// The test's own context has ended by now.
+		cmd := exec.Command(binary(st.t), args...)
+		cmd.Env = append(os.Environ(), "BACKOUT_SERVER="+st.url, "BACKOUT_TOKEN="+annToken)
+		out, err := cmd.CombinedOutput()
+		st.t.Logf("backout %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
 }
 
 // says runs the command line and wants its exit code and these words.
