@@ -1,6 +1,10 @@
 package backout
 
-import "time"
+import (
+	"regexp"
+	"strings"
+	"time"
+)
 
 // RollbackStatus is where a rollback stands.
 type RollbackStatus string
@@ -230,16 +234,28 @@ func (r *Rollback) NextLevel() *Level {
 }
 
 // Lost says what the level of that index would lose: what its executors said last,
-// or else the plan.
-func (r *Rollback) Lost(level int) string {
+// or else the plan. What they said is read long after: ages in it are as of now.
+func (r *Rollback) Lost(level int, now time.Time) string {
 	if level < 0 || level >= len(r.Frozen.Plan.Levels) {
 		return ""
 	}
 	l := &r.Frozen.Plan.Levels[level]
 	if said := r.Loses[l.Name]; said != "" {
-		return said
+		return lostSince.ReplaceAllStringFunc(said, func(part string) string { return aged(part, now) })
 	}
 	return l.Loses
+}
+
+// lostSince is how executors tell since when something would be lost.
+var lostSince = regexp.MustCompile(`since \d{4}-\d\d-\d\dT\d\d:\d\dZ \([^()]* ago\)`)
+
+func aged(said string, now time.Time) string {
+	stamp := strings.Fields(said)[1]
+	from, err := time.Parse("2006-01-02T15:04Z", stamp)
+	if err != nil || now.Before(from) {
+		return said
+	}
+	return "since " + stamp + " (" + Duration(now.Sub(from).Truncate(time.Minute)).String() + " ago)"
 }
 
 // Target returns the named target's state, or nil.

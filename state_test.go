@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -241,8 +242,27 @@ func TestLostIsWhatExecutorsSaidLast(t *testing.T) {
 	r := backout.Rollback{Loses: map[string]string{"L2": "data written since 18:00"}}
 	r.Frozen.Plan.Levels = []backout.Level{{Name: "L1"}, {Name: "L2", Loses: "data"}, {Name: "L3", Loses: "everything"}}
 	for level, want := range map[int]string{-1: "", 0: "", 1: "data written since 18:00", 2: "everything", 3: ""} {
-		if got := r.Lost(level); got != want {
+		if got := r.Lost(level, time.Time{}); got != want {
 			t.Errorf("level %d: %q, want %q", level, got, want)
+		}
+	}
+}
+
+// TestLostIsAsOld: a question that is asked half an hour after the last look says so.
+func TestLostIsAsOld(t *testing.T) {
+	now := time.Date(2026, 11, 26, 18, 32, 5, 0, time.UTC)
+	for said, want := range map[string]string{
+		"":                                      "orders",
+		"rows of the plan":                      "rows of the plan",
+		"data since 2026-11-26T18:00Z (0s ago)": "data since 2026-11-26T18:00Z (32m ago)",
+		"a since 2026-11-26T18:00Z (0s ago) on /; b since 2026-11-25T18:00Z (23h ago)": "a since 2026-11-26T18:00Z (32m ago) on /; b since 2026-11-25T18:00Z (24h32m ago)",
+		"data since 2026-11-26T19:00Z (0s ago)":                                        "data since 2026-11-26T19:00Z (0s ago)",
+		"data since 2026-99-26T19:00Z (0s ago)":                                        "data since 2026-99-26T19:00Z (0s ago)",
+	} {
+		r := backout.Rollback{Loses: map[string]string{"L2": said}}
+		r.Frozen.Plan.Levels = []backout.Level{{Name: "L1"}, {Name: "L2", Loses: "orders"}}
+		if got := r.Lost(1, now); got != want {
+			t.Errorf("%q became %q, want %q", said, got, want)
 		}
 	}
 }

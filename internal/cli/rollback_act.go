@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -95,7 +96,7 @@ func (p *program) say(r *backout.Rollback) {
 	}
 	l := r.Frozen.Plan.Levels[r.Ask.Level]
 	line := view.LevelName(r.Ask.Level) + " " + view.Clean(l.Summary) + ", plan " + view.Clean(r.Frozen.Plan.Name)
-	if loses := r.Lost(r.Ask.Level); loses != "" {
+	if loses := r.Lost(r.Ask.Level, time.Now()); loses != "" {
 		line += ", loses " + view.Clean(loses)
 	}
 	_, _ = fmt.Fprintln(p.Stderr, line)

@@ -24,6 +24,8 @@ import (
 const (
 	intakeToken = "intake-token-0123456789abcdef"
 	annToken    = "ann-token-0123456789abcdef-ghi"
+	bobToken    = "bob-token-0123456789abcdef-jkl"
+	celToken    = "cel-token-0123456789abcdef-mno"
 	hookSecret  = "hook-secret-0123456789abcdef"
 	slackToken  = "xoxb-0123456789-abcdef"
 )
@@ -39,6 +41,8 @@ type site struct {
 	// channels and audiences are YAML below these keys.
 	channels string
 	audience string
+	// approvers are further entries of auth.tokens, each behind a comma.
+	approvers string
 	// env is added to the server's environment.
 	env []string
 }
@@ -50,7 +54,7 @@ func newSite(t testing.TB, plan, rules, inventory string) *site {
 	s := &site{t: t, dir: t.TempDir(), change: "CHG" + rand.Text()[:10], name: "e2e", listen: "127.0.0.1:0"}
 	t.Cleanup(s.forget)
 	for name, secret := range map[string]string{
-		"intake.token": intakeToken, "ann.token": annToken, "hook.secret": hookSecret, "slack.token": slackToken,
+		"intake.token": intakeToken, "ann.token": annToken, "bob.token": bobToken, "cel.token": celToken, "hook.secret": hookSecret, "slack.token": slackToken,
 	} {
 		write(t, s.path("secrets/"+name), secret, 0o600)
 	}
@@ -85,11 +89,11 @@ server_name: %s
 intake:
   tokens: [{name: alertmanager, token: {file: secrets/intake.token}}]
 auth:
-  tokens: [{name: ann, groups: [sre], token: {file: secrets/ann.token}}]
+  tokens: [{name: ann, groups: [sre], token: {file: secrets/ann.token}}%s]
 rules: [rules/*.yaml]
 plans: [plans/*.yaml]
 inventory: [inventory/*.yaml]
-`, s.listen, s.name)
+`, s.listen, s.name, s.approvers)
 	if !strings.Contains(s.more, "data_dir:") {
 		text += "data_dir: data\n"
 	}

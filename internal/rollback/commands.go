@@ -25,10 +25,9 @@ func Commands(before backout.Rollback, seq uint64, rec backout.Record) []backout
 		case backout.Resumed, backout.Released:
 			out = append(out, Outstanding(r)...)
 		}
-		for _, n := range tell(r, e) {
+		for _, n := range tell(r, e, rec.At) {
 			// Without the audience: a channel that serves two is told once.
 			n.ID = fmt.Sprintf("%s.%d.%d", r.ID, seq, i)
-			n.At = rec.At
 			out = append(out, backout.Tell{Notice: n})
 		}
 	}
@@ -75,9 +74,9 @@ func runStep(r backout.Rollback, target string) backout.RunStep {
 }
 
 // tell returns one notice for each audience that the event concerns.
-func tell(r backout.Rollback, e backout.Event) []backout.Notice {
+func tell(r backout.Rollback, e backout.Event, now time.Time) []backout.Notice {
 	n := backout.Notice{
-		ChangeID: r.ChangeID, Title: r.ChangeTitle, RollbackID: r.ID, CVEs: r.Patch.CVEs,
+		At: now, ChangeID: r.ChangeID, Title: r.ChangeTitle, RollbackID: r.ID, CVEs: r.Patch.CVEs,
 	}
 	if v := r.Trigger.Verdict; v != nil {
 		n.Rule, n.AlertName, n.Summary = v.Rule, v.AlertName, v.Annotations["summary"]
@@ -99,7 +98,7 @@ func tell(r backout.Rollback, e backout.Event) []backout.Notice {
 	case backout.LevelEntered:
 		audience = levelAudience(r, e.Level)
 		n.Moment, n.Reason, n.Targets = backout.MomentLevelStarted, e.Reason, e.Targets
-		n.Loses = r.Lost(r.Level)
+		n.Loses = r.Lost(r.Level, now)
 		n.Deadline = r.LevelDeadline
 		n.IfNobodyActs = afterLevel(r)
 	case backout.LevelOverdue:
@@ -160,7 +159,7 @@ func tell(r backout.Rollback, e backout.Event) []backout.Notice {
 func asked(n *backout.Notice, r backout.Rollback, ask backout.Ask) {
 	level := r.Frozen.Plan.Levels[ask.Level]
 	n.Moment, n.Reason, n.NextLevel = backout.MomentApproval, ask.Why, level.Name
-	n.Loses, n.Deadline, n.AskID = r.Lost(ask.Level), ask.Deadline, ask.ID
+	n.Loses, n.Deadline, n.AskID = r.Lost(ask.Level, n.At), ask.Deadline, ask.ID
 	if ask.Policy.Mode == backout.ApprovalVeto {
 		n.IfNobodyActs = level.Name + " starts"
 		return

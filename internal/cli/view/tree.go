@@ -143,7 +143,7 @@ func askLines(r *backout.Rollback, now time.Time, s Style) []line {
 	}
 	lines := []line{{say("%s%s", ask, because(a.Why)).in(toneWarn)}}
 	if a.Level >= 0 && a.Level < len(r.Frozen.Plan.Levels) {
-		if loses := r.Lost(a.Level); loses != "" {
+		if loses := r.Lost(a.Level, now); loses != "" {
 			lines = append(lines, line{say("  loses %s", text(loses)).in(toneBad)})
 		}
 	}

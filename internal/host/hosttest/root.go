@@ -23,7 +23,7 @@ var rootPackages = []string{"dbus", "libpam-systemd", "openssh-server", "sudo", 
 // furtherPackages are what tests may ask for beside. A machine has all of them or
 // none: making a root takes minutes, unpacking a larger one a second.
 var furtherPackages = []string{
-	"btrfs-progs", "createrepo-c", "dnf", "dnf-plugins-core", "dpkg-repack", "rpm", "snapper", "unattended-upgrades",
+	"btrfs-progs", "createrepo-c", "dnf", "dnf-plugins-core", "dpkg-repack", "rpm", "snapper", "unattended-upgrades", "zypper",
 }
 
 // rootTar returns an archive with the root file system of a machine, made anew
