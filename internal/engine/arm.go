@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,8 @@ import (
 // above its limit.
 type armer interface {
 	Arm(targets []backout.Target) (left int, err error)
+	// Unarmed are those of the targets that cannot be connected to just now.
+	Unarmed(targets []backout.Target) map[string]error
 }
 
 const (
@@ -23,6 +26,9 @@ const (
 	// armLook is how often it is looked without a change: another server may have
 	// gone, or the config may have been reloaded.
 	armLook = 30 * time.Second
+	// goneLook is how often it is asked whether an armed target cannot be connected
+	// to any more, or can again.
+	goneLook = 5 * time.Second
 )
 
 // armSoon has the armed targets looked over, as a window opened or a change ended.
@@ -36,52 +42,56 @@ func (e *Engine) armSoon() {
 // armLoop keeps the targets of live changes connected: each server those of the
 // changes that it owns.
 func (e *Engine) armLoop(ctx context.Context) {
-	tick := time.NewTicker(armLook)
+	tick, gone := time.NewTicker(armLook), time.NewTicker(goneLook)
 	defer tick.Stop()
-	left := 0
+	defer gone.Stop()
+	armed, left := e.arm(0)
+	missing := map[string]bool{}
 	for {
-		left = e.arm(left)
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-gone.C:
+			missing = e.noticeGone(armed, missing)
 			continue
+		case <-tick.C:
 		case <-e.armWake:
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(armSettle):
+			}
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(armSettle):
-		}
+		armed, left = e.arm(left)
 	}
 }
 
-// arm tells every site that can be told its armed targets. before and after are how
-// many were not armed for the limit.
-func (e *Engine) arm(before int) (after int) {
+// arm tells every site that can be told its armed targets, and returns them. before
+// and left are how many were, and are, not armed for the limit.
+func (e *Engine) arm(before int) (armed map[armer][]backout.Target, left int) {
 	cfg := e.cfg()
-	wanted := map[armer][]backout.Target{}
+	armed = map[armer][]backout.Target{}
 	for _, site := range cfg.sites() {
 		if a, ok := site.(armer); ok {
-			wanted[a] = nil
+			armed[a] = nil
 		}
 	}
 	for _, target := range e.liveTargets(cfg) {
 		if a, ok := cfg.site(target).(armer); ok {
-			wanted[a] = append(wanted[a], target)
+			armed[a] = append(armed[a], target)
 		}
 	}
-	for site, targets := range wanted {
-		left, err := site.Arm(targets)
-		after += left
+	for site, targets := range armed {
+		above, err := site.Arm(targets)
+		left += above
 		if err != nil {
 			e.log.Warn("targets not kept connected", "error", err)
 		}
 	}
-	if after > 0 && after != before {
-		e.log.Warn("more targets of open changes than may be kept connected: steps on the others begin with a handshake", "targets", after)
+	if left > 0 && left != before {
+		e.log.Warn("more targets of open changes than may be kept connected: steps on the others begin with a handshake", "targets", left)
 	}
-	return after
+	return armed, left
 }
 
 // liveTargets are the targets of the live changes that this server owns, by name.
@@ -111,4 +121,25 @@ func (c *Config) sites() []Site {
 		out = append(out, s)
 	}
 	return out
+}
+
+// noticeGone has the readiness of changes looked at now whose targets went away, or
+// came back, since the last time: nobody has to wait for the next look to be told.
+func (e *Engine) noticeGone(armed map[armer][]backout.Target, before map[string]bool) (now map[string]bool) {
+	now = map[string]bool{}
+	for site, targets := range armed {
+		for name := range site.Unarmed(targets) {
+			now[name] = true
+		}
+	}
+	if maps.Equal(before, now) {
+		return now
+	}
+	e.changes.awake(func(id string, c backout.Change) {
+		turned := slices.ContainsFunc(c.Targets, func(name string) bool { return before[name] != now[name] })
+		if turned && c.State.Live() && e.owns(id) {
+			e.deadlines.set(readyKey+id, time.Now(), true)
+		}
+	})
+	return now
 }

@@ -28,6 +28,7 @@ type fakeSite struct {
 	// away are targets that do not answer; broken are errands that fail, by a part
 	// of their attempt's id; captures those of targets that cannot be captured.
 	away     map[string]bool
+	armed    []string
 	broken   map[string]error
 	captures map[string]error
 	// no is what the executors of a level say.

@@ -65,12 +65,33 @@ func (r *Registry) KeepArmed(targets []backout.Target) (left int, err error) {
 	}
 	var addresses []string
 	for _, t := range targets {
-		if t.Transport == "ssh" || t.Transport == "" {
+		if overSSH(t) {
 			addresses = append(addresses, addressOf(t))
 		}
 	}
 	return r.network.Arm(addresses)
 }
+
+// Unarmed are those of the targets that are to be kept connected and cannot be
+// connected to just now, by name.
+func (r *Registry) Unarmed(targets []backout.Target) map[string]error {
+	out := map[string]error{}
+	if r.network == nil {
+		return out
+	}
+	failed := r.network.Unarmed()
+	for _, t := range targets {
+		if len(failed) == 0 || !overSSH(t) {
+			continue
+		}
+		if err := failed[r.network.Full(addressOf(t))]; err != nil {
+			out[t.Name] = err
+		}
+	}
+	return out
+}
+
+func overSSH(t backout.Target) bool { return t.Transport == "ssh" || t.Transport == "" }
 
 func addressOf(t backout.Target) string {
 	if t.Address == "" {

@@ -76,7 +76,7 @@ func runStep(r backout.Rollback, target string) backout.RunStep {
 // tell returns one notice for each audience that the event concerns.
 func tell(r backout.Rollback, e backout.Event, now time.Time) []backout.Notice {
 	n := backout.Notice{
-		At: now, ChangeID: r.ChangeID, Title: r.ChangeTitle, RollbackID: r.ID, CVEs: r.Patch.CVEs, Targets: remaining(r),
+		At: now, ChangeID: r.ChangeID, Title: r.ChangeTitle, RollbackID: r.ID, CVEs: r.Patch.CVEs,
 	}
 	if v := r.Trigger.Verdict; v != nil {
 		n.Rule, n.AlertName, n.Summary = v.Rule, v.AlertName, v.Annotations["summary"]
@@ -144,6 +144,9 @@ func tell(r backout.Rollback, e backout.Event, now time.Time) []backout.Notice {
 		}
 	default:
 		return nil
+	}
+	if n.Targets == nil {
+		n.Targets = remaining(r)
 	}
 	notices := make([]backout.Notice, len(audience))
 	for i, a := range audience {
@@ -283,6 +286,10 @@ func remaining(r backout.Rollback) []string {
 		}
 	}
 	return names
+}
+
+func nothingRemains(r backout.Rollback) bool {
+	return !slices.ContainsFunc(r.Targets, func(t backout.TargetState) bool { return t.Phase != backout.TargetRecovered })
 }
 
 func allTargets(r backout.Rollback) []string {

@@ -34,7 +34,7 @@ func (d *decider) round() {
 	if !d.r.PausedAt.IsZero() || d.r.Status == backout.RollbackHeld {
 		return
 	}
-	if len(remaining(d.r)) == 0 {
+	if nothingRemains(d.r) {
 		d.close("moot", "")
 		d.end(backout.RollbackRecovered, "every target was green for "+d.r.Frozen.Plan.Verify.HoldFor.String())
 		return

@@ -5,6 +5,7 @@ import "github.com/backout-io/backout"
 // armer is what [Hosts] may offer: connections that are kept open.
 type armer interface {
 	KeepArmed(targets []backout.Target) (left int, err error)
+	Unarmed(targets []backout.Target) map[string]error
 }
 
 // Arm says on which targets steps must start without first connecting, instead of
@@ -15,4 +16,13 @@ func (r *Runner) Arm(targets []backout.Target) (left int, err error) {
 		return a.KeepArmed(targets)
 	}
 	return 0, nil
+}
+
+// Unarmed are those of the targets that are to be kept connected and cannot be
+// connected to just now, by name, with the reason.
+func (r *Runner) Unarmed(targets []backout.Target) map[string]error {
+	if a, ok := r.o.Hosts.(armer); ok {
+		return a.Unarmed(targets)
+	}
+	return nil
 }

@@ -110,14 +110,20 @@ func New(o Options) (*Network, error) {
 	}, nil
 }
 
-// Host returns the target at the address, "host" or "host:port". Every call
-// with one address returns the same host.
-func (n *Network) Host(address string) (*Host, error) {
+// Full is the address with its port.
+func (n *Network) Full(address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		host, port = address, strconv.Itoa(n.o.Port)
 	}
-	if host == "" {
+	return net.JoinHostPort(host, port)
+}
+
+// Host returns the target at the address, "host" or "host:port". Every call
+// with one address returns the same host.
+func (n *Network) Host(address string) (*Host, error) {
+	full := n.Full(address)
+	if host, _, _ := net.SplitHostPort(full); host == "" {
 		return nil, fmt.Errorf("address %q: want host or host:port", address)
 	}
 	n.mu.Lock()
@@ -125,7 +131,6 @@ func (n *Network) Host(address string) (*Host, error) {
 	if n.closed {
 		return nil, errClosed
 	}
-	full := net.JoinHostPort(host, port)
 	h := n.hosts[full]
 	if h == nil {
 		h = newHost(n, full)

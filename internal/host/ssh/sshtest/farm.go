@@ -63,6 +63,10 @@ func Start(t testing.TB, n int, rtt time.Duration) *Farm {
 		})
 	}
 	write(t, f.KnownHosts, []byte(known.String()))
+	// In life it was not written just now, and need not be read at every dial.
+	if old := time.Now().Add(-time.Hour); os.Chtimes(f.KnownHosts, old, old) != nil {
+		t.Fatal("the file of host keys cannot be given another time")
+	}
 	write(t, f.KeyFile, userKey)
 	write(t, filepath.Join(dir, "host"), hostKey)
 	write(t, filepath.Join(dir, "user.pub"), ssh.MarshalAuthorizedKey(userPublic))
