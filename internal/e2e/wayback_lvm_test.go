@@ -93,7 +93,7 @@ func TestLVMIsPutBackByItsSnapshot(t *testing.T) {
 		return nil
 	}
 	st.turnsGreen(5*time.Minute, well)
-	r := st.recovered(id, 1)
+	r := st.recovered(id, 1, 3*time.Minute)
 	if d := r.Targets[0].Drift; d == nil || d.Verdict != backout.DriftNone {
 		t.Errorf("recovered with drift %+v", d)
 	}
