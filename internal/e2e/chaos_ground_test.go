@@ -71,6 +71,7 @@ func chaosPlans(dir string) string {
 		text += fmt.Sprintf(`  - name: %s
     author: paul
     audience: [ops]
+    baseline: {without: [units, ports, mounts, accounts]}
     verify: {every: 100ms, hold_for: 150ms, ignore_alerts: true, checks: [{name: healed, command: {argv: [/bin/sh, %s/check]}}]}
     levels:
       - {escalate_after: %s, approval: none, steps: [%s]}

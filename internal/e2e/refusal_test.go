@@ -31,6 +31,7 @@ func plain(t testing.TB) *site {
 	t.Helper()
 	return newSite(t, `plans:
   - name: web-shop
+    baseline: {without: [units, ports, mounts, accounts]}
     verify: {every: 100ms, hold_for: 200ms}
     levels: [{steps: [{uses: command, with: {argv: ["true"]}}]}]
 `, autoRule, web1)

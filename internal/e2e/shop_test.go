@@ -59,6 +59,7 @@ func (s *shop) plan() string {
   - name: web-shop
     author: paul
     audience: [ops]
+    baseline: {without: [units, ports, mounts, accounts]}
     verify:
       every: 200ms
       hold_for: 1s

@@ -34,6 +34,7 @@ func sshInventory(d *hosttest.Server) (yaml string, names []string) {
 func sshPlan(dir string) string {
 	return fmt.Sprintf(`plans:
   - name: web-shop
+    baseline: {without: [units, ports, mounts, accounts]}
     verify: {every: 100ms, hold_for: 300ms, ignore_alerts: true, checks: [{name: done, command: {argv: [grep, -q, "end", %[1]s/effects]}}]}
     levels:
       - name: L1

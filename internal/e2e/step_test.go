@@ -33,6 +33,7 @@ func (s *step) plan() string {
 	return fmt.Sprintf(`plans:
   - name: web-shop
     author: paul
+    baseline: {without: [units, ports, mounts, accounts]}
     verify: {every: 100ms, hold_for: 300ms, checks: [{name: done, command: {argv: [grep, -q, done, %[1]s/effects]}}]}
     levels:
       - name: L1
