@@ -58,7 +58,7 @@ func lvmPlan(t *testing.T) string {
 	return shipped(t, "rhel-lvm", soon(
 		"volumes: [rootvg/root, rootvg/var], size: auto", "volumes: [vg0/root], size: 64m",
 		`["/etc/httpd/conf/httpd.conf", "/etc/httpd/conf.d/*.conf", "/etc/yum.repos.d/*.repo"]`, "[/etc/inittab]",
-		"unit: {name: httpd.service}", `command: {argv: [busybox, pgrep, -f, "busybox httpd"]}`,
+		"unit: {name: httpd.service}", `command: {argv: [sh, -c, "grep -qs '[h]ttpd' /proc/[0-9]*/cmdline"]}`,
 		`http: {url: "http://{address}/health", expect_status: 200}`, `command: {argv: [busybox, wget, -q, -O, /dev/null, "http://127.0.0.1:8080/health"]}`,
 		"uses: dnf.undo", "uses: command", "with: {stash: true, hold: true}", "with: {argv: [/bin/false]}",
 		"uses: systemd.restart, with: {unit: httpd.service}", "uses: command, with: {argv: [/bin/true]}",
@@ -93,7 +93,7 @@ func TestLVMIsPutBackByItsSnapshot(t *testing.T) {
 		return nil
 	}
 	st.turnsGreen(5*time.Minute, well)
-	r := st.recovered(id, 1)
+	r := st.recovered(id, 1, 3*time.Minute)
 	if d := r.Targets[0].Drift; d == nil || d.Verdict != backout.DriftNone {
 		t.Errorf("recovered with drift %+v", d)
 	}

@@ -74,7 +74,7 @@ func (st *story) putBackByPackages(p *patched, gone ...string) {
 
 	id := st.turnsRed()
 	st.turnsGreen(90*time.Second, p.well)
-	r := st.recovered(id, 0)
+	r := st.recovered(id, 0, 90*time.Second)
 	if d := r.Targets[0].Drift; d == nil || d.Verdict != backout.DriftNone {
 		t.Errorf("recovered with drift %+v", d)
 	}

@@ -59,7 +59,7 @@ func (st *story) putBackBySnapshot(p *patched, loses, left string) {
 	id := st.turnsRed()
 	st.approves(id, loses)
 	st.turnsGreen(3*time.Minute, p.well)
-	r := st.recovered(id, 1)
+	r := st.recovered(id, 1, 90*time.Second)
 	if d := r.Targets[0].Drift; d == nil || d.Verdict == backout.DriftNotBack {
 		t.Errorf("recovered with drift %+v", d)
 	}

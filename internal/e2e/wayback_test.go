@@ -176,9 +176,9 @@ func (st *story) turnsGreen(within time.Duration, well func() error) {
 }
 
 // recovered waits for the end of the rollback, which has a verdict on its drift.
-func (st *story) recovered(id string, level int) backout.Rollback {
+func (st *story) recovered(id string, level int, within time.Duration) backout.Rollback {
 	st.t.Helper()
-	r := st.awaitStatus(id, backout.RollbackRecovered, 90*time.Second)
+	r := st.awaitStatus(id, backout.RollbackRecovered, within)
 	if r.Level != level {
 		st.t.Errorf("recovered at level %d, want %d", r.Level, level)
 	}

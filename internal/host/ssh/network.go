@@ -187,14 +187,21 @@ func (n *Network) dial(ctx context.Context, address string) (*ssh.Client, error)
 		}
 	}
 	var client *ssh.Client
+	// That it is not tried again here does not make an error one that trying again
+	// cannot cure: a target that reboots is away for a while.
+	var settled error
 	err := retry.Do(ctx, retry.Policy{First: 100 * time.Millisecond, Most: 2 * time.Second, Total: 2 * n.o.ConnectTimeout}, func(ctx context.Context) error {
 		var err error
 		client, err = n.dialOnce(ctx, address)
 		if err != nil && !dropped(err) {
-			return backout.Permanent(err)
+			settled = err
+			return nil
 		}
 		return err
 	})
+	if settled != nil {
+		err = settled
+	}
 	return client, err
 }
 
