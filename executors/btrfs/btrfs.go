@@ -137,6 +137,13 @@ func (s set) need() int64 {
 	return int64(s.config.FreeMiB) << 20
 }
 
+// snapshots are the facts of the baseline step that has snapshotted the whole set.
+func (s set) snapshots(t backout.Task) map[string]string {
+	return t.PreparedBy(snapshotKind, func(facts map[string]string) bool {
+		return !slices.ContainsFunc(s.paths(), func(p string) bool { return facts[factPrefix+nameOf(p)] == "" })
+	})
+}
+
 var plainID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 
 // checkID refuses changes that cannot name a folder.

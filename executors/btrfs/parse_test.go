@@ -150,7 +150,10 @@ func TestLossIsToldWithItsAge(t *testing.T) {
 	if !ok {
 		t.Fatal("it does not say what is lost")
 	}
-	if got, err := l.Loses(t.Context(), prepared(t), nil); err != nil || !strings.HasPrefix(got, "data written to / since 20") || !strings.HasSuffix(got, "Z (2h ago)") {
+	// Another step of the kind has snapshotted something else.
+	two := prepared(t)
+	two.Prepared = append([]backout.Prepared{{Uses: "btrfs.snapshot", Facts: map[string]string{"key": "K2", "subvolume.srv": "{}"}}}, two.Prepared...)
+	if got, err := l.Loses(t.Context(), two, nil); err != nil || !strings.HasPrefix(got, "data written to / since 20") || !strings.HasSuffix(got, "Z (2h ago)") {
 		t.Errorf("%q %v", got, err)
 	}
 	if got, err := l.Loses(t.Context(), task("btrfs.restore", "a1"), nil); err != nil || !strings.Contains(got, "when the window opens") {
@@ -178,8 +181,15 @@ func TestGateBeforeAnythingIsMade(t *testing.T) {
 
 func TestBaselineOfOthersIsRefused(t *testing.T) {
 	e := executorstest.Build(t, kindOf(t, "btrfs.restore"), `{"subvolumes": ["/", "/var"]}`)
-	if _, err := e.Execute(t.Context(), prepared(t), answer(), &strings.Builder{}); err == nil || !strings.Contains(err.Error(), "no snapshot of /var") {
+	if _, err := e.Execute(t.Context(), prepared(t), answer(), &strings.Builder{}); err == nil || !strings.Contains(err.Error(), "no snapshot of / and /var") {
 		t.Errorf("%v", err)
+	}
+	second := prepared(t)
+	second.Prepared = append([]backout.Prepared{{Uses: "btrfs.snapshot", Facts: map[string]string{"key": "K2", "subvolume.srv": "{}"}}}, second.Prepared...)
+	if l, ok := e.(backout.Loser); ok {
+		if got, err := l.Loses(t.Context(), second, nil); err != nil || !strings.Contains(got, "since the snapshot that is made") {
+			t.Errorf("of steps with other sets it reads: %s, %v", got, err)
+		}
 	}
 	if _, err := e.Execute(t.Context(), task("btrfs.restore", "a1"), answer(), &strings.Builder{}); err == nil || !strings.Contains(err.Error(), "has to be a step of it") {
 		t.Errorf("%v", err)

@@ -27,9 +27,9 @@ var (
 
 // prepared returns what the baseline has of the set, by path.
 func (r Restore) prepared(t backout.Task) (key string, all map[string]kept, err error) {
-	facts := t.PreparedBy(snapshotKind)
+	facts := r.snapshots(t)
 	if facts == nil {
-		return "", nil, errors.New("the baseline has no snapshots: " + snapshotKind + " has to be a step of it")
+		return "", nil, fmt.Errorf("the baseline has no snapshot of %s: %s has to be a step of it, with the same subvolumes", strings.Join(r.paths(), " and "), snapshotKind)
 	}
 	if key = facts[factKey]; !plainID.MatchString(key) {
 		return "", nil, errors.New("the baseline does not tell the snapshots' key")
@@ -166,7 +166,7 @@ func (n seen) state(p, key string, k kept, change string) backout.ProbeState {
 // Loses implements [backout.Loser]: what is lost, with its age.
 func (r Restore) Loses(_ context.Context, t backout.Task, _ backout.Host) (string, error) {
 	what := "data written to " + strings.Join(r.paths(), " and ")
-	facts := t.PreparedBy(snapshotKind)
+	facts := r.snapshots(t)
 	if facts == nil {
 		return what + " since the snapshot that is made when the window opens", nil
 	}

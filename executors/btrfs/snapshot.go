@@ -186,7 +186,7 @@ func (s Snapshot) Cleanup(ctx context.Context, t backout.Task, h backout.Host, o
 		}
 		// What is not mounted now still has its snapshot.
 		var k kept
-		if json.Unmarshal([]byte(t.PreparedBy(snapshotKind)[factPrefix+nameOf(p)]), &k) == nil && plainDevice.MatchString(k.Device) && k.Tree != "" {
+		if json.Unmarshal([]byte(s.snapshots(t)[factPrefix+nameOf(p)]), &k) == nil && plainDevice.MatchString(k.Device) && k.Tree != "" {
 			args = append(args, nameOf(p), k.Tree, k.Device, k.Of)
 		}
 	}

@@ -56,7 +56,7 @@ func TestHostileWordsReachNoTarget(t *testing.T) {
 		"a patch id that is an option":          func(t *backout.Task) { t.Patch = backout.Patch{Kind: "packages", IDs: []string{"--setopt=x"}} },
 		"a patch id with a blank":               func(t *backout.Task) { t.Patch = backout.Patch{Kind: "advisory", IDs: []string{"a b"}} },
 		"a digest that is none": func(t *backout.Task) {
-			t.Prepared = []backout.Prepared{{Uses: Name, Facts: map[string]string{"manifest": "$(id)"}}}
+			t.Prepared = []backout.Prepared{{Uses: Name, Facts: map[string]string{"manifest": "$(id)", "folder": "/var/lib/backout/stash/CHG1/dnf"}}}
 		},
 		"a package that is an option": func(t *backout.Task) {
 			t.Delta = &backout.Delta{Manager: "rpm", Packages: []backout.PackageChange{{Name: "-x", Arch: "noarch", To: "0:1-1"}}}

@@ -26,7 +26,8 @@ func (u Undo) Prepare(ctx context.Context, t backout.Task, h backout.Host, out i
 	if err != nil {
 		return backout.Prepared{}, err
 	}
-	return backout.Prepared{Uses: Name, Facts: map[string]string{factManifest: f.manifest, factPackages: f.count, factFolder: Folder(t.ChangeID)}}, nil
+	folder, err := u.folder(t)
+	return backout.Prepared{Uses: Name, Facts: map[string]string{factManifest: f.manifest, factPackages: f.count, factFolder: folder}}, err
 }
 
 // Execute implements [backout.Executor].

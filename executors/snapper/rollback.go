@@ -60,9 +60,9 @@ sync
 
 // prepared returns the baseline's numbers by config.
 func (r Rollback) prepared(t backout.Task) (key string, all map[string]int, err error) {
-	facts := t.PreparedBy(snapshotKind)
+	facts := r.snapshots(t)
 	if facts == nil {
-		return "", nil, errors.New("the baseline has no snapshots: " + snapshotKind + " has to be a step of it")
+		return "", nil, fmt.Errorf("the baseline has no snapshot of %s: %s has to be a step of it, with the same configs", strings.Join(r.config.Configs, " and "), snapshotKind)
 	}
 	if key = facts[factKey]; !plainID.MatchString(key) {
 		return "", nil, errors.New("the baseline does not tell the snapshots' key")
@@ -220,7 +220,7 @@ func (r Rollback) Probe(ctx context.Context, t backout.Task, h backout.Host) (ba
 // Loses implements [backout.Loser]: what is lost, with its age.
 func (r Rollback) Loses(_ context.Context, t backout.Task, _ backout.Host) (string, error) {
 	what := "data written to what snapper calls " + strings.Join(r.config.Configs, " and ")
-	facts := t.PreparedBy(snapshotKind)
+	facts := r.snapshots(t)
 	if facts == nil {
 		return what + " since the snapshot that is made when the window opens", nil
 	}

@@ -92,6 +92,13 @@ func (s set) need() int64 {
 	return int64(s.config.FreeMiB) << 20
 }
 
+// snapshots are the facts of the baseline step that has snapshotted the whole set.
+func (s set) snapshots(t backout.Task) map[string]string {
+	return t.PreparedBy(snapshotKind, func(facts map[string]string) bool {
+		return !slices.ContainsFunc(s.config.Configs, func(name string) bool { return facts[factPrefix+name] == "" })
+	})
+}
+
 // Sudo implements [backout.Privileged].
 func (s set) Sudo() []string {
 	return []string{"/usr/bin/snapper", "/usr/bin/sh", "/bin/sh"}

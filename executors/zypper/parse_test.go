@@ -179,3 +179,38 @@ func TestCodesWithACondition(t *testing.T) {
 		}
 	}
 }
+
+// listening remembers the arguments of what it was asked.
+type listening struct {
+	answers
+	argv *[]string
+}
+
+func (l listening) Run(ctx context.Context, e backout.Exec) (backout.ExecResult, error) {
+	*l.argv = e.Argv
+	return l.answers.Run(ctx, e)
+}
+
+// TestTwoStepsReadTheirOwnStash: in one plan a step is limited to some packages and
+// another one to others.
+func TestTwoStepsReadTheirOwnStash(t *testing.T) {
+	steps := map[string]string{`{"packages": ["web"]}`: strings.Repeat("a", 64), `{"packages": ["db"]}`: strings.Repeat("b", 64)}
+	back := task("a1")
+	folders := map[string]bool{}
+	for section, sums := range steps {
+		var argv []string
+		undo(t, section).Preflight(t.Context(), back, listening{answers{text: head + "=end\n"}, &argv})
+		folders[argv[5]] = true
+		back.Prepared = append(back.Prepared, backout.Prepared{Uses: "zypper.undo", Facts: map[string]string{"folder": argv[5], "sums": sums}})
+	}
+	if len(folders) != len(steps) {
+		t.Fatalf("both keep in %v", folders)
+	}
+	for section, sums := range steps {
+		var argv []string
+		undo(t, section).Preflight(t.Context(), back, listening{answers{text: head + "=end\n"}, &argv})
+		if argv[6] != sums {
+			t.Errorf("%s reads the list %q", section, argv[6])
+		}
+	}
+}

@@ -40,7 +40,11 @@ func (u Undo) Preflight(ctx context.Context, t backout.Task, h backout.Host) []b
 	if t.Delta == nil {
 		mode, args = "before", u.config.Packages
 	}
-	stash, sums := stashOf(t)
+	stash, sums, err := u.stash(t)
+	if err != nil {
+		v.add(checkStash, err.Error(), "give the change another id")
+		return v
+	}
 	all, err := look(ctx, h, backout.Exec{Argv: append([]string{"sh", "-c", sections.Shell + commonText + lookText, "sh", mode, stash, sums}, args...)})
 	if err != nil {
 		v.add(checkZypper, err.Error(), "see what zypper says on the target")
@@ -124,8 +128,8 @@ func (u Undo) judgeZypper(t backout.Task, s sections.Section, changes []backout.
 
 // kept tells whether this change has kept packages already.
 func (u Undo) kept(t backout.Task) bool {
-	_, sums := stashOf(t)
-	return sums != ""
+	_, sums, err := u.stash(t)
+	return err == nil && sums != ""
 }
 
 // judgeChanges tells of packages that are not taken back like others.
