@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -209,6 +210,15 @@ func TestInDoubt(t *testing.T) {
 		if got, err := p.Probe(t.Context(), task, h); err != nil || got.State != want {
 			t.Errorf("%q: %+v %v, want %s", answer, got, err, want)
 		}
+	}
+	// An attempt in doubt that is found done must leave holds that can be released.
+	holding, ok := undo(t, `{}`).(backout.Prober)
+	if !ok {
+		t.Fatal("no probe")
+	}
+	h.out = "pkg|bo-a all 1 ii\npkg|bo-b all 1 ii\nhold|backout-lock ours bo-a\nhold|backout-lock before bo-b\n"
+	if got, err := holding.Probe(t.Context(), task, h); err != nil || got.State != backout.ProbeDone || !slices.Equal(got.Held, []string{"bo-a"}) {
+		t.Errorf("%+v %v", got, err)
 	}
 	h.report.State = backout.AttemptRunning
 	if got, _ := p.Probe(t.Context(), task, h); got.State != backout.ProbeInProgress {

@@ -137,6 +137,26 @@ func TestZeroIsNotDone(t *testing.T) {
 	if _, err := undo(t, `{}`).Probe(t.Context(), back, answers{text: "=begin\n=rpm\n=end\n"}); err == nil {
 		t.Error("an empty list of packages was taken")
 	}
+	// An attempt in doubt that is found done must leave locks that can be released.
+	back.Delta = delta(change("weblib", "", "1.0"))
+	locked := head + "=end\nbackout-lock ours weblib == 0:1.0-1\n"
+	if got, err := undo(t, `{}`).Probe(t.Context(), back, inTurn(head+"=end\n", locked)); err != nil || got.State != backout.ProbeDone || len(got.Held) != 1 {
+		t.Errorf("%+v %v", got, err)
+	}
+}
+
+// turns is a host that says one thing after the other.
+type turns struct {
+	answers
+	said *[]string
+}
+
+func inTurn(said ...string) turns { return turns{answers{state: backout.AttemptFinished}, &said} }
+
+func (h turns) Run(context.Context, backout.Exec) (backout.ExecResult, error) {
+	text := (*h.said)[0]
+	*h.said = (*h.said)[1:]
+	return backout.ExecResult{Stdout: []byte(text)}, nil
 }
 
 // codeHost runs nothing: its attempt ends with a code, and rpm says what is there.

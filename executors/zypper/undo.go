@@ -181,6 +181,7 @@ func (u Undo) probeLocks(ctx context.Context, t backout.Task, h backout.Host, ch
 	if free := packages.Free(locks); err == nil && len(free) > 0 {
 		return backout.Probed{State: backout.ProbeBroken, Detail: "all packages are back, not locked are " + some(free)}, nil
 	}
+	done.Held = packages.Ours(locks)
 	return done, err
 }
 

@@ -122,7 +122,7 @@ rewrite() {
 }
 
 # shellcheck disable=SC2317 # rewrite calls it
-plus_line() { cat "$list" 2>/dev/null; echo "$1"; }
+plus_line() { { [ ! -e "$list" ] || awk 1 "$list"; } && echo "$1"; }
 # shellcheck disable=SC2317
 minus_line() { awk -v line="$1" '{ t = $0; gsub(/^[ \t]+|[ \t\r]+$/, "", t) } t != line' "$list"; }
 
