@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/backout-io/backout"
-	"github.com/backout-io/backout/internal/host/attempt"
 )
 
 // stashes is where targets keep what the way back of a change needs: a folder of the
@@ -20,8 +19,8 @@ const factFolder = "folder"
 // Those whose section differs in what is kept, as parts say, have folders of their
 // own: none of them reads, renews or removes what another one keeps.
 func Stash(changeID, kind string, parts ...string) (string, error) {
-	if err := attempt.CheckID(changeID); err != nil {
-		return "", fmt.Errorf("the change's id names a folder on the target: %w", err)
+	if err := CheckChange(changeID); err != nil {
+		return "", err
 	}
 	folder := stashes + changeID + "/" + kind
 	if len(parts) > 0 {

@@ -37,7 +37,7 @@ const (
 	byDefault = "=default\n|ID 5 (FS_TREE)\n"
 	usage     = "=usage\n|    Device unallocated:\t\t        2659188736\n|    Free (estimated):\t\t        2667577344\t(min: 1337982976)\n|    Metadata ratio:\t\t              2.00\n" +
 		"|    Global reserve:\t\t           5767168\t(used: 16384)\n|Metadata,DUP: Size:268435456, Used:131072 (0.05%)\n"
-	marks = "=marks\n|bin\n|.backout-pre-K\n|.backout-post-K\n"
+	marks = "=marks\n|bin\n|.backout-pre-CHG1-K\n|.backout-post-CHG1-K\n"
 )
 
 const atRoot = `{}`
@@ -54,7 +54,7 @@ func prepared(t *testing.T) backout.Task {
 	}
 	task := task("btrfs.restore", "r1.L2.s1.t1.a1")
 	task.Opened = true
-	task.Prepared = []backout.Prepared{{Uses: "btrfs.snapshot", Facts: map[string]string{"key": "K", "subvolume.root": string(one), "made": time.Now().Add(-2 * time.Hour).UTC().Format(time.RFC3339)}}}
+	task.Prepared = []backout.Prepared{{Uses: "btrfs.snapshot", Facts: map[string]string{"key": "CHG1-K", "subvolume.root": string(one), "made": time.Now().Add(-2 * time.Hour).UTC().Format(time.RFC3339)}}}
 	return task
 }
 
@@ -121,7 +121,7 @@ func TestWhatCannotBeSnapshotted(t *testing.T) {
 func TestMarkersAndNamesAreTheProbe(t *testing.T) {
 	swapped := strings.NewReplacer("uuid u1 path <FS_TREE>/@", "uuid u1 path <FS_TREE>/.backout/CHG1/root-backed-out").Replace(list) + "|ID 260 gen 9 parent 5 top level 5 parent_uuid s1 uuid n1 path <FS_TREE>/@\n"
 	back := strings.NewReplacer("UUID: \t\t\tu1", "UUID: \t\t\tn1", "Parent UUID: \t\t-", "Parent UUID: \t\ts1", "\t256", "\t260").Replace(show)
-	reverted, blank := "=marks\n|.backout-pre-K\n", "=marks\n|bin\n"
+	reverted, blank := "=marks\n|.backout-pre-CHG1-K\n", "=marks\n|bin\n"
 	for name, tt := range map[string]struct {
 		text string
 		want backout.ProbeState

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/executors"
 )
 
 // Restore is the step that puts a set back.
@@ -31,7 +32,7 @@ func (r Restore) prepared(t backout.Task) (key string, all map[string]kept, err 
 	if facts == nil {
 		return "", nil, fmt.Errorf("the baseline has no snapshot of %s: %s has to be a step of it, with the same subvolumes", strings.Join(r.paths(), " and "), snapshotKind)
 	}
-	if key = facts[factKey]; !plainID.MatchString(key) {
+	if key = facts[factKey]; !executors.IsMark(key, t.ChangeID) {
 		return "", nil, errors.New("the baseline does not tell the snapshots' key")
 	}
 	all = map[string]kept{}
@@ -78,8 +79,8 @@ func (r Restore) Preflight(ctx context.Context, t backout.Task, h backout.Host) 
 // Execute implements [backout.Executor]. With / in the set it ends well when the
 // next boot will find the snapshots; the boot itself is another step's.
 func (r Restore) Execute(ctx context.Context, t backout.Task, h backout.Host, out io.Writer) (backout.Outcome, error) {
-	if _, err := keyOf(t); err != nil {
-		return backout.Outcome{}, err
+	if err := executors.CheckChange(t.ChangeID); err != nil {
+		return backout.Outcome{}, backout.Permanent(err)
 	}
 	key, all, err := r.prepared(t)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/executors"
 )
 
 // Rollback is the step that goes back.
@@ -27,7 +28,7 @@ var (
 // or the number of the snapshot that an attempt made before an undochange that was
 // cut.
 const backText = `key=$1; shift
-changed() { snap -c "$1" status "$2" | sed 's/^[^ ]* *//' | sort; }
+changed() { snap -c "$1" status "$2" >"$work/said" && sed 's/^[^ ]* *//' "$work/said" | sort; }
 while [ $# -gt 0 ]; do
 	config=$1 number=$2 how=$3; shift 3
 	if [ "$how" = rollback ]; then
@@ -64,7 +65,7 @@ func (r Rollback) prepared(t backout.Task) (key string, all map[string]int, err 
 	if facts == nil {
 		return "", nil, fmt.Errorf("the baseline has no snapshot of %s: %s has to be a step of it, with the same configs", strings.Join(r.config.Configs, " and "), snapshotKind)
 	}
-	if key = facts[factKey]; !plainID.MatchString(key) {
+	if key = facts[factKey]; !executors.IsMark(key, t.ChangeID) {
 		return "", nil, errors.New("the baseline does not tell the snapshots' key")
 	}
 	all = map[string]int{}
