@@ -107,9 +107,26 @@ func TestWhatTheTargetLacks(t *testing.T) {
 	}
 }
 
+// TestPatchThatCannotBeSeenIsANo: with nothing to keep nothing would come back.
+func TestPatchThatCannotBeSeenIsANo(t *testing.T) {
+	before := task("p")
+	h := answers{text: head + "=update\n|<message type=\"info\">Nothing to do.</message>\n=end\n"}
+	if got := reasons(t, undo(t, `{}`).Preflight(t.Context(), before, h)); !strings.Contains(got, "nothing of the patch") {
+		t.Errorf("before the patch: %q", got)
+	}
+	h.text = head + "=update\n|<message type=\"info\">Nothing to do.</message>\n=download\n=end\n"
+	if got := reasons(t, undo(t, `{"packages": ["web"]}`).Preflight(t.Context(), before, h)); got != "" {
+		t.Errorf("with packages that are named: %q", got)
+	}
+	before.Opened = true
+	if got := reasons(t, undo(t, `{"stash": false}`).Preflight(t.Context(), before, h)); got != "" {
+		t.Errorf("after the opening: %q", got)
+	}
+}
+
 // TestProtectedPackagesAreToldBeforeThePatch: it is too late afterwards.
 func TestProtectedPackagesAreToldBeforeThePatch(t *testing.T) {
-	answer := head + "=update\n" + strings.NewReplacer(`"web"`, `"glibc"`, `"weblib"`, `"kernel-default"`).Replace(recorded(t, "downgrade.xml")) + "=end\n"
+	answer := head + "=update\n" + strings.NewReplacer(`"web"`, `"glibc"`, `"weblib"`, `"kernel-default"`).Replace(recorded(t, "downgrade.xml")) + "=download\n=end\n"
 	got := reasons(t, undo(t, `{}`).Preflight(t.Context(), task("p"), answers{text: answer}))
 	if !strings.Contains(got, "kernels: kernel-default") || !strings.Contains(got, "stands on: glibc") {
 		t.Errorf("%q", got)

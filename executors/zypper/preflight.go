@@ -50,14 +50,27 @@ func (u Undo) Preflight(ctx context.Context, t backout.Task, h backout.Host) []b
 		v.add(checkZypper, err.Error(), "see what zypper says on the target")
 		return v
 	}
-	version := ""
+	version, said := "", map[string]bool{}
 	for _, s := range all {
+		said[s.Name] = true
 		if s.Name == "version" {
 			version = s.Text()
 		}
 		u.judge(t, s, changes, version, &v)
 	}
+	// What is to be kept is asked for; nothing to ask for is nothing to go back to.
+	if len(v) == 0 && said["update"] && !said["download"] && !t.Opened && sums == "" {
+		v.add(checkPackages, u.unseen(), "refresh the target's repositories, or correct packages of the step: [httpd*, ...]")
+	}
 	return v
+}
+
+// unseen says why it is not known what the patch will replace.
+func (u Undo) unseen() string {
+	if len(u.config.Packages) > 0 {
+		return "no installed package is called " + strings.Join(u.config.Packages, " or ")
+	}
+	return "the target's repositories have nothing of the patch, so nobody knows which packages to keep"
 }
 
 // judge takes one section of the look.
