@@ -16,7 +16,7 @@ bare() { f=$1; }
 known() {
 	status=$(dpkg-query -W -f '${Package} ${Architecture} ${Version} ${db:Status-Abbrev} ${Essential}/${Protected}\n' -- $(words bare "$@") 2>/dev/null)
 	# 1 is of names that it does not know.
-	[ $? -le 1 ] || { say missing "a database of dpkg that can be read" && exit 3; }
+	[ $? -le 1 ] || { echo "the database of dpkg cannot be read" >&2 && exit 3; }
 	madison=$(apt-cache madison -- $(words full "$@") 2>/dev/null)
 }
 # at tells whether the package is at this version, and whole.

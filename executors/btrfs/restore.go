@@ -61,16 +61,16 @@ func (r Restore) Preflight(ctx context.Context, t backout.Task, h backout.Host) 
 	}
 	key, all, err := r.prepared(t)
 	if err != nil {
-		v.add("btrfs", err.Error(), "correct the plan, and open the window anew")
+		v.Add("btrfs", err.Error(), "correct the plan, and open the window anew")
 		return v
 	}
 	for _, p := range r.paths() {
 		at, k := now.paths[p], all[p]
 		if snap := at.kept(folder(t.ChangeID) + k.Name); snap == nil || snap.UUID != k.UUID {
-			v.add("snapshot", "the snapshot of "+p+" is gone from the target", "take the baseline anew, before anything else is patched")
+			v.Add("snapshot", "the snapshot of "+p+" is gone from the target", "take the baseline anew, before anything else is patched")
 		}
 		if !at.names[".backout-pre-"+key] || !at.names[".backout-post-"+key] {
-			v.add("snapshot", "the markers of the snapshot are gone from "+p+": whether it has been put back could not be told", "put .backout-pre-"+key+" and .backout-post-"+key+" back into it")
+			v.Add("snapshot", "the markers of the snapshot are gone from "+p+": whether it has been put back could not be told", "put .backout-pre-"+key+" and .backout-post-"+key+" back into it")
 		}
 	}
 	return v

@@ -93,12 +93,12 @@ func (r Rollback) Preflight(ctx context.Context, t backout.Task, h backout.Host)
 	}
 	key, all, err := r.prepared(t)
 	if err != nil {
-		v.add("snapper", err.Error(), "correct the plan, and open the window anew")
+		v.Add("snapper", err.Error(), "correct the plan, and open the window anew")
 		return v
 	}
 	for _, name := range r.config.Configs {
 		if e := find(now.configs[name].list, all[name]); e == nil || e.Userdata[userBaseline] != key {
-			v.add("snapshot", fmt.Sprintf("snapshot %d of %s is gone, or is another one", all[name], name), "take the baseline anew, before anything else is patched")
+			v.Add("snapshot", fmt.Sprintf("snapshot %d of %s is gone, or is another one", all[name], name), "take the baseline anew, before anything else is patched")
 		}
 	}
 	return v

@@ -114,6 +114,8 @@ toml() {
 
 # rewrite replaces the list by what the command writes, whole or not at all.
 rewrite() {
+	# One that is a link stays one.
+	[ ! -L "$list" ] || list=$(readlink -f "$list")
 	tmp=$list.backout.$$
 	"$@" >"$tmp" || { rc=$?; rm -f "$tmp"; return "$rc"; }
 	if [ -e "$list" ]; then chmod --reference="$list" "$tmp" 2>/dev/null; else chmod 644 "$tmp"; fi

@@ -230,6 +230,23 @@ func TestAListThatEndsWithoutALineBreak(t *testing.T) {
 	}
 }
 
+// TestAListThatIsALink: a tool that manages the configuration has put it elsewhere.
+func TestAListThatIsALink(t *testing.T) {
+	b, front, _ := benchOf(t, "dnf")
+	b.write("elsewhere", "theirs-0:1-1.*\n")
+	list := filepath.Join(b.dir, "etc/dnf/plugins/versionlock.list")
+	if err := os.Symlink("../../../elsewhere", list); err != nil {
+		t.Fatal(err)
+	}
+	b.must(HoldPlace, front, "CHG1", changesOf("dnf")...)
+	if info, err := os.Lstat(list); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link is %v, %v", info.Mode(), err)
+	}
+	if got := b.read("elsewhere"); !strings.Contains(got, "!boa-") {
+		t.Errorf("the list is %q", got)
+	}
+}
+
 func TestDNF5AlternativesDoNotOpenTheLock(t *testing.T) {
 	b, front, _ := benchOf(t, "dnf5")
 	const mine = "version = \"1.0\"\n\n[[packages]]\nname = \"boa\"\ncomment = \"mine\"\n[[packages.conditions]]\nkey = \"evr\"\ncomparator = \"!=\"\nvalue = \"0:1.5-1\"\n\n" +
