@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/backout-io/backout/internal/host/hosttest"
 )
 
 // play runs a script with programs of LVM that are played by texts.
@@ -43,7 +45,7 @@ func TestMarkersGoThroughNoLink(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			programs["lvs"] = "exit 5"
 			if os.Getuid() != 0 {
-				t.Skip("only root can give a folder to somebody else: run the tests as root")
+				hosttest.Missing(t, "only root can give a folder to somebody else: run the tests as root")
 			}
 			mount, elsewhere := t.TempDir(), t.TempDir()
 			file := filepath.Join(elsewhere, "file")
