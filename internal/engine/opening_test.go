@@ -19,6 +19,9 @@ import (
 	"github.com/backout-io/backout/internal/store"
 )
 
+// anyFacts is for plans with one step of the kind.
+func anyFacts(map[string]string) bool { return true }
+
 // TestOpeningIsOneRecord: what is made, what is captured and the opening become
 // true together, and executors are asked again about what was made.
 func TestOpeningIsOneRecord(t *testing.T) {
@@ -53,7 +56,7 @@ func TestOpeningIsOneRecord(t *testing.T) {
 		if first := w.site.asked[0]; first.Opened || !last.Opened {
 			t.Errorf("the first preflight is told that all is made: %v, the last: %v", first.Opened, last.Opened)
 		}
-		if last.PreparedBy("snapshot") == nil || last.WindowFor != backout.Duration(2*time.Hour) {
+		if last.PreparedBy("snapshot", anyFacts) == nil || last.WindowFor != backout.Duration(2*time.Hour) {
 			t.Errorf("asked with %+v", last)
 		}
 	})
@@ -82,7 +85,7 @@ func TestTaskIsFilledFromTheLog(t *testing.T) {
 			if err := e.fillTask(t.Context(), c, &task); err != nil {
 				t.Fatal(err)
 			}
-			if task.Baseline != c.Baselines["web1"] || task.PreparedBy("keep")["by"] != "C1-b1.L1.s1.t1.prepare" || task.Delta == nil || task.WindowFor <= 0 || !task.Opened {
+			if task.Baseline != c.Baselines["web1"] || task.PreparedBy("keep", anyFacts)["by"] != "C1-b1.L1.s1.t1.prepare" || task.Delta == nil || task.WindowFor <= 0 || !task.Opened {
 				t.Errorf("filled %+v", task)
 			}
 			want := []backout.PackageChange{{Name: "openssl", Arch: "x86_64", From: "0:1.0-1", To: "0:2.0-1"}}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/executors"
 	"github.com/backout-io/backout/internal/host"
 	"github.com/backout-io/backout/internal/retry"
 )
@@ -78,6 +79,11 @@ func (r *Runner) Tend(ctx context.Context, _ backout.FrozenPlan, errand Errand, 
 
 // tend returns what was made; nil when nothing was to be made.
 func (r *Runner) tend(ctx context.Context, errand Errand, t backout.Task) (map[string]string, error) {
+	if errand == ErrandPrepare {
+		if err := executors.BeforePatch(t); err != nil {
+			return nil, err
+		}
+	}
 	executor, err := r.build(ctx, t)
 	if err != nil {
 		return nil, err
