@@ -85,7 +85,7 @@ func (e *Engine) ensureDelta(ctx context.Context, changeID, target string) error
 	if err != nil {
 		return fmt.Errorf("capture what the patch changed on %s: %w", target, err)
 	}
-	_, err = e.changeInput(ctx, changeID, "", change.RecordDeltas{Deltas: map[string]string{target: digest}})
+	_, err = e.changeInput(ctx, changeID, "", change.RecordDeltas{Deltas: map[string]string{target: digest}, PatchedAt: c.PatchedAt})
 	return err
 }
 

@@ -76,6 +76,67 @@ func TestDeltaIsCapturedOnceAfterPatching(t *testing.T) {
 	}
 }
 
+// TestDeltaFromTheMiddleOfPatchingDoesNotCount: a patch command may outlive its
+// window, or a rollback may have been asked for that never began.
+func TestDeltaFromTheMiddleOfPatchingDoesNotCount(t *testing.T) {
+	for name, early := range map[string]func(t *testing.T, e *Engine){
+		"the window is over": func(*testing.T, *Engine) { time.Sleep(time.Hour + time.Second) },
+		"a rollback wanted to know": func(t *testing.T, e *Engine) {
+			if err := e.ensureDelta(t.Context(), "C1", "web1"); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withTargets(t, func(t *testing.T, w *openWorld) {
+				e := w.serve("me", w.store)
+				defer e.Close()
+				w.open1(e)
+				if _, err := e.PatchStarted(t.Context(), alice, "C1"); err != nil {
+					t.Fatal(err)
+				}
+				early(t, e)
+				synctest.Wait()
+				if c, _ := e.Change(t.Context(), "C1"); c.Deltas["web1"] == "" {
+					t.Fatal("nothing is known of web1")
+				}
+				w.site.set(func() { w.site.version["web1"] = "0:2.0-1" })
+				if _, err := e.PatchEnded(t.Context(), alice, "C1", 0); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second)
+				synctest.Wait()
+				if d, err := e.Delta(t.Context(), "C1", "web1"); err != nil || len(d.Packages) != 1 {
+					t.Errorf("the delta is of before the end of patching: %+v, %v", d, err)
+				}
+			})
+		})
+	}
+}
+
+// TestDeltaDoesNotCountWhenPatchingEndedMeanwhile: the look may have been too early.
+func TestDeltaDoesNotCountWhenPatchingEndedMeanwhile(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		e := w.serve("me", w.store)
+		defer e.Close()
+		w.open1(e)
+		ended := false
+		w.site.captured = func(string) {
+			if ended {
+				return
+			}
+			ended = true
+			if _, err := e.PatchEnded(t.Context(), alice, "C1", 0); err != nil {
+				t.Error(err)
+			}
+			w.site.version["web1"] = "0:2.0-1"
+		}
+		if err := e.ensureDelta(t.Context(), "C1", "web1"); !errors.Is(err, backout.ErrConflict) || backout.IsPermanent(err) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 // TestDeltaIsNeverOfWhatARollbackDid: it is captured before the first step, and not
 // after one was claimed, on whichever server.
 func TestDeltaIsNeverOfWhatARollbackDid(t *testing.T) {
