@@ -197,7 +197,7 @@ func (cp *capturing) refuse(ctx context.Context, violations []backout.Violation)
 		return now, err
 	}
 	if now.State.Final() {
-		cp.e.tidier.changeEnded(now) // it was cancelled meanwhile, and the capture may have made more since
+		cp.e.tidier.madeLate(now) // it was cancelled meanwhile, and the capture may have made more since
 	}
 	return now, &backout.RefusedError{Violations: violations}
 }

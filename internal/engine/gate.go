@@ -51,15 +51,19 @@ func (e *Engine) CheckGate(ctx context.Context, by handlers.Actor, id string) (h
 	if c.State.Live() {
 		return e.checkReady(ctx, c)
 	}
-	checked := e.checkGate(ctx, c)
+	checked, err := e.checkGate(ctx, c)
+	if err != nil {
+		return handlers.GateResult{}, err
+	}
 	if c.State == backout.ChangePlanned || c.State == backout.ChangeReady {
 		_, err = e.changeInput(ctx, id, by.Name, checked.gate())
 	}
 	return checked.result(id), err
 }
 
-// checkGate gathers the facts and lets the gate judge them.
-func (e *Engine) checkGate(ctx context.Context, c backout.Change) gateCheck {
+// checkGate gathers the facts and lets the gate judge them. Where that was cut off,
+// the answer is no no of the gate.
+func (e *Engine) checkGate(ctx context.Context, c backout.Change) (gateCheck, error) {
 	cfg := e.cfg()
 	if !e.sole {
 		e.changes.catchUp(ctx) // a window that another server has closed is no overlap
@@ -73,7 +77,10 @@ func (e *Engine) checkGate(ctx context.Context, c backout.Change) gateCheck {
 			found.add(t.Name, digest, answers)
 		})
 	}
-	return e.askGate(cfg, c, frozen, found)
+	if ctx.Err() != nil {
+		return gateCheck{}, fmt.Errorf("check the gate of %s: %w", c.ID, context.Cause(ctx))
+	}
+	return e.askGate(cfg, c, frozen, found), nil
 }
 
 // askGate lets the gate look at what was found; a frozen plan without a hash is none.

@@ -424,3 +424,141 @@ func TestAnswerOfTheOpeningIsLost(t *testing.T) {
 		})
 	}
 }
+
+// TestGateThatWasCutOffSaysNothing: a client that is gone, or a server that stops, is
+// no reason against the window.
+func TestGateThatWasCutOffSaysNothing(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		e := w.serve("me", w.store)
+		defer e.Close()
+		w.planned(e, "C1")
+		if r, err := e.CheckGate(t.Context(), alice, "C1"); err != nil || !r.Passed {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		w.site.takes = 10 * time.Second
+		for name, ask := range map[string]func(ctx context.Context) error{
+			"gate": func(ctx context.Context) error { _, err := e.CheckGate(ctx, alice, "C1"); return err },
+			"open": func(ctx context.Context) error { _, err := e.OpenChange(ctx, alice, "C1"); return err },
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if err := ask(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: got %v", name, err)
+			}
+			cancel()
+		}
+		if diff := cmp.Diff([]string{"planned", "gate_passed"}, w.kinds("C1")); diff != "" {
+			t.Errorf("log (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestCancelledOnAnotherServerWhileItOpens: the server that owns the change cleans up
+// at once, and what is made after that has to go too.
+func TestCancelledOnAnotherServerWhileItOpens(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		other, err := store.Open(t.Context(), store.Options{JS: w.js, Server: "other"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = other.Close() }()
+		serve := func(name string, s *store.Store) *Engine {
+			e := New(Options{Store: s, Server: name, Sender: w.mouth, Log: w.log, Peers: ownedBy{"other"}}, w.cfg)
+			if err := e.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			return e
+		}
+		e, owner := serve("me", w.store), serve("other", other)
+		defer e.Close()
+		defer owner.Close()
+		w.planned(e, "C1")
+		w.site.during = func(errand runner.Errand, task backout.Task) {
+			if errand != runner.ErrandPrepare || task.Step.Uses != "snapshot" || task.Target.Name != "web2" {
+				return
+			}
+			if _, err := owner.CancelChange(t.Context(), alice, "C1", "withdrawn"); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(3 * cleanLook) // the owner has cleaned up before the snapshot is made
+		}
+		if _, err := e.OpenChange(t.Context(), alice, "C1"); err == nil {
+			t.Fatal("opened")
+		}
+		if standing := w.site.standing(); standing["web2"] == 0 {
+			t.Fatal("there is no snapshot to clean up")
+		}
+		time.Sleep(2 * cleanEvery)
+		synctest.Wait()
+		if standing := w.site.standing(); len(standing) > 0 {
+			t.Errorf("snapshots stay: %v", standing)
+		}
+	})
+}
+
+// TestMadeWhileItIsCleanedUp: a clean-up that is under way does not count for what is
+// made behind it.
+func TestMadeWhileItIsCleanedUp(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		e := w.serve("me", w.store)
+		defer e.Close()
+		w.planned(e, "C1")
+		w.site.during = func(errand runner.Errand, task backout.Task) {
+			switch {
+			case errand == runner.ErrandCleanup && task.Step.Uses == "keep" && task.Target.Name == "web1":
+				time.Sleep(3 * cleanLook)
+			case errand == runner.ErrandPrepare && task.Step.Uses == "snapshot" && task.Target.Name == "web2":
+				if _, err := e.CancelChange(t.Context(), alice, "C1", "withdrawn"); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(2 * cleanLook) // web2 has been cleaned, web1 has not
+			}
+		}
+		if _, err := e.OpenChange(t.Context(), alice, "C1"); err == nil {
+			t.Fatal("opened")
+		}
+		if standing := w.site.standing(); standing["web2"] == 0 {
+			t.Fatal("there is no snapshot to clean up")
+		}
+		time.Sleep(2 * cleanEvery)
+		synctest.Wait()
+		if standing := w.site.standing(); len(standing) > 0 {
+			t.Errorf("snapshots stay: %v", standing)
+		}
+	})
+}
+
+// TestCancelledWhileBaselinesAreCaptured: kept packages have to go too.
+func TestCancelledWhileBaselinesAreCaptured(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		e := w.serve("me", w.store)
+		defer e.Close()
+		w.planned(e, "C1")
+		w.site.captured = func(target string) {
+			if target != "web2" {
+				return
+			}
+			if _, err := e.CancelChange(t.Context(), alice, "C1", "withdrawn"); err != nil && !errors.Is(err, backout.ErrFinal) {
+				t.Error(err)
+			}
+			time.Sleep(2 * cleanLook)
+			w.site.set(func() { w.site.calls = nil })
+		}
+		if _, err := e.CaptureBaseline(t.Context(), alice, "C1"); err == nil {
+			t.Fatal("captured")
+		}
+		time.Sleep(2 * cleanLook)
+		synctest.Wait()
+		if calls := strings.Join(w.site.called(), " "); !strings.Contains(calls, "cleanup keep") {
+			t.Errorf("kept packages stay: %s", calls)
+		}
+	})
+}
+
+// ownedBy is a world in which one server owns everything.
+type ownedBy struct{ name string }
+
+func (ownedBy) Alive(string) bool { return true }
+func (o ownedBy) Names() []string { return []string{o.name} }
+func (ownedBy) Knows() bool       { return true }
+func (ownedBy) Since() time.Time  { return time.Time{} }
