@@ -234,18 +234,10 @@ func (e *Engine) decided(ctx context.Context, rollbackID string, in rollback.Inp
 }
 
 // firstTask is the task of an attempt that nobody has claimed. A step that undoes what
-// the patch changed is not begun before that is known: once a step has begun, it
-// cannot be found out any more.
+// the patch changed is not begun before that is known.
 func (e *Engine) firstTask(ctx context.Context, r backout.Rollback, c backout.RunStep) (backout.Task, error) {
-	t, level := r.Target(c.Target), r.CurrentLevel()
-	if wants := e.cfg().WantsDelta; wants != nil && t != nil && level != nil && t.Step < len(level.Steps) && wants(level.Steps[t.Step].Uses) {
-		err := e.ensureDelta(ctx, r.ChangeID, c.Target)
-		if err != nil && !backout.IsPermanent(err) && !errors.Is(err, backout.ErrNotFound) {
-			err = againError{err} // the level's clock bounds it
-		}
-		if err != nil {
-			return backout.Task{}, fmt.Errorf("not begun, what the patch changed is not known: %w", err)
-		}
+	if err := e.deltaBefore(ctx, r, c.Target); err != nil {
+		return backout.Task{}, fmt.Errorf("not begun, what the patch changed is not known: %w", err)
 	}
 	return e.task(ctx, r, c.Target, c.AttemptID)
 }

@@ -211,6 +211,69 @@ func TestDeltaDoesNotCountWhenAStepBeganMeanwhile(t *testing.T) {
 	})
 }
 
+// TestFirstStepLeavesTheDeltaToLaterLevels: once any step has begun on the target, what
+// the patch changed cannot be found out any more, and a later level may need it. The
+// step does not wait for long.
+func TestFirstStepLeavesTheDeltaToLaterLevels(t *testing.T) {
+	for name, tt := range map[string]struct {
+		spoil func(f *fakeSite)
+		known bool
+	}{
+		"it can be had":       {func(*fakeSite) {}, true},
+		"the target is away":  {func(f *fakeSite) { f.away["web1"] = true }, false},
+		"the target is stuck": {func(f *fakeSite) { f.takes = time.Hour }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withTargets(t, func(t *testing.T, w *openWorld) {
+				w.cfg.WantsDelta = func(uses string) bool { return uses == "merge" } // L2
+				e := w.serve("me", w.store)
+				defer e.Close()
+				c := w.open1(e)
+				w.site.set(func() { w.site.version["web1"] = "0:2.0-1"; tt.spoil(w.site) })
+				r, err := e.openRollback(t.Context(), "alice", c, backout.Opened{Targets: []string{"web1"}, Trigger: backout.Trigger{By: "alice"}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(deltaPatience + time.Second)
+				synctest.Wait()
+				c, _ = e.Change(t.Context(), "C1")
+				if known := c.Deltas["web1"] != ""; known != tt.known {
+					t.Errorf("the delta is known: %v, want %v", known, tt.known)
+				}
+				if first := r.ID + "-L1"; len(w.site.ran) == 0 {
+					t.Errorf("%s has not begun", first)
+				}
+			})
+		})
+	}
+}
+
+// TestStepThatNeedsTheDeltaOfAStuckTarget asks again, and says what it waits for.
+func TestStepThatNeedsTheDeltaOfAStuckTarget(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		w.cfg.WantsDelta = func(uses string) bool { return uses == "keep" }
+		e := w.serve("me", w.store)
+		defer e.Close()
+		c := w.open1(e)
+		w.site.set(func() { w.site.takes = time.Hour })
+		r, err := e.openRollback(t.Context(), "alice", c, backout.Opened{Targets: []string{"web1"}, Trigger: backout.Trigger{By: "alice"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * surveyTimeout)
+		r, _ = e.rollbacks.get(r.ID)
+		if why, ok := e.waiting.Load(r.Target("web1").Attempt.ID); !ok || len(w.site.ran) > 0 {
+			t.Errorf("waits for %v; ran %v", why, w.site.ran)
+		}
+		w.site.set(func() { w.site.takes = 0 })
+		time.Sleep(2 * surveyTimeout)
+		synctest.Wait()
+		if len(w.site.ran) == 0 {
+			t.Error("the step has not begun")
+		}
+	})
+}
+
 // TestDeltaWaitsForThePackageManager: while the patch is being applied nothing is
 // known yet, and to ask again helps; output that cannot be read stays as it is.
 func TestDeltaWaitsForThePackageManager(t *testing.T) {
