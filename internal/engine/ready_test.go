@@ -90,6 +90,31 @@ func TestGateOfALiveChange(t *testing.T) {
 	})
 }
 
+// TestDeltaThatCannotBeHadIsTold: steps that undo the patch would not begin.
+func TestDeltaThatCannotBeHadIsTold(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		e := w.serve("me", w.store)
+		defer e.Close()
+		w.open1(e)
+		w.site.set(func() { w.site.captures["web2"] = backout.ErrInvalid })
+		if _, err := e.PatchEnded(t.Context(), alice, "C1", 0); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * readinessEvery)
+		synctest.Wait()
+		c, _ := e.Change(t.Context(), "C1")
+		if len(c.NotReady) != 1 || c.NotReady[0].Check != "delta" || c.NotReady[0].Target != "web2" {
+			t.Errorf("not ready: %+v", c.NotReady)
+		}
+		w.site.set(func() { clear(w.site.captures) })
+		time.Sleep(2 * readinessEvery)
+		synctest.Wait()
+		if c, _ = e.Change(t.Context(), "C1"); len(c.NotReady) > 0 || c.Deltas["web2"] == "" {
+			t.Errorf("not ready: %+v, deltas %v", c.NotReady, c.Deltas)
+		}
+	})
+}
+
 // TestTidy: once a change has ended its targets keep nothing, and after a failed
 // back-out they keep all of it.
 func TestTidy(t *testing.T) {
