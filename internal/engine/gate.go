@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -108,8 +109,12 @@ func (e *Engine) overlaps(c backout.Change) map[string][]string {
 	return out
 }
 
-// fewMost is how many violations a record has at most.
-const fewMost = 300
+// A record has fewMost violations at most, and fewBytes of them: what targets print may
+// take six bytes a character, and every NATS takes records of 1 MiB.
+const (
+	fewMost  = 300
+	fewBytes = 384 << 10
+)
 
 // few are as many violations as fit into a record; what is left out is counted.
 func few(all []backout.Violation) []backout.Violation {
@@ -117,11 +122,16 @@ func few(all []backout.Violation) []backout.Violation {
 		return nil
 	}
 	out := make([]backout.Violation, 0, min(len(all), fewMost+1))
+	size := 0
 	for _, v := range all[:min(len(all), fewMost)] {
 		v.Reason, v.Fix = clip(v.Reason, reasonMax), clip(v.Fix, reasonMax)
+		data, err := json.Marshal(v)
+		if size += len(data); err != nil || size > fewBytes {
+			break
+		}
 		out = append(out, v)
 	}
-	if more := len(all) - fewMost; more > 0 {
+	if more := len(all) - len(out); more > 0 {
 		out = append(out, backout.Violation{Check: "more", Reason: fmt.Sprintf("%d more reasons", more), Fix: "check the gate: it answers with all"})
 	}
 	return out
