@@ -102,6 +102,11 @@ func (cp *capturing) target(ctx context.Context, i int, s surveyed) (digest stri
 		steps = slices.Concat(steps, baselineStepsOf(cp.frozen.Plan))
 	}
 	for _, st := range steps {
+		if st.level.Name == backout.LevelBaseline {
+			if err := cp.counts(ctx); err != nil {
+				return "", append(answers, s.no(gate.CheckCapture, err, "try again"))
+			}
+		}
 		made, err := s.tend(ctx, st, runner.ErrandPrepare, cp.attemptID(st, i))
 		if err != nil {
 			return "", append(answers, notPrepared(s, st, err))

@@ -496,6 +496,27 @@ func TestCancelledOnAnotherServerWhileItOpens(t *testing.T) {
 	})
 }
 
+// TestNoSnapshotForACaptureThatDoesNotCount: also where the target's executors had begun
+// to prepare while it still did.
+func TestNoSnapshotForACaptureThatDoesNotCount(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		e := w.serve("me", w.store)
+		defer e.Close()
+		w.planned(e, "C1")
+		w.site.during = func(errand runner.Errand, task backout.Task) {
+			if errand == runner.ErrandPrepare && task.Step.Uses == "keep" {
+				_, _ = e.CancelChange(t.Context(), alice, "C1", "withdrawn")
+			}
+		}
+		if _, err := e.OpenChange(t.Context(), alice, "C1"); err == nil {
+			t.Fatal("opened")
+		}
+		if standing := w.site.standing(); len(standing) > 0 {
+			t.Errorf("snapshots were made: %v", standing)
+		}
+	})
+}
+
 // TestMadeWhileItIsCleanedUp: a clean-up that is under way does not count for what is
 // made behind it.
 func TestMadeWhileItIsCleanedUp(t *testing.T) {
