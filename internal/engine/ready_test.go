@@ -159,6 +159,27 @@ func TestTidy(t *testing.T) {
 	})
 }
 
+// TestTidyForgetsWhatARefusedOpeningHasRemoved: its attempts stay on no target.
+func TestTidyForgetsWhatARefusedOpeningHasRemoved(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		e := w.serve("me", w.store)
+		defer e.Close()
+		w.planned(e, "C1")
+		w.site.broken["-b1.B.s1.t2"] = errAway
+		if _, err := e.OpenChange(t.Context(), alice, "C1"); err == nil {
+			t.Fatal("opened")
+		}
+		if _, err := e.CancelChange(t.Context(), alice, "C1", "withdrawn"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * cleanLook)
+		synctest.Wait()
+		if id := "C1-c1.B.s1.t1"; !slices.Contains(w.site.forgot, id) {
+			t.Errorf("%s is not forgotten: %v", id, w.site.forgot)
+		}
+	})
+}
+
 func TestNothingIsRemovedAfterAFailedBackOut(t *testing.T) {
 	withTargets(t, func(t *testing.T, w *openWorld) {
 		e := w.serve("me", w.store)

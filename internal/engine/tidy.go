@@ -186,6 +186,9 @@ func (t *tidier) target(ctx context.Context, i int, s surveyed) error {
 		cp := capturing{c: s.c, number: n + 1}
 		for _, st := range made {
 			forget = append(forget, cp.attemptID(st, i))
+			if st.level.Name == backout.LevelBaseline { // removed again where the window stayed shut
+				forget = append(forget, runner.CleanupID(s.c.ID, n+1, st.part(), st.index, i))
+			}
 		}
 	}
 	return s.cfg.site(s.target).Forget(ctx, s.target, forget)
