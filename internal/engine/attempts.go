@@ -157,7 +157,7 @@ func (e *Engine) giveUp(ctx context.Context, rollbackID, attemptID string, cause
 	if _, err := e.input(ctx, rollbackID, rollback.Claim{AttemptID: attemptID, Runner: e.server}); err != nil {
 		return
 	}
-	e.decided(ctx, rollbackID, rollback.Finished{AttemptID: attemptID, Failure: cause.Error()})
+	e.decided(ctx, rollbackID, rollback.Finished{AttemptID: attemptID, Failure: clip(cause.Error(), reasonMax)})
 }
 
 // stopStep stops an attempt that this server carries out. After a restart its

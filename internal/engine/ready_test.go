@@ -180,6 +180,26 @@ func TestTidyForgetsWhatARefusedOpeningHasRemoved(t *testing.T) {
 	})
 }
 
+// TestTidyThatIsGivenUpIsTold: what is left has to be removed by hand.
+func TestTidyThatIsGivenUpIsTold(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		e := w.serve("me", w.store)
+		w.open1(e)
+		w.site.set(func() { w.site.broken["-c"] = errAway })
+		for range 2 {
+			if _, err := e.CloseChange(t.Context(), alice, "C1", "all is well"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(cleanFor + 2*cleanEvery)
+		synctest.Wait()
+		e.Close()
+		if n := strings.Count(w.logs.String(), "remove it by hand"); n != 1 {
+			t.Errorf("told %d times", n)
+		}
+	})
+}
+
 func TestNothingIsRemovedAfterAFailedBackOut(t *testing.T) {
 	withTargets(t, func(t *testing.T, w *openWorld) {
 		e := w.serve("me", w.store)

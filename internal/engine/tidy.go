@@ -95,8 +95,11 @@ func (t *tidier) round(ctx context.Context) {
 			return
 		}
 		c, _ := t.e.changes.get(id)
-		over := !tidied(c)
-		if !over && t.isMine(id) {
+		over, mine := !tidied(c), t.isMine(id)
+		switch {
+		case mine && over:
+			t.e.log.Error("what was made for the way back stays on targets, remove it by hand: it is not tried any more", "change_id", id)
+		case mine:
 			over = t.tidy(ctx, c)
 		}
 		t.mu.Lock()
