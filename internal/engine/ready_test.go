@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -111,108 +110,6 @@ func TestDeltaThatCannotBeHadIsTold(t *testing.T) {
 		synctest.Wait()
 		if c, _ = e.Change(t.Context(), "C1"); len(c.NotReady) > 0 || c.Deltas["web2"] == "" {
 			t.Errorf("not ready: %+v, deltas %v", c.NotReady, c.Deltas)
-		}
-	})
-}
-
-// TestTidy: once a change has ended its targets keep nothing, and after a failed
-// back-out they keep all of it.
-func TestTidy(t *testing.T) {
-	withTargets(t, func(t *testing.T, w *openWorld) {
-		e := w.serve("me", w.store)
-		w.open1(e)
-		w.site.set(func() { w.site.away["web2"] = true })
-		for range 2 { // the window, then the watch
-			if _, err := e.CloseChange(t.Context(), alice, "C1", "all is well"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		time.Sleep(2 * time.Minute)
-		synctest.Wait()
-		e.Close()
-		if n := w.site.standing(); n["web1"] != 0 || n["web2"] != 1 {
-			t.Errorf("snapshots %v", n)
-		}
-		w.site.set(func() { w.site.away["web2"] = false })
-		e = w.serve("me", w.store)
-		defer e.Close()
-		time.Sleep(time.Hour)
-		synctest.Wait()
-		if n := w.site.standing(); len(n) > 0 {
-			t.Errorf("snapshots %v", n)
-		}
-		var mine []string
-		for _, call := range w.site.called() {
-			if strings.HasPrefix(call, "cleanup") && strings.HasSuffix(call, ".t2") {
-				mine = append(mine, call)
-			}
-		}
-		want := []string{"cleanup keep C1-c2.L1.s1.t2", "cleanup merge C1-c2.L2.s1.t2", "cleanup snapshot C1-c2.B.s1.t2", "cleanup tidy C1-c2.C.s1.t2"}
-		if diff := cmp.Diff(want, mine); diff != "" {
-			t.Errorf("on web2 (-want +got):\n%s", diff)
-		}
-		for _, id := range []string{"C1-b1.L1.s1.t2.prepare", "C1-b1.B.s1.t2", "C1-c2.C.s1.t2"} {
-			if !slices.Contains(w.site.forgot, id) {
-				t.Errorf("%s is not forgotten: %v", id, w.site.forgot)
-			}
-		}
-	})
-}
-
-// TestTidyForgetsWhatARefusedOpeningHasRemoved: its attempts stay on no target.
-func TestTidyForgetsWhatARefusedOpeningHasRemoved(t *testing.T) {
-	withTargets(t, func(t *testing.T, w *openWorld) {
-		e := w.serve("me", w.store)
-		defer e.Close()
-		w.planned(e, "C1")
-		w.site.broken["-b1.B.s1.t2"] = errAway
-		if _, err := e.OpenChange(t.Context(), alice, "C1"); err == nil {
-			t.Fatal("opened")
-		}
-		if _, err := e.CancelChange(t.Context(), alice, "C1", "withdrawn"); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(2 * cleanLook)
-		synctest.Wait()
-		if id := "C1-c1.B.s1.t1"; !slices.Contains(w.site.forgot, id) {
-			t.Errorf("%s is not forgotten: %v", id, w.site.forgot)
-		}
-	})
-}
-
-// TestTidyThatIsGivenUpIsTold: what is left has to be removed by hand.
-func TestTidyThatIsGivenUpIsTold(t *testing.T) {
-	withTargets(t, func(t *testing.T, w *openWorld) {
-		e := w.serve("me", w.store)
-		w.open1(e)
-		w.site.set(func() { w.site.broken["-c"] = errAway })
-		for range 2 {
-			if _, err := e.CloseChange(t.Context(), alice, "C1", "all is well"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		time.Sleep(cleanFor + 2*cleanEvery)
-		synctest.Wait()
-		e.Close()
-		if n := strings.Count(w.logs.String(), "remove it by hand"); n != 1 {
-			t.Errorf("told %d times", n)
-		}
-	})
-}
-
-func TestNothingIsRemovedAfterAFailedBackOut(t *testing.T) {
-	withTargets(t, func(t *testing.T, w *openWorld) {
-		e := w.serve("me", w.store)
-		defer e.Close()
-		c := w.open1(e)
-		rec := backout.Record{Op: "x", By: "other", At: time.Now().UTC(), Events: []backout.Event{backout.ChangeEnded{State: backout.ChangeBackoutFailed}}}
-		if _, err := w.store.Changes.Append(t.Context(), "C1", c.Revision, rec); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(25 * time.Hour)
-		synctest.Wait()
-		if n := w.site.standing(); n["web1"] != 1 || n["web2"] != 1 {
-			t.Errorf("snapshots %v", n)
 		}
 	})
 }
