@@ -108,13 +108,15 @@ func (f *fakeSite) Preflight(ctx context.Context, _ backout.FrozenPlan, t backou
 }
 
 func (f *fakeSite) wait(ctx context.Context) error {
-	if f.takes == 0 {
+	var takes time.Duration
+	f.set(func() { takes = f.takes })
+	if takes == 0 {
 		return nil
 	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(f.takes):
+	case <-time.After(takes):
 		return nil
 	}
 }
