@@ -427,3 +427,30 @@ func TestAnswerOfTheOpeningIsLost(t *testing.T) {
 		})
 	}
 }
+
+// TestGateThatWasCutOffSaysNothing: a client that is gone, or a server that stops, is
+// no reason against the window.
+func TestGateThatWasCutOffSaysNothing(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		e := w.serve("me", w.store)
+		defer e.Close()
+		w.planned(e, "C1")
+		if r, err := e.CheckGate(t.Context(), alice, "C1"); err != nil || !r.Passed {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		w.site.takes = 10 * time.Second
+		for name, ask := range map[string]func(ctx context.Context) error{
+			"gate": func(ctx context.Context) error { _, err := e.CheckGate(ctx, alice, "C1"); return err },
+			"open": func(ctx context.Context) error { _, err := e.OpenChange(ctx, alice, "C1"); return err },
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if err := ask(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: got %v", name, err)
+			}
+			cancel()
+		}
+		if diff := cmp.Diff([]string{"planned", "gate_passed"}, w.kinds("C1")); diff != "" {
+			t.Errorf("log (-want +got):\n%s", diff)
+		}
+	})
+}

@@ -213,6 +213,22 @@ func TestErrandPastItsTimeoutIsEndedOnItsTarget(t *testing.T) {
 	})
 }
 
+// TestErrandPastItsDeadlineIsEndedOnItsTarget: what is made for an opening must not come
+// to be after another server has opened. Whoever asks gives up at the same moment.
+func TestErrandPastItsDeadlineIsEndedOnItsTarget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &machine{runs: time.Hour}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		task := errandTask("CHG1-b1.B.s1.t1", backout.LevelBaseline, "telling")
+		task.Deadline, _ = ctx.Deadline()
+		_, err := of(t, &telling{}, m).Tend(ctx, errandPlan(), runner.ErrandPrepare, task)
+		if err == nil || !strings.Contains(err.Error(), "timed out at") || !m.stopped {
+			t.Errorf("stopped %v: %v", m.stopped, err)
+		}
+	})
+}
+
 func TestErrorsOfErrandsHideSecrets(t *testing.T) {
 	e := &telling{tidy: func(string, backout.Task) error {
 		return fmt.Errorf("repo said: opensesame, password=hunter22222: %w", backout.ErrRefused)
