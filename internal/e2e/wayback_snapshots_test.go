@@ -26,9 +26,7 @@ func TestBtrfsIsPutBackByItsSnapshot(t *testing.T) {
 func TestSUSEIsPutBackByItsSnapshot(t *testing.T) {
 	t.Parallel()
 	d := hosttest.Btrfs(t, "")
-	m := hosttest.SystemdOn(t, d, "btrfs-progs", "rpm", "snapper", "zypper")
-	m.Do(t, "sh", "-c", "rm /usr/bin/dnf*") // a machine has one front
-	p := newPatched(t, m, "zypper")
+	p := newPatched(t, hosttest.SystemdOn(t, d, "btrfs-progs", "rpm", "snapper", "zypper"), "zypper")
 	// No device unit comes up in a container, and so no mount of a device by itself.
 	p.sh(t, `snapper -c root create-config / && systemctl -q disable --now snapper-boot.timer snapper-timeline.timer snapper-cleanup.timer
 echo '`+d.Device+` /.snapshots btrfs noauto,subvol=@/.snapshots 0 0' >/etc/fstab
