@@ -56,7 +56,8 @@ while [ $# -ge 4 ]; do
 done
 cd / && rm -rf "$work"
 # What an earlier one kept and nobody needs any more.
-for old in $(ls "$stash"); do
+for old in "$stash"/*; do
+	old=${old##*/}
 	awk -v f="$old" '$7 == f { y = 1 } END { exit !y }' "$dir/list.tmp" || rm -f -- "$stash/$old"
 done
 sync

@@ -14,9 +14,11 @@ words() {
 bare() { f=$1; }
 # known reads what the target and its repositories have of the packages.
 known() {
+	# shellcheck disable=SC2046 # names, checked before they came here
 	status=$(dpkg-query -W -f '${Package} ${Architecture} ${Version} ${db:Status-Abbrev} ${Essential}/${Protected}\n' -- $(words bare "$@") 2>/dev/null)
 	# 1 is of names that it does not know.
 	[ $? -le 1 ] || { echo "the database of dpkg cannot be read" >&2 && exit 3; }
+	# shellcheck disable=SC2046
 	madison=$(apt-cache madison -- $(words full "$@") 2>/dev/null)
 }
 # at tells whether the package is at this version, and whole.
@@ -40,7 +42,7 @@ origin() {
 # arrange makes of the packages what apt is told: what comes, what goes, and all
 # that may change.
 arrange() {
-	come= go= allowed= todo= gone=
+	come='' go='' allowed='' todo='' gone=''
 	while [ $# -ge 4 ]; do
 		full "$1" "$2"
 		if [ -z "$3" ]; then

@@ -30,7 +30,7 @@ func ignoreUnits() []backout.IgnoreDrift {
 		once  = "it runs at the first boot after a change only"
 	)
 	var rules []backout.IgnoreDrift
-	for _, name := range []string{"systemd-hostnamed", "systemd-localed", "systemd-timedated", "packagekit", "fwupd", "udisks2", "dnf-makecache", "fwupd-refresh"} {
+	for _, name := range []string{"systemd-hostnamed", "systemd-localed", "systemd-timedated", "packagekit", "snapperd", "fwupd", "udisks2", "dnf-makecache", "fwupd-refresh"} {
 		rules = append(rules, backout.IgnoreDrift{Part: backout.PartUnits, Name: name + ".service", Reason: asked})
 	}
 	for _, name := range []string{
