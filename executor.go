@@ -150,10 +150,11 @@ type Outcome struct {
 	Facts map[string]string `json:"facts,omitempty"`
 }
 
-// PreparedBy returns what the executor of this name has prepared, or nil.
-func (t Task) PreparedBy(uses string) map[string]string {
+// PreparedBy returns what a step of this executor has prepared, or nil. A plan may
+// have several steps of one kind: fits tells whose facts these are.
+func (t Task) PreparedBy(uses string, fits func(facts map[string]string) bool) map[string]string {
 	for _, p := range t.Prepared {
-		if p.Uses == uses {
+		if p.Uses == uses && fits(p.Facts) {
 			return p.Facts
 		}
 	}

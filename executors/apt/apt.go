@@ -21,14 +21,11 @@ package apt
 
 import (
 	"context"
-	"crypto/sha256"
 	_ "embed"
 	"fmt"
-	"strings"
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/executors"
-	"github.com/backout-io/backout/internal/host/attempt"
 	"github.com/backout-io/backout/internal/packages"
 )
 
@@ -117,25 +114,19 @@ func script(text string, args ...string) backout.Exec {
 }
 
 // folder is where a target keeps what this step needs for the change's way back.
-// Steps that are limited to some packages have folders of their own.
 func (u Undo) folder(change string) (string, error) {
-	if err := attempt.CheckID(change); err != nil {
-		return "", fmt.Errorf("the change's id names a folder on the target: %w", err)
+	parts := u.c.Packages
+	if !u.stash() {
+		parts = append([]string{"repository"}, parts...)
 	}
-	dir := "/var/lib/backout/stash/" + change + "/apt"
-	if len(u.c.Packages) > 0 {
-		dir += fmt.Sprintf("-%x", sha256.Sum256([]byte(strings.Join(u.c.Packages, "\n"))))[:13]
-	}
-	return dir, nil
+	return executors.Stash(change, "apt", parts...)
 }
 
 // prepared is what this step has prepared, or nil.
 func (u Undo) prepared(t backout.Task) map[string]string {
-	dir, err := u.folder(t.ChangeID)
-	for _, p := range t.Prepared {
-		if err == nil && p.Uses == Name && p.Facts["folder"] == dir {
-			return p.Facts
-		}
+	folder, err := u.folder(t.ChangeID)
+	if err != nil {
+		return nil
 	}
-	return nil
+	return executors.Kept(t, Name, folder)
 }

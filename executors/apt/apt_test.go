@@ -6,6 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -210,6 +214,15 @@ func TestInDoubt(t *testing.T) {
 			t.Errorf("%q: %+v %v, want %s", answer, got, err, want)
 		}
 	}
+	// An attempt in doubt that is found done must leave holds that can be released.
+	holding, ok := undo(t, `{}`).(backout.Prober)
+	if !ok {
+		t.Fatal("no probe")
+	}
+	h.out = "pkg|bo-a all 1 ii\npkg|bo-b all 1 ii\nhold|backout-lock ours bo-a\nhold|backout-lock before bo-b\n"
+	if got, err := holding.Probe(t.Context(), task, h); err != nil || got.State != backout.ProbeDone || !slices.Equal(got.Held, []string{"bo-a"}) {
+		t.Errorf("%+v %v", got, err)
+	}
 	h.report.State = backout.AttemptRunning
 	if got, _ := p.Probe(t.Context(), task, h); got.State != backout.ProbeInProgress {
 		t.Errorf("%+v", got)
@@ -217,5 +230,58 @@ func TestInDoubt(t *testing.T) {
 	task.Delta = nil
 	if got, _ := p.Probe(t.Context(), task, h); got.State != backout.ProbeUnknown {
 		t.Errorf("%+v", got)
+	}
+}
+
+// played is this machine with some programs played by scripts.
+type played struct {
+	backout.Host
+	dir string
+}
+
+func play(t *testing.T, programs map[string]string) played {
+	t.Helper()
+	p := played{dir: t.TempDir()}
+	for name, text := range programs {
+		if err := os.WriteFile(filepath.Join(p.dir, name), []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return p
+}
+
+// Run implements [backout.Host].
+func (p played) Run(ctx context.Context, e backout.Exec) (backout.ExecResult, error) {
+	cmd := exec.CommandContext(ctx, e.Argv[0], e.Argv[1:]...)
+	cmd.Env = []string{"PATH=" + p.dir + ":" + os.Getenv("PATH")}
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return backout.ExecResult{}, err
+	}
+	return backout.ExecResult{ExitCode: cmd.ProcessState.ExitCode(), Stdout: out}, nil
+}
+
+// Probe implements [backout.Host].
+func (played) Probe(context.Context, string) (backout.AttemptReport, error) {
+	return backout.AttemptReport{State: backout.AttemptFinished}, nil
+}
+
+// TestDatabaseThatCannotBeRead: what dpkg does not answer is not "nothing is
+// installed", which is what is wanted of packages that the patch added.
+func TestDatabaseThatCannotBeRead(t *testing.T) {
+	task := executorstest.Task(apt.Kind(), "a")
+	task.Delta = delta(backout.PackageChange{Name: "bo-added", Arch: "all", To: "1"})
+	programs := map[string]string{"dpkg-query": "exit 2", "apt-cache": "", "apt-mark": "", "apt-config": "", "apt-get": "echo apt 2.6.1", "dpkg": "echo amd64", "dpkg-deb": ""}
+	p, ok := undo(t, `{"hold": false}`).(backout.Prober)
+	if !ok {
+		t.Fatal("no probe")
+	}
+	if got, err := p.Probe(t.Context(), task, play(t, programs)); err == nil {
+		t.Errorf("%+v", got)
+	}
+	programs["dpkg-query"] = "exit 1" // it knows of no such package
+	if got, err := p.Probe(t.Context(), task, play(t, programs)); err != nil || got.State != backout.ProbeDone {
+		t.Errorf("%+v %v", got, err)
 	}
 }

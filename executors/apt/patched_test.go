@@ -397,7 +397,7 @@ func cacheAndRepack(t *testing.T, b *box) {
 	}
 	task := b.task("a")
 	task.Prepared = b.prepare(t, e)
-	facts := task.PreparedBy(apt.Name)
+	facts := task.Prepared[0].Facts
 	says(t, facts["package bo-a:all"], "1:1 ", " cache")
 	says(t, facts["package bo-c:all"], "1:1 ", " repacked")
 	b.Do(t, "sh", "-c", "rm /var/cache/apt/archives/bo-a_*")

@@ -27,7 +27,7 @@ func (u Undo) Probe(ctx context.Context, t backout.Task, h backout.Host) (backou
 		return backout.Probed{}, err
 	}
 	state, detail := p.judge()
-	return backout.Probed{State: state, Detail: detail}, nil
+	return backout.Probed{State: state, Detail: detail, Held: p.held}, nil
 }
 
 // probed is how far the packages are.

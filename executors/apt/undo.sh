@@ -15,6 +15,8 @@ bare() { f=$1; }
 # known reads what the target and its repositories have of the packages.
 known() {
 	status=$(dpkg-query -W -f '${Package} ${Architecture} ${Version} ${db:Status-Abbrev} ${Essential}/${Protected}\n' -- $(words bare "$@") 2>/dev/null)
+	# 1 is of names that it does not know.
+	[ $? -le 1 ] || { echo "the database of dpkg cannot be read" >&2 && exit 3; }
 	madison=$(apt-cache madison -- $(words full "$@") 2>/dev/null)
 }
 # at tells whether the package is at this version, and whole.

@@ -137,26 +137,9 @@ func (s set) need() int64 {
 	return int64(s.config.FreeMiB) << 20
 }
 
-var plainID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
-
-// checkID refuses changes that cannot name a folder.
-func checkID(t backout.Task) error {
-	if !plainID.MatchString(t.ChangeID) {
-		return backout.Permanent(fmt.Errorf("change %q cannot name a snapshot: want letters, digits, dot, underline and dash", t.ChangeID))
-	}
-	return nil
-}
-
-// keyOf is the marker's key of an attempt: it begins with the change.
-func keyOf(t backout.Task) (string, error) {
-	if err := checkID(t); err != nil {
-		return "", err
-	}
-	if !plainID.MatchString(t.AttemptID) {
-		return "", backout.Permanent(fmt.Errorf("attempt %q cannot name a snapshot: want letters, digits, dot, underline and dash", t.AttemptID))
-	}
-	if strings.HasPrefix(t.AttemptID, t.ChangeID+"-") {
-		return t.AttemptID, nil
-	}
-	return t.ChangeID + "-" + t.AttemptID, nil
+// snapshots are the facts of the baseline step that has snapshotted the whole set.
+func (s set) snapshots(t backout.Task) map[string]string {
+	return t.PreparedBy(snapshotKind, func(facts map[string]string) bool {
+		return !slices.ContainsFunc(s.paths(), func(p string) bool { return facts[factPrefix+nameOf(p)] == "" })
+	})
 }

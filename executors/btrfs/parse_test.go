@@ -37,7 +37,7 @@ const (
 	byDefault = "=default\n|ID 5 (FS_TREE)\n"
 	usage     = "=usage\n|    Device unallocated:\t\t        2659188736\n|    Free (estimated):\t\t        2667577344\t(min: 1337982976)\n|    Metadata ratio:\t\t              2.00\n" +
 		"|    Global reserve:\t\t           5767168\t(used: 16384)\n|Metadata,DUP: Size:268435456, Used:131072 (0.05%)\n"
-	marks = "=marks\n|bin\n|.backout-pre-K\n|.backout-post-K\n"
+	marks = "=marks\n|bin\n|.backout-pre-CHG1-K\n|.backout-post-CHG1-K\n"
 )
 
 const atRoot = `{}`
@@ -54,7 +54,7 @@ func prepared(t *testing.T) backout.Task {
 	}
 	task := task("btrfs.restore", "r1.L2.s1.t1.a1")
 	task.Opened = true
-	task.Prepared = []backout.Prepared{{Uses: "btrfs.snapshot", Facts: map[string]string{"key": "K", "subvolume.root": string(one), "made": time.Now().Add(-2 * time.Hour).UTC().Format(time.RFC3339)}}}
+	task.Prepared = []backout.Prepared{{Uses: "btrfs.snapshot", Facts: map[string]string{"key": "CHG1-K", "subvolume.root": string(one), "made": time.Now().Add(-2 * time.Hour).UTC().Format(time.RFC3339)}}}
 	return task
 }
 
@@ -121,7 +121,7 @@ func TestWhatCannotBeSnapshotted(t *testing.T) {
 func TestMarkersAndNamesAreTheProbe(t *testing.T) {
 	swapped := strings.NewReplacer("uuid u1 path <FS_TREE>/@", "uuid u1 path <FS_TREE>/.backout/CHG1/root-backed-out").Replace(list) + "|ID 260 gen 9 parent 5 top level 5 parent_uuid s1 uuid n1 path <FS_TREE>/@\n"
 	back := strings.NewReplacer("UUID: \t\t\tu1", "UUID: \t\t\tn1", "Parent UUID: \t\t-", "Parent UUID: \t\ts1", "\t256", "\t260").Replace(show)
-	reverted, blank := "=marks\n|.backout-pre-K\n", "=marks\n|bin\n"
+	reverted, blank := "=marks\n|.backout-pre-CHG1-K\n", "=marks\n|bin\n"
 	for name, tt := range map[string]struct {
 		text string
 		want backout.ProbeState
@@ -150,7 +150,10 @@ func TestLossIsToldWithItsAge(t *testing.T) {
 	if !ok {
 		t.Fatal("it does not say what is lost")
 	}
-	if got, err := l.Loses(t.Context(), prepared(t), nil); err != nil || !strings.HasPrefix(got, "data written to / since 20") || !strings.HasSuffix(got, "Z (2h ago)") {
+	// Another step of the kind has snapshotted something else.
+	two := prepared(t)
+	two.Prepared = append([]backout.Prepared{{Uses: "btrfs.snapshot", Facts: map[string]string{"key": "K2", "subvolume.srv": "{}"}}}, two.Prepared...)
+	if got, err := l.Loses(t.Context(), two, nil); err != nil || !strings.HasPrefix(got, "data written to / since 20") || !strings.HasSuffix(got, "Z (2h ago)") {
 		t.Errorf("%q %v", got, err)
 	}
 	if got, err := l.Loses(t.Context(), task("btrfs.restore", "a1"), nil); err != nil || !strings.Contains(got, "when the window opens") {
@@ -178,8 +181,15 @@ func TestGateBeforeAnythingIsMade(t *testing.T) {
 
 func TestBaselineOfOthersIsRefused(t *testing.T) {
 	e := executorstest.Build(t, kindOf(t, "btrfs.restore"), `{"subvolumes": ["/", "/var"]}`)
-	if _, err := e.Execute(t.Context(), prepared(t), answer(), &strings.Builder{}); err == nil || !strings.Contains(err.Error(), "no snapshot of /var") {
+	if _, err := e.Execute(t.Context(), prepared(t), answer(), &strings.Builder{}); err == nil || !strings.Contains(err.Error(), "no snapshot of / and /var") {
 		t.Errorf("%v", err)
+	}
+	second := prepared(t)
+	second.Prepared = append([]backout.Prepared{{Uses: "btrfs.snapshot", Facts: map[string]string{"key": "K2", "subvolume.srv": "{}"}}}, second.Prepared...)
+	if l, ok := e.(backout.Loser); ok {
+		if got, err := l.Loses(t.Context(), second, nil); err != nil || !strings.Contains(got, "since the snapshot that is made") {
+			t.Errorf("of steps with other sets it reads: %s, %v", got, err)
+		}
 	}
 	if _, err := e.Execute(t.Context(), task("btrfs.restore", "a1"), answer(), &strings.Builder{}); err == nil || !strings.Contains(err.Error(), "has to be a step of it") {
 		t.Errorf("%v", err)

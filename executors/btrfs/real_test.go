@@ -237,3 +237,36 @@ func TestMarkersTellAWrongVolume(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestMarkersOfAnotherChangeStay: the id of one change may begin as that of another
+// one.
+func TestMarkersOfAnotherChangeStay(t *testing.T) {
+	w := newWorld(t)
+	other := task("btrfs.snapshot", "")
+	other.ChangeID, other.AttemptID = "CHG1-2", "CHG1-2-b1.B.s1.t1"
+	o, err := executorstest.Build(t, kindOf(t, "btrfs.snapshot"), srv).Execute(t.Context(), other, w, &bytes.Buffer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	snapshot(t, w, srv, "b1.B.s1.t1")
+	cleanup(t, w, srv)
+	other.Step.Uses, other.Opened, other.Prepared = "btrfs.restore", true, []backout.Prepared{{Uses: "btrfs.snapshot", Facts: o.Facts}}
+	if got := preflight(t, w, srv, other); got != "" {
+		t.Error(got)
+	}
+}
+
+// TestNoSnapshotAfterThePatch: it would have the patch in it, and replace the one
+// that leads back.
+func TestNoSnapshotAfterThePatch(t *testing.T) {
+	w := newWorld(t)
+	restore := snapshot(t, w, srv, "b1.B.s1.t1")
+	late := task("btrfs.snapshot", "b2.B.s1.t1")
+	late.Opened = true
+	if _, err := executorstest.Build(t, kindOf(t, "btrfs.snapshot"), srv).Execute(t.Context(), late, w, &bytes.Buffer{}); !backout.IsPermanent(err) {
+		t.Errorf("%v", err)
+	}
+	if got := preflight(t, w, srv, restore); got != "" {
+		t.Error(got)
+	}
+}

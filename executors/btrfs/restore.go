@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/executors"
 )
 
 // Restore is the step that puts a set back.
@@ -27,11 +28,11 @@ var (
 
 // prepared returns what the baseline has of the set, by path.
 func (r Restore) prepared(t backout.Task) (key string, all map[string]kept, err error) {
-	facts := t.PreparedBy(snapshotKind)
+	facts := r.snapshots(t)
 	if facts == nil {
-		return "", nil, errors.New("the baseline has no snapshots: " + snapshotKind + " has to be a step of it")
+		return "", nil, fmt.Errorf("the baseline has no snapshot of %s: %s has to be a step of it, with the same subvolumes", strings.Join(r.paths(), " and "), snapshotKind)
 	}
-	if key = facts[factKey]; !plainID.MatchString(key) {
+	if key = facts[factKey]; !executors.IsMark(key, t.ChangeID) {
 		return "", nil, errors.New("the baseline does not tell the snapshots' key")
 	}
 	all = map[string]kept{}
@@ -60,16 +61,16 @@ func (r Restore) Preflight(ctx context.Context, t backout.Task, h backout.Host) 
 	}
 	key, all, err := r.prepared(t)
 	if err != nil {
-		v.add("btrfs", err.Error(), "correct the plan, and open the window anew")
+		v.Add("btrfs", err.Error(), "correct the plan, and open the window anew")
 		return v
 	}
 	for _, p := range r.paths() {
 		at, k := now.paths[p], all[p]
 		if snap := at.kept(folder(t.ChangeID) + k.Name); snap == nil || snap.UUID != k.UUID {
-			v.add("snapshot", "the snapshot of "+p+" is gone from the target", "take the baseline anew, before anything else is patched")
+			v.Add("snapshot", "the snapshot of "+p+" is gone from the target", "take the baseline anew, before anything else is patched")
 		}
 		if !at.names[".backout-pre-"+key] || !at.names[".backout-post-"+key] {
-			v.add("snapshot", "the markers of the snapshot are gone from "+p+": whether it has been put back could not be told", "put .backout-pre-"+key+" and .backout-post-"+key+" back into it")
+			v.Add("snapshot", "the markers of the snapshot are gone from "+p+": whether it has been put back could not be told", "put .backout-pre-"+key+" and .backout-post-"+key+" back into it")
 		}
 	}
 	return v
@@ -78,8 +79,8 @@ func (r Restore) Preflight(ctx context.Context, t backout.Task, h backout.Host) 
 // Execute implements [backout.Executor]. With / in the set it ends well when the
 // next boot will find the snapshots; the boot itself is another step's.
 func (r Restore) Execute(ctx context.Context, t backout.Task, h backout.Host, out io.Writer) (backout.Outcome, error) {
-	if _, err := keyOf(t); err != nil {
-		return backout.Outcome{}, err
+	if err := executors.CheckChange(t.ChangeID); err != nil {
+		return backout.Outcome{}, backout.Permanent(err)
 	}
 	key, all, err := r.prepared(t)
 	if err != nil {
@@ -166,7 +167,7 @@ func (n seen) state(p, key string, k kept, change string) backout.ProbeState {
 // Loses implements [backout.Loser]: what is lost, with its age.
 func (r Restore) Loses(_ context.Context, t backout.Task, _ backout.Host) (string, error) {
 	what := "data written to " + strings.Join(r.paths(), " and ")
-	facts := t.PreparedBy(snapshotKind)
+	facts := r.snapshots(t)
 	if facts == nil {
 		return what + " since the snapshot that is made when the window opens", nil
 	}

@@ -26,6 +26,18 @@ remove() {
 	done || return 1
 	btrfs subvolume delete --commit-after "$1"
 }
+# own calls a command for each marker of the change in a folder. Behind the change's id
+# no key has a dash, so those of "X-1" are not of "X".
+own() {
+	for mark in "$2/.backout-pre-$change-"* "$2/.backout-post-$change-"*; do
+		case ${mark#"$2"/.backout-p*"-$change-"} in *-*) continue ;; esac
+		if [ -e "$mark" ] || [ -L "$mark" ]; then "$1" "$mark"; fi
+	done
+}
+unmark() { rm -f -- "$1"; }
+found() { ours=1; }
+# put writes a marker, and never through a link that somebody has put in its place.
+put() ( set -C; : >"$1" )
 [ "$(id -u)" = 0 ] || die "only root can do this"
 mkdir -p -- "$top"
 mount --make-rprivate / 2>/dev/null || :
@@ -46,18 +58,18 @@ const takeText = common + `
 	[ ! -e "$bad" ] || die "subvolume $name of $change has been put back: its snapshot is not taken anew"
 	if [ -e "$snap" ]; then
 		ours=
-		for mark in "$snap/.backout-pre-$change-"*; do [ ! -e "$mark" ] || ours=1; done
+		own found "$snap"
 		[ "$ours" ] || die "a snapshot .backout/$change/$name is there that this change has not made: look at it, and delete it"
 	fi
 	[ "$(field "$cur" UUID)" = "$want" ] || die "$tree is not the subvolume that was looked at"
-	rm -f -- "$cur/.backout-pre-$change-"* "$cur/.backout-post-$change-"*
-	: >"$cur/.backout-pre-$key"
+	own unmark "$cur"
+	put "$cur/.backout-pre-$key"
 	btrfs filesystem sync "$cur"
 	[ ! -e "$snap.new" ] || remove "$snap.new"
 	btrfs subvolume snapshot -r "$cur" "$snap.new"
 	[ ! -e "$snap" ] || remove "$snap"
 	mv -T -- "$snap.new" "$snap"
-	: >"$cur/.backout-post-$key"
+	put "$cur/.backout-post-$key"
 	btrfs filesystem sync "$cur"
 	umount -- "$top"
 done
@@ -111,7 +123,7 @@ const cleanText = common + `
 	for old in "$bad" "$new" "$snap.new" "$snap"; do
 		if subvolume "$old"; then remove "$old"; fi
 	done
-	rm -f -- "$cur/.backout-pre-$change-"* "$cur/.backout-post-$change-"*
+	own unmark "$cur"
 	[ ! -d "$keep" ] || rmdir -- "$keep" 2>/dev/null || :
 	[ ! -d "$top/.backout" ] || rmdir -- "$top/.backout" 2>/dev/null || :
 	umount -- "$top"

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/executors"
 	tool "github.com/backout-io/backout/internal/btrfs"
 )
 
@@ -46,7 +47,7 @@ func folder(change string) string { return ".backout/" + change + "/" }
 
 // Preflight implements [backout.Preflighter].
 func (s Snapshot) Preflight(ctx context.Context, t backout.Task, h backout.Host) []backout.Violation {
-	if err := checkID(t); err != nil {
+	if err := executors.CheckChange(t.ChangeID); err != nil {
 		return []backout.Violation{{Check: "btrfs", Reason: err.Error(), Fix: "give the change another id"}}
 	}
 	now, err := look(ctx, h, s.paths())
@@ -58,7 +59,10 @@ func (s Snapshot) Preflight(ctx context.Context, t backout.Task, h backout.Host)
 
 // Execute implements [backout.Executor].
 func (s Snapshot) Execute(ctx context.Context, t backout.Task, h backout.Host, out io.Writer) (backout.Outcome, error) {
-	key, err := keyOf(t)
+	if err := executors.BeforePatch(t); err != nil {
+		return backout.Outcome{}, err
+	}
+	key, err := executors.Mark(t)
 	if err != nil {
 		return backout.Outcome{}, err
 	}
@@ -139,7 +143,7 @@ func (s Snapshot) facts(now seen, change, key string, made time.Time) (map[strin
 
 // Probe implements [backout.Prober].
 func (s Snapshot) Probe(ctx context.Context, t backout.Task, h backout.Host) (backout.Probed, error) {
-	key, err := keyOf(t)
+	key, err := executors.Mark(t)
 	if err != nil {
 		return backout.Probed{}, err
 	}
@@ -168,8 +172,8 @@ func unfinished(ctx context.Context, t backout.Task, h backout.Host, detail stri
 // Cleanup implements [backout.Cleaner]: it removes the snapshots, what a restore
 // has put aside, and the markers.
 func (s Snapshot) Cleanup(ctx context.Context, t backout.Task, h backout.Host, out io.Writer) error {
-	if err := checkID(t); err != nil {
-		return err
+	if err := executors.CheckChange(t.ChangeID); err != nil {
+		return backout.Permanent(err)
 	}
 	now, err := look(ctx, h, s.paths())
 	switch {
@@ -186,7 +190,7 @@ func (s Snapshot) Cleanup(ctx context.Context, t backout.Task, h backout.Host, o
 		}
 		// What is not mounted now still has its snapshot.
 		var k kept
-		if json.Unmarshal([]byte(t.PreparedBy(snapshotKind)[factPrefix+nameOf(p)]), &k) == nil && plainDevice.MatchString(k.Device) && k.Tree != "" {
+		if json.Unmarshal([]byte(s.snapshots(t)[factPrefix+nameOf(p)]), &k) == nil && plainDevice.MatchString(k.Device) && k.Tree != "" {
 			args = append(args, nameOf(p), k.Tree, k.Device, k.Of)
 		}
 	}

@@ -98,8 +98,14 @@ const (
 	factFolder   = "folder"
 )
 
-// Folder is where a change keeps its old packages on the target.
-func Folder(change string) string { return "/var/lib/backout/stash/" + change }
+// folder is where this step keeps the old packages on the target.
+func (u Undo) folder(t backout.Task) (string, error) {
+	parts := u.config.Packages
+	if !u.config.stash() {
+		parts = append([]string{"repository"}, parts...)
+	}
+	return executors.Stash(t.ChangeID, "dnf", parts...)
+}
 
 var (
 	changeID  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
@@ -113,6 +119,10 @@ func (u Undo) exec(verb string, t backout.Task) (backout.Exec, error) {
 	if !changeID.MatchString(t.ChangeID) {
 		return backout.Exec{}, fmt.Errorf("change %q cannot name a folder", t.ChangeID)
 	}
+	folder, err := u.folder(t)
+	if err != nil {
+		return backout.Exec{}, err
+	}
 	kind := t.Patch.Kind
 	if kind == "packages" || kind == "advisory" {
 		for _, id := range t.Patch.IDs {
@@ -125,18 +135,18 @@ func (u Undo) exec(verb string, t backout.Task) (backout.Exec, error) {
 		kind = "other"
 	}
 	manifest := "-"
-	if m := t.PreparedBy(Name)[factManifest]; m != "" {
+	if m := executors.Kept(t, Name, folder)[factManifest]; m != "" {
 		if !digestHex.MatchString(m) {
 			return backout.Exec{}, fmt.Errorf("what was prepared has the digest %q", m)
 		}
 		manifest = m
 	}
 	e := backout.Exec{Argv: []string{
-		"sh", "-c", script, "sh", verb, t.ChangeID, yes(u.config.stash()), yes(u.config.hold()), manifest, kind,
+		"sh", "-c", script, "sh", verb, t.ChangeID, folder, yes(u.config.stash()), yes(u.config.hold()), manifest, kind,
 		strings.Join(t.Patch.IDs, " "), strings.Join(u.config.Packages, " "), packages.HoldScript(),
 	}}
 	if kind == "other" {
-		e.Argv[10] = ""
+		e.Argv[11] = ""
 	}
 	if t.Delta != nil {
 		if err := packages.CheckDelta(packages.RPM, t.Delta); err != nil {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/packages"
 )
 
 func TestWhatIsNotWholeIsAnError(t *testing.T) {
@@ -56,7 +58,7 @@ func TestHostileWordsReachNoTarget(t *testing.T) {
 		"a patch id that is an option":          func(t *backout.Task) { t.Patch = backout.Patch{Kind: "packages", IDs: []string{"--setopt=x"}} },
 		"a patch id with a blank":               func(t *backout.Task) { t.Patch = backout.Patch{Kind: "advisory", IDs: []string{"a b"}} },
 		"a digest that is none": func(t *backout.Task) {
-			t.Prepared = []backout.Prepared{{Uses: Name, Facts: map[string]string{"manifest": "$(id)"}}}
+			t.Prepared = []backout.Prepared{{Uses: Name, Facts: map[string]string{"manifest": "$(id)", "folder": "/var/lib/backout/stash/CHG1/dnf"}}}
 		},
 		"a package that is an option": func(t *backout.Task) {
 			t.Delta = &backout.Delta{Manager: "rpm", Packages: []backout.PackageChange{{Name: "-x", Arch: "noarch", To: "0:1-1"}}}
@@ -128,5 +130,10 @@ func TestProbeJudgesVersions(t *testing.T) {
 		if p.State != c.want || p.Detail == "" {
 			t.Errorf("%s: %+v, want %s", name, p, c.want)
 		}
+	}
+	// An attempt in doubt that is found done must leave locks that can be released.
+	locked := facts{now: old, locks: []packages.Lock{{Name: "!boa-0:2-1.*", Held: true, Ours: true}, {Name: "!x-0:1-1.*", Held: true}}}
+	if p := (Undo{}).probed(backout.Task{Delta: delta}, locked); !slices.Equal(p.Held, []string{"!boa-0:2-1.*"}) {
+		t.Errorf("held: %v", p.Held)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/executors"
 	"github.com/backout-io/backout/internal/packages"
 )
 
@@ -18,7 +19,12 @@ func (u Undo) Preflight(ctx context.Context, t backout.Task, h backout.Host) []b
 	if t.Delta != nil {
 		verb = "solve"
 	}
-	e, err := u.exec(verb, t)
+	var e backout.Exec
+	folder, err := u.folder(t)
+	if err == nil {
+		j.folder = folder
+		e, err = u.exec(verb, t)
+	}
 	if err != nil {
 		j.no(err.Error(), "correct the change's patch ids, or capture the baseline again")
 		return j.found
@@ -68,6 +74,7 @@ type judge struct {
 
 	task   backout.Task
 	config Config
+	folder string // where this step keeps packages
 	found  []backout.Violation
 }
 
@@ -157,7 +164,7 @@ func (j *judge) ready() {
 		j.no(fmt.Sprintf("%s cannot say what the patch will do%s", j.front(), j.why()), "correct what it says; "+fresh)
 		return
 	}
-	if j.task.PreparedBy(Name) != nil {
+	if executors.Kept(j.task, Name, j.folder) != nil {
 		j.prepared()
 		return
 	}
@@ -196,7 +203,7 @@ func (j *judge) prepared() {
 // whole judges the folder of kept packages.
 func (j *judge) whole() {
 	if len(j.broken) > 0 {
-		j.no(fmt.Sprintf("the packages kept in %s are not what was put there: %s", Folder(j.task.ChangeID), strings.Join(j.broken, ", ")),
+		j.no(fmt.Sprintf("the packages kept in %s are not what was put there: %s", j.folder, strings.Join(j.broken, ", ")),
 			"before the patch: capture the baseline again; after it: put the files back, or use level L2")
 	}
 }

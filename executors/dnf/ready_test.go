@@ -13,7 +13,7 @@ import (
 func damaged(t *testing.T, w *world) {
 	e := undo(t, `{}`)
 	task := patched(t, w, e, "CHG1")
-	w.sh(t, "echo x >>/var/lib/backout/stash/CHG1/boa-0_1.0-1.noarch.rpm")
+	w.sh(t, "echo x >>/var/lib/backout/stash/CHG1/dnf/boa-0_1.0-1.noarch.rpm")
 	w.refuses(t, e, task, "not what was put there: boa-0_1.0-1.noarch.rpm")
 	early := task
 	early.Delta = nil
@@ -21,8 +21,8 @@ func damaged(t *testing.T, w *world) {
 	// The repository still has it.
 	w.mustExecute(t, e, w.again(task))
 	w.back(t)
-	w.sh(t, "echo 'x noarch 0:1-1 - -' >>/var/lib/backout/stash/CHG1/manifest")
-	w.refuses(t, e, task, "the list /var/lib/backout/stash/CHG1/manifest")
+	w.sh(t, "echo 'x noarch 0:1-1 - -' >>/var/lib/backout/stash/CHG1/dnf/manifest")
+	w.refuses(t, e, task, "the list /var/lib/backout/stash/CHG1/dnf/manifest")
 }
 
 func renews(t *testing.T, w *world) {
@@ -30,7 +30,7 @@ func renews(t *testing.T, w *world) {
 	w.offer(t, boa1, lib1, other, boa2, lib2, fresh)
 	e := undo(t, `{}`)
 	first := w.prepare(t, e, "CHG1")
-	w.sh(t, "cd /var/lib/backout/stash/CHG1; echo x >>boa-0_1.0-1.noarch.rpm; cp lib-1_1.0-1.noarch.rpm old-0_1.0-1.noarch.rpm")
+	w.sh(t, "cd /var/lib/backout/stash/CHG1/dnf; echo x >>boa-0_1.0-1.noarch.rpm; cp lib-1_1.0-1.noarch.rpm old-0_1.0-1.noarch.rpm; mkdir -p ../files-x/data; echo x >../files-x/data/1")
 	again := w.prepare(t, e, "CHG1")
 	if again[0].Facts["manifest"] != first[0].Facts["manifest"] {
 		t.Errorf("the same packages have another list: %v, %v", first, again)
@@ -38,8 +38,12 @@ func renews(t *testing.T, w *world) {
 	task := w.task("CHG1", nil)
 	task.Prepared = again
 	w.passes(t, e, task)
-	if got := w.sh(t, "ls /var/lib/backout/stash/CHG1; stat -c %a /var/lib/backout/stash /var/lib/backout/stash/CHG1"); got != "boa-0_1.0-1.noarch.rpm\nlib-1_1.0-1.noarch.rpm\nmanifest\n700\n700\n" {
+	if got := w.sh(t, "ls /var/lib/backout/stash/CHG1/dnf; stat -c %a /var/lib/backout/stash /var/lib/backout/stash/CHG1/dnf"); got != "boa-0_1.0-1.noarch.rpm\nlib-1_1.0-1.noarch.rpm\nmanifest\n700\n700\n" {
 		t.Errorf("kept: %s", got)
+	}
+	// Another step of the change keeps files too.
+	if got := w.sh(t, "ls /var/lib/backout/stash/CHG1/files-x/data; rm -r /var/lib/backout/stash/CHG1/files-x"); got != "1\n" {
+		t.Errorf("of another step's files are left: %q", got)
 	}
 	// What is kept already needs no repository.
 	w.offer(t, other, boa2, lib2, fresh)

@@ -26,7 +26,8 @@ func (u Undo) Prepare(ctx context.Context, t backout.Task, h backout.Host, out i
 	if err != nil {
 		return backout.Prepared{}, err
 	}
-	return backout.Prepared{Uses: Name, Facts: map[string]string{factManifest: f.manifest, factPackages: f.count, factFolder: Folder(t.ChangeID)}}, nil
+	folder, err := u.folder(t)
+	return backout.Prepared{Uses: Name, Facts: map[string]string{factManifest: f.manifest, factPackages: f.count, factFolder: folder}}, err
 }
 
 // Execute implements [backout.Executor].
@@ -152,7 +153,7 @@ func (u Undo) probed(t backout.Task, f facts) backout.Probed {
 		if free := packages.Free(f.locks); len(free) > 0 || slices.Contains(f.missing, "locks") {
 			return backout.Probed{State: backout.ProbeBroken, Detail: "the packages are back, but the bad versions are not locked: " + strings.Join(free, ", ")}
 		}
-		return backout.Probed{State: backout.ProbeDone, Detail: fmt.Sprintf("all %d packages are as they were", back)}
+		return backout.Probed{State: backout.ProbeDone, Detail: fmt.Sprintf("all %d packages are as they were", back), Held: packages.Ours(f.locks)}
 	case patched == len(t.Delta.Packages):
 		return backout.Probed{State: backout.ProbeNotDone, Detail: fmt.Sprintf("all %d packages are as patched", patched)}
 	}

@@ -1,7 +1,7 @@
 #!/bin/sh
 # What dnf.undo does on a target. Each verb writes one fact a line.
 #
-#   sh undo.sh VERB CHANGE STASH HOLD MANIFEST KIND IDS GLOBS LOCKS [NAME ARCH FROM TO]...
+#   sh undo.sh VERB CHANGE FOLDER STASH HOLD MANIFEST KIND IDS GLOBS LOCKS [NAME ARCH FROM TO]...
 #
 #   ready    before the patch: what will it replace, and could that come back?
 #   prepare  keep what it will replace
@@ -16,9 +16,8 @@ set -uf
 umask 077
 LC_ALL=C TZ=UTC
 export LC_ALL TZ
-verb=$1 change=$2 stash=$3 hold=$4 manifest=$5 kind=$6 ids=$7 globs=$8 locks=$9
-shift 9
-folder=/var/lib/backout/stash/$change
+verb=$1 change=$2 folder=$3 stash=$4 hold=$5 manifest=$6 kind=$7 ids=$8 globs=$9 locks=${10}
+shift 10
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 for t in delta now have will; do : >"$work/$t"; done
@@ -447,7 +446,7 @@ prepare() {
 		sed 's/^said //' "$work/said"
 		end 11 "what the patch will replace is not known"
 	fi
-	{ mkdir -p "$folder" && chmod 700 /var/lib/backout/stash "$folder"; } || end 1 "$folder cannot be made"
+	{ mkdir -p "$folder" && chmod 700 /var/lib/backout/stash "${folder%/*}" "$folder"; } || end 1 "$folder cannot be made"
 	: >"$work/manifest"
 	if [ "$stash" = yes ]; then
 		fetch || end 12 "the packages could not be fetched"
@@ -526,7 +525,10 @@ now)
 	versions
 	if [ "$hold" = yes ] && [ -n "$(lock_args)" ]; then hold_verb look || echo "missing locks"; fi
 	;;
-cleanup) rm -rf "$folder" || end 1 "$folder cannot be removed" ;;
+cleanup)
+	rm -rf "$folder" || end 1 "$folder cannot be removed"
+	rmdir "${folder%/*}" 2>/dev/null
+	;;
 *) end 2 "unknown verb $verb" ;;
 esac
 echo "end"

@@ -103,10 +103,9 @@ var digest = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // kept is the digest of the list of what this step has kept, or empty.
 func (r Restore) kept(t backout.Task) string {
-	for _, p := range t.Prepared {
-		if p.Uses == Name && p.Facts["id"] == r.id() && digest.MatchString(p.Facts["list"]) {
-			return p.Facts["list"]
-		}
+	facts := t.PreparedBy(Name, func(facts map[string]string) bool { return facts["id"] == r.id() })
+	if list := facts["list"]; digest.MatchString(list) {
+		return list
 	}
 	return ""
 }

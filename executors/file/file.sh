@@ -156,7 +156,7 @@ put() {
 	rm -rf ./.backout-restore.??????
 	set -f
 	new=$(mktemp -d ./.backout-restore.XXXXXX) || fail "nothing can be written beside $path"
-	cp -a -- "$dir/data/$number" "$new/$name" && { sync "$new/$name" 2>/dev/null || sync; } && mv -fT -- "$new/$name" "./$name" || {
+	fill "$new" && mv -fT -- "$new/$name" "./$name" || {
 		rm -rf "$new"
 		fail "$path cannot be replaced"
 	}
@@ -164,6 +164,13 @@ put() {
 	sync . 2>/dev/null || sync
 	say restored "$path"
 }
+# fill copies the file into a folder, from within. It must be the one that was made:
+# who owns the folder around it may have put another one there, with a link in it.
+fill() (
+	cd -P "$1" || exit
+	case $(stat -c %u:%a .) in "$uid:700" | "$uid:2700") ;; *) exit 1 ;; esac
+	cp -a -- "$dir/data/$number" "./$name" && { sync "./$name" 2>/dev/null || sync; }
+)
 compare() {
 	[ "$kind" != dir ] || return 0
 	was

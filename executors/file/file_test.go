@@ -484,3 +484,44 @@ func TestConformance(t *testing.T) {
 	})
 	y.clean(t, y.step(t, "x"))
 }
+
+// played is a host with some programs played by scripts.
+type played struct {
+	backout.Host
+	dir string
+}
+
+// Start implements [backout.Host].
+func (p played) Start(ctx context.Context, id string, e backout.Exec) error {
+	e.Argv = append([]string{"env", "PATH=" + p.dir + ":" + os.Getenv("PATH")}, e.Argv...)
+	return p.Host.Start(ctx, id, e)
+}
+
+// TestTheFoldersOwnerPutsALinkInItsPlace: between two steps of root whoever owns the
+// folder has put something of their own where root made a folder to work in.
+func TestTheFoldersOwnerPutsALinkInItsPlace(t *testing.T) {
+	if os.Geteuid() != 0 {
+		hosttest.Missing(t, "only root can give a folder to somebody else: run the tests as root")
+	}
+	y := newYard(t, 0)
+	y.put(t, "a.conf", "old\n", 0o644)
+	victim := filepath.Join(t.TempDir(), "victim")
+	if err := os.WriteFile(victim, []byte("theirs"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := y.step(t, "a.conf")
+	task := y.prepare(t, s)
+	defer y.clean(t, s)
+	y.put(t, "a.conf", "new\n", 0o644)
+	p := played{y.host, t.TempDir()}
+	text := "#!/bin/sh\nmkdir -m 700 ./.backout-restore.attack && ln -s '" + victim + "' ./.backout-restore.attack/a.conf && chown -hR 65534 ./.backout-restore.attack && echo ./.backout-restore.attack\n"
+	if err := os.WriteFile(filepath.Join(p.dir, "mktemp"), []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Execute(t.Context(), task, p, io.Discard); err == nil {
+		t.Error("it went well")
+	}
+	if got := read(t, victim); got != "theirs" {
+		t.Errorf("root has written %q through the link", got)
+	}
+}

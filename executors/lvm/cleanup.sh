@@ -6,6 +6,8 @@ change=$1
 shift
 failed=0
 field() { lvs -a --noheadings -o "$1" --select "lv_uuid=$2" | tr -d ' []'; }
+# What LVM does not answer is not "nothing is there".
+lvs -a --noheadings -o lv_uuid >/dev/null || exit 1
 while [ $# -gt 0 ]; do
 	if [ -n "$2" ] && [ -n "$(field lv_uuid "$2")" ]; then
 		if [ -n "$(field lv_merging "$2")" ]; then
@@ -20,7 +22,7 @@ while [ $# -gt 0 ]; do
 		lvchange --deltag "$tag" "$1" >/dev/null
 	done
 	if [ -n "$3" ]; then
-		rm -f "${3%/}/.backout/$change.pre" "${3%/}/.backout/$change.post"
+		(cd -P "${3%/}/.backout" 2>/dev/null && [ "$(pwd -P)" = "${3%/}/.backout" ] && rm -f "./$change.pre" "./$change.post")
 		rmdir "${3%/}/.backout" 2>/dev/null
 	fi
 	shift 3

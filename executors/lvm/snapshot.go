@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/executors"
 )
 
 //go:embed snapshot.sh
@@ -29,8 +30,11 @@ var (
 // Execute implements [backout.Executor]. What the same change has left from an
 // earlier opening is made anew; once the patch may have been applied it refuses.
 func (s Snapshot) Execute(ctx context.Context, t backout.Task, h backout.Host, out io.Writer) (backout.Outcome, error) {
-	if t.Delta != nil || t.RollbackID != "" {
-		return backout.Outcome{}, backout.Permanent(errors.New("a snapshot is made before the patch: one of now would have the patch in it"))
+	if err := executors.BeforePatch(t); err != nil {
+		return backout.Outcome{}, err
+	}
+	if t.RollbackID != "" {
+		return backout.Outcome{}, backout.Permanent(errors.New("a snapshot is a step of the baseline, not of a rollback"))
 	}
 	r, err := look(ctx, h, t.ChangeID, onlyLVM)
 	if err != nil {

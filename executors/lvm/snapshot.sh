@@ -35,11 +35,21 @@ each() {
 		shift 4
 	done
 }
+# mark writes a marker: mount point, before or after, text. Its folder must be root's
+# own: whoever may write to the volume's root could lead root elsewhere by a link.
+mark() (
+	dir=${1%/}/.backout
+	mkdir -m 700 "$dir" 2>/dev/null
+	if ! { cd -P "$dir" && [ "$(pwd -P)" = "$dir" ] && [ "$(stat -c %u .)" = "$(id -u)" ]; }; then
+		echo "$dir is not a folder of root's own: look who has made it, and remove it"
+		exit 1
+	fi
+	set -C
+	chmod 700 . && rm -f "./$change.post" && { [ "$2" = post ] || rm -f "./$change.pre"; } && echo "$3" >"./$change.$2" && flush "./$change.$2" .
+)
 before() {
 	old "$2" || return 1
-	[ -n "$4" ] || return 0
-	dir=${4%/}/.backout
-	mkdir -p "$dir" && chmod 700 "$dir" && rm -f "$dir/$change.post" && echo "$2" >"$dir/$change.pre" && flush "$dir/$change.pre" "$dir"
+	[ -z "$4" ] || mark "$4" pre "$2"
 }
 snapshot() {
 	if [ "$3" = 0 ]; then
@@ -50,9 +60,7 @@ snapshot() {
 	made="$made $2"
 }
 after() {
-	[ -n "$4" ] || return 0
-	dir=${4%/}/.backout
-	echo "$2" >"$dir/$change.post" && flush "$dir/$change.post" "$dir"
+	[ -z "$4" ] || mark "$4" post "$2"
 }
 each before "$@" || exit 1
 each snapshot "$@" || undo "one could not be made"

@@ -151,7 +151,7 @@ func (Hold) Probe(ctx context.Context, t backout.Task, h backout.Host) (backout.
 	free := packages.Free(locks)
 	switch {
 	case len(free) == 0:
-		return backout.Probed{State: backout.ProbeDone, Detail: fmt.Sprintf("all %d versions are locked", len(locks))}, nil
+		return backout.Probed{State: backout.ProbeDone, Detail: fmt.Sprintf("all %d versions are locked", len(locks)), Held: packages.Ours(locks)}, nil
 	case len(free) == len(locks):
 		return backout.Probed{State: backout.ProbeNotDone, Detail: "no version is locked"}, nil
 	}

@@ -72,6 +72,35 @@ func TestHostileDeltasReachNoTarget(t *testing.T) {
 	}
 }
 
+// told is a host whose target says what its locks are.
+type told struct {
+	backout.Host
+	said string
+}
+
+func (h told) Run(context.Context, backout.Exec) (backout.ExecResult, error) {
+	return backout.ExecResult{Stdout: []byte(h.said)}, nil
+}
+
+func (told) Probe(context.Context, string) (backout.AttemptReport, error) {
+	return backout.AttemptReport{State: backout.AttemptUnknown}, nil
+}
+
+// TestWhatIsFoundHeldCanBeReleased: an attempt in doubt that is found done holds
+// what it has placed, and nothing that was there before.
+func TestWhatIsFoundHeldCanBeReleased(t *testing.T) {
+	task := executorstest.Task(kind(t, "package.hold"), "a1")
+	task.Delta = &backout.Delta{Manager: "dpkg", Packages: []backout.PackageChange{{Name: "aa", Arch: "all", From: "1", To: "2"}, {Name: "bb", Arch: "all", From: "1", To: "2"}}}
+	p, ok := build(t, "package.hold").(backout.Prober)
+	if !ok {
+		t.Fatal("no probe")
+	}
+	got, err := p.Probe(t.Context(), task, told{said: "backout-lock ours aa\nbackout-lock before bb\n"})
+	if err != nil || got.State != backout.ProbeDone || strings.Join(got.Held, " ") != "aa" {
+		t.Errorf("%+v %v", got, err)
+	}
+}
+
 // TestHoldOnAMachine locks with the real apt and the real dnf.
 func TestHoldOnAMachine(t *testing.T) {
 	if testing.Short() {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/backout-io/backout/executors"
 )
 
 // The keys of userdata, by what they are on: the baseline's snapshot, what a
@@ -103,8 +105,8 @@ func with(all []entry, key, value string) []entry {
 	return slices.DeleteFunc(slices.Clone(all), func(e entry) bool { return e.Number == 0 || e.Userdata[key] != value })
 }
 
-// ofChange returns the numbers of the snapshots that have the userdata of any
-// attempt of the change.
+// ofChange returns the snapshots that have the userdata of any attempt of the
+// change, and of no other one whose id begins as this one does.
 func ofChange(all []entry, key, change string) []entry {
-	return slices.DeleteFunc(slices.Clone(all), func(e entry) bool { return e.Number == 0 || !strings.HasPrefix(e.Userdata[key], change+"-") })
+	return slices.DeleteFunc(slices.Clone(all), func(e entry) bool { return e.Number == 0 || !executors.IsMark(e.Userdata[key], change) })
 }

@@ -142,7 +142,7 @@ func (s *state) read(part sections.Section, config string) error {
 	var err error
 	switch part.Name {
 	case "free":
-		f := strings.Fields(part.Lines[len(part.Lines)-1])
+		f := strings.Fields(strings.Join(part.Lines[max(0, len(part.Lines)-1):], ""))
 		if len(f) < 6 {
 			return fmt.Errorf("df says %q", part.Text())
 		}

@@ -59,6 +59,7 @@ func TestListIsTheProbe(t *testing.T) {
 func TestListsThatAreNotUnderstood(t *testing.T) {
 	json, csv := recorded(t, "after-rollback.json"), recorded(t, "after-rollback.csv")
 	for name, tt := range map[string][2]string{
+		"df is silent":    {"=jsonout\n" + json + "=free\n", "df says"},
 		"no JSON":         {"=jsonout\n|Segmentation fault\n", "no JSON"},
 		"half":            {"=jsonout\n" + json[:len(json)/2] + "\n", "no JSON"},
 		"another config":  {"=jsonout\n" + strings.Replace(json, `"root": [`, `"home": [`, 1), `is of ["home"]`},

@@ -134,3 +134,58 @@ func TestSnapshotIsRenewed(t *testing.T) {
 		}
 	}
 }
+
+// TestComparisonThatFails: snapper compares over a bus that may not answer in time.
+// What it cannot tell is not "nothing has changed".
+func TestComparisonThatFails(t *testing.T) {
+	w := newWorld(t)
+	w.Sh(t, "echo old >/srv/a")
+	back := snapshot(t, w, srv, "b1.B.s1.t1")
+	w.Sh(t, `echo new >/srv/a; cp /usr/bin/snapper /run/snapper
+printf '#!/bin/sh\ncase " $* " in *" status "*) echo "Failure (org.freedesktop.DBus.Error.NoReply)." >&2; exit 1;; esac\nexec /run/snapper "$@"\n' >/run/wrapped; chmod +x /run/wrapped; mount --bind /run/wrapped /usr/bin/snapper`)
+	e := executorstest.Build(t, kindOf(t, "snapper.rollback"), srv)
+	if o, err := e.Execute(t.Context(), back, w, &bytes.Buffer{}); err == nil {
+		t.Errorf("it says %+v, and /srv/a is %s", o, w.Sh(t, "cat /srv/a"))
+	}
+	if got := probe(t, w, srv, back); got.State == backout.ProbeDone {
+		t.Errorf("%+v", got)
+	}
+	w.Sh(t, "umount /usr/bin/snapper")
+	back.AttemptID = "CHG1-r1.L2.s1.t1.a2"
+	if _, err := e.Execute(t.Context(), back, w, &bytes.Buffer{}); err != nil || w.Sh(t, "cat /srv/a") != "old" {
+		t.Errorf("the next attempt: %v", err)
+	}
+}
+
+// TestSnapshotsOfAnotherChangeStay: the id of one change may begin as that of
+// another one.
+func TestSnapshotsOfAnotherChangeStay(t *testing.T) {
+	w := newWorld(t)
+	other := task("snapper.snapshot", "")
+	other.ChangeID, other.AttemptID = "CHG1-2", "CHG1-2-b1.B.s1.t1"
+	if _, err := executorstest.Build(t, kindOf(t, "snapper.snapshot"), srv).Execute(t.Context(), other, w, &bytes.Buffer{}); err != nil {
+		t.Fatal(err)
+	}
+	snapshot(t, w, srv, "b1.B.s1.t1")
+	if err := cleanup(t, w, srv, "c1"); err != nil {
+		t.Error(err)
+	}
+	if got := w.Sh(t, `snapper --no-dbus -c srv list`); strings.Count(got, "backout=") != 1 || !strings.Contains(got, "backout=CHG1-2-b1.B.s1.t1") {
+		t.Errorf("left are %s", got)
+	}
+}
+
+// TestNoSnapshotAfterThePatch: it would have the patch in it, and replace the one
+// that leads back.
+func TestNoSnapshotAfterThePatch(t *testing.T) {
+	w := newWorld(t)
+	back := snapshot(t, w, srv, "b1.B.s1.t1")
+	late := task("snapper.snapshot", "b2.B.s1.t1")
+	late.Opened = true
+	if _, err := executorstest.Build(t, kindOf(t, "snapper.snapshot"), srv).Execute(t.Context(), late, w, &bytes.Buffer{}); !backout.IsPermanent(err) {
+		t.Errorf("%v", err)
+	}
+	if got := preflight(t, w, srv, back); got != "" {
+		t.Error(got)
+	}
+}

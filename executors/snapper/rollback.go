@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/executors"
 )
 
 // Rollback is the step that goes back.
@@ -27,7 +28,7 @@ var (
 // or the number of the snapshot that an attempt made before an undochange that was
 // cut.
 const backText = `key=$1; shift
-changed() { snap -c "$1" status "$2" | sed 's/^[^ ]* *//' | sort; }
+changed() { snap -c "$1" status "$2" >"$work/said" && sed 's/^[^ ]* *//' "$work/said" | sort; }
 while [ $# -gt 0 ]; do
 	config=$1 number=$2 how=$3; shift 3
 	if [ "$how" = rollback ]; then
@@ -60,11 +61,11 @@ sync
 
 // prepared returns the baseline's numbers by config.
 func (r Rollback) prepared(t backout.Task) (key string, all map[string]int, err error) {
-	facts := t.PreparedBy(snapshotKind)
+	facts := r.snapshots(t)
 	if facts == nil {
-		return "", nil, errors.New("the baseline has no snapshots: " + snapshotKind + " has to be a step of it")
+		return "", nil, fmt.Errorf("the baseline has no snapshot of %s: %s has to be a step of it, with the same configs", strings.Join(r.config.Configs, " and "), snapshotKind)
 	}
-	if key = facts[factKey]; !plainID.MatchString(key) {
+	if key = facts[factKey]; !executors.IsMark(key, t.ChangeID) {
 		return "", nil, errors.New("the baseline does not tell the snapshots' key")
 	}
 	all = map[string]int{}
@@ -92,12 +93,12 @@ func (r Rollback) Preflight(ctx context.Context, t backout.Task, h backout.Host)
 	}
 	key, all, err := r.prepared(t)
 	if err != nil {
-		v.add("snapper", err.Error(), "correct the plan, and open the window anew")
+		v.Add("snapper", err.Error(), "correct the plan, and open the window anew")
 		return v
 	}
 	for _, name := range r.config.Configs {
 		if e := find(now.configs[name].list, all[name]); e == nil || e.Userdata[userBaseline] != key {
-			v.add("snapshot", fmt.Sprintf("snapshot %d of %s is gone, or is another one", all[name], name), "take the baseline anew, before anything else is patched")
+			v.Add("snapshot", fmt.Sprintf("snapshot %d of %s is gone, or is another one", all[name], name), "take the baseline anew, before anything else is patched")
 		}
 	}
 	return v
@@ -220,7 +221,7 @@ func (r Rollback) Probe(ctx context.Context, t backout.Task, h backout.Host) (ba
 // Loses implements [backout.Loser]: what is lost, with its age.
 func (r Rollback) Loses(_ context.Context, t backout.Task, _ backout.Host) (string, error) {
 	what := "data written to what snapper calls " + strings.Join(r.config.Configs, " and ")
-	facts := t.PreparedBy(snapshotKind)
+	facts := r.snapshots(t)
 	if facts == nil {
 		return what + " since the snapshot that is made when the window opens", nil
 	}

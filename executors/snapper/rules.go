@@ -5,28 +5,21 @@ import (
 	"path"
 	"strings"
 
-	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/executors"
 )
 
-// violations collects what stands in the way.
-type violations []backout.Violation
-
-func (v *violations) add(check, reason, fix string) {
-	*v = append(*v, backout.Violation{Check: check, Reason: reason, Fix: fix})
-}
-
 // check tells what stands in the way of the set's snapshots and of going back.
-func (s set) check(now seen) violations {
-	var v violations
+func (s set) check(now seen) executors.Violations {
+	var v executors.Violations
 	switch {
 	case now.missing != "":
-		v.add("snapper", now.missing+" is not installed on the target", "install the package "+now.missing)
+		v.Add("snapper", now.missing+" is not installed on the target", "install the package "+now.missing)
 		return v
 	case now.unprivileged:
-		v.add("snapper", "snapper can be asked by root only", "let the target's commands run as root (sudo: true)")
+		v.Add("snapper", "snapper can be asked by root only", "let the target's commands run as root (sudo: true)")
 		return v
 	case now.transactional:
-		v.add("snapper", "the target is a transactional system, whose snapshots belong to transactional-update", "use a command step with transactional-update rollback NUMBER, never without the number")
+		v.Add("snapper", "the target is a transactional system, whose snapshots belong to transactional-update", "use a command step with transactional-update rollback NUMBER, never without the number")
 		return v
 	}
 	for _, name := range s.config.Configs {
@@ -36,11 +29,11 @@ func (s set) check(now seen) violations {
 			if at != nil {
 				why = at.why
 			}
-			v.add("snapper", fmt.Sprintf("config %s: %s", name, why), "correct configs of the step, or snapper create-config")
+			v.Add("snapper", fmt.Sprintf("config %s: %s", name, why), "correct configs of the step, or snapper create-config")
 			continue
 		}
 		if at.free < s.need() {
-			v.add("space", fmt.Sprintf("%s has %d MiB free, %d MiB are needed", at.path(), at.free>>20, s.need()>>20), "free space on it, or correct free_mib")
+			v.Add("space", fmt.Sprintf("%s has %d MiB free, %d MiB are needed", at.path(), at.free>>20, s.need()>>20), "free space on it, or correct free_mib")
 		}
 		if at.path() == "/" {
 			checkRoot(now, at, &v)
@@ -51,26 +44,26 @@ func (s set) check(now seen) violations {
 
 // checkRoot tells what would keep the next boot from finding what a rollback makes:
 // snapper changes the default subvolume, and nothing else.
-func checkRoot(now seen, at *state, v *violations) {
+func checkRoot(now seen, at *state, v *executors.Violations) {
 	root, _ := now.table.Mounted("/")
 	if root.Type != "btrfs" {
-		v.add("snapper", fmt.Sprintf("/ is %s: snapper rolls back btrfs only", root.Type), "use another way back for /")
+		v.Add("snapper", fmt.Sprintf("/ is %s: snapper rolls back btrfs only", root.Type), "use another way back for /")
 		return
 	}
 	given, _ := now.table.Asked("/")
 	for _, m := range given {
 		for _, option := range []string{"subvol", "subvolid"} {
 			if value, ok := m.Option(option); ok {
-				v.add("snapper", fmt.Sprintf("%s=%s in %s overrides the default subvolume, which is what a rollback changes", option, value, m.Source), "remove it there, or use btrfs.restore")
+				v.Add("snapper", fmt.Sprintf("%s=%s in %s overrides the default subvolume, which is what a rollback changes", option, value, m.Source), "remove it there, or use btrfs.restore")
 				return
 			}
 		}
 	}
 	if _, listed := now.table.Asked("/.snapshots"); !listed {
-		v.add("snapper", "/.snapshots is not in /etc/fstab: after a rollback snapper would find no snapshot", "mount its subvolume there by a line of /etc/fstab")
+		v.Add("snapper", "/.snapshots is not in /etc/fstab: after a rollback snapper would find no snapshot", "mount its subvolume there by a line of /etc/fstab")
 	}
 	if at.root == nil {
-		v.add("snapper", "btrfs is not there to see which subvolumes are inside /", "install the package btrfsprogs (of Debian: btrfs-progs)")
+		v.Add("snapper", "btrfs is not there to see which subvolumes are inside /", "install the package btrfsprogs (of Debian: btrfs-progs)")
 		return
 	}
 	for _, sub := range at.all {
@@ -79,7 +72,7 @@ func checkRoot(now seen, at *state, v *violations) {
 		}
 		seenAt := nestedPath(at, sub.Tree)
 		if _, mounted := now.table.Asked(seenAt); !mounted && seenAt != "/.snapshots" && !harmless[seenAt] {
-			v.add("snapper", fmt.Sprintf("subvolume %s is inside / and would come back empty", seenAt), "mount it by a line of /etc/fstab, or remove it")
+			v.Add("snapper", fmt.Sprintf("subvolume %s is inside / and would come back empty", seenAt), "mount it by a line of /etc/fstab, or remove it")
 		}
 	}
 }

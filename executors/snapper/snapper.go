@@ -29,7 +29,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/executors"
@@ -57,10 +56,7 @@ func Kinds() []executors.Kind {
 	return []executors.Kind{snapshot, rollback}
 }
 
-var (
-	plainConfig = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
-	plainID     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
-)
+var plainConfig = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
 
 // Validate refuses what names no config.
 func (c *Config) Validate() error {
@@ -92,29 +88,14 @@ func (s set) need() int64 {
 	return int64(s.config.FreeMiB) << 20
 }
 
+// snapshots are the facts of the baseline step that has snapshotted the whole set.
+func (s set) snapshots(t backout.Task) map[string]string {
+	return t.PreparedBy(snapshotKind, func(facts map[string]string) bool {
+		return !slices.ContainsFunc(s.config.Configs, func(name string) bool { return facts[factPrefix+name] == "" })
+	})
+}
+
 // Sudo implements [backout.Privileged].
 func (s set) Sudo() []string {
 	return []string{"/usr/bin/snapper", "/usr/bin/sh", "/bin/sh"}
-}
-
-// checkID refuses changes that cannot be userdata.
-func checkID(t backout.Task) error {
-	if !plainID.MatchString(t.ChangeID) {
-		return backout.Permanent(fmt.Errorf("change %q cannot be userdata of a snapshot: want letters, digits, dot, underline and dash", t.ChangeID))
-	}
-	return nil
-}
-
-// keyOf is the userdata's value of an attempt: it begins with the change.
-func keyOf(t backout.Task) (string, error) {
-	if err := checkID(t); err != nil {
-		return "", err
-	}
-	if !plainID.MatchString(t.AttemptID) {
-		return "", backout.Permanent(fmt.Errorf("attempt %q cannot be userdata of a snapshot: want letters, digits, dot, underline and dash", t.AttemptID))
-	}
-	if strings.HasPrefix(t.AttemptID, t.ChangeID+"-") {
-		return t.AttemptID, nil
-	}
-	return t.ChangeID + "-" + t.AttemptID, nil
 }

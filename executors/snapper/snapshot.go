@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/executors"
 )
 
 // Snapshot is the baseline step.
@@ -46,7 +47,7 @@ done
 
 // Preflight implements [backout.Preflighter].
 func (s Snapshot) Preflight(ctx context.Context, t backout.Task, h backout.Host) []backout.Violation {
-	if err := checkID(t); err != nil {
+	if err := executors.CheckChange(t.ChangeID); err != nil {
 		return []backout.Violation{{Check: "snapper", Reason: err.Error(), Fix: "give the change another id"}}
 	}
 	now, err := look(ctx, h, s.config.Configs)
@@ -58,7 +59,10 @@ func (s Snapshot) Preflight(ctx context.Context, t backout.Task, h backout.Host)
 
 // Execute implements [backout.Executor].
 func (s Snapshot) Execute(ctx context.Context, t backout.Task, h backout.Host, out io.Writer) (backout.Outcome, error) {
-	key, err := keyOf(t)
+	if err := executors.BeforePatch(t); err != nil {
+		return backout.Outcome{}, err
+	}
+	key, err := executors.Mark(t)
 	if err != nil {
 		return backout.Outcome{}, err
 	}
@@ -141,7 +145,7 @@ func (s Snapshot) facts(now seen, key string) (map[string]string, error) {
 
 // Probe implements [backout.Prober].
 func (s Snapshot) Probe(ctx context.Context, t backout.Task, h backout.Host) (backout.Probed, error) {
-	key, err := keyOf(t)
+	key, err := executors.Mark(t)
 	if err != nil {
 		return backout.Probed{}, err
 	}
@@ -160,8 +164,8 @@ func (s Snapshot) Probe(ctx context.Context, t backout.Task, h backout.Host) (ba
 // copies that a rollback made of what it left. What runs, and what the next boot
 // finds, stays.
 func (s Snapshot) Cleanup(ctx context.Context, t backout.Task, h backout.Host, out io.Writer) error {
-	if err := checkID(t); err != nil {
-		return err
+	if err := executors.CheckChange(t.ChangeID); err != nil {
+		return backout.Permanent(err)
 	}
 	now, err := look(ctx, h, s.config.Configs)
 	if err != nil {

@@ -107,9 +107,26 @@ func TestWhatTheTargetLacks(t *testing.T) {
 	}
 }
 
+// TestPatchThatCannotBeSeenIsANo: with nothing to keep nothing would come back.
+func TestPatchThatCannotBeSeenIsANo(t *testing.T) {
+	before := task("p")
+	h := answers{text: head + "=update\n|<message type=\"info\">Nothing to do.</message>\n=end\n"}
+	if got := reasons(t, undo(t, `{}`).Preflight(t.Context(), before, h)); !strings.Contains(got, "nothing of the patch") {
+		t.Errorf("before the patch: %q", got)
+	}
+	h.text = head + "=update\n|<message type=\"info\">Nothing to do.</message>\n=download\n=end\n"
+	if got := reasons(t, undo(t, `{"packages": ["web"]}`).Preflight(t.Context(), before, h)); got != "" {
+		t.Errorf("with packages that are named: %q", got)
+	}
+	before.Opened = true
+	if got := reasons(t, undo(t, `{"stash": false}`).Preflight(t.Context(), before, h)); got != "" {
+		t.Errorf("after the opening: %q", got)
+	}
+}
+
 // TestProtectedPackagesAreToldBeforeThePatch: it is too late afterwards.
 func TestProtectedPackagesAreToldBeforeThePatch(t *testing.T) {
-	answer := head + "=update\n" + strings.NewReplacer(`"web"`, `"glibc"`, `"weblib"`, `"kernel-default"`).Replace(recorded(t, "downgrade.xml")) + "=end\n"
+	answer := head + "=update\n" + strings.NewReplacer(`"web"`, `"glibc"`, `"weblib"`, `"kernel-default"`).Replace(recorded(t, "downgrade.xml")) + "=download\n=end\n"
 	got := reasons(t, undo(t, `{}`).Preflight(t.Context(), task("p"), answers{text: answer}))
 	if !strings.Contains(got, "kernels: kernel-default") || !strings.Contains(got, "stands on: glibc") {
 		t.Errorf("%q", got)
@@ -137,6 +154,26 @@ func TestZeroIsNotDone(t *testing.T) {
 	if _, err := undo(t, `{}`).Probe(t.Context(), back, answers{text: "=begin\n=rpm\n=end\n"}); err == nil {
 		t.Error("an empty list of packages was taken")
 	}
+	// An attempt in doubt that is found done must leave locks that can be released.
+	back.Delta = delta(change("weblib", "", "1.0"))
+	locked := head + "=end\nbackout-lock ours weblib == 0:1.0-1\n"
+	if got, err := undo(t, `{}`).Probe(t.Context(), back, inTurn(head+"=end\n", locked)); err != nil || got.State != backout.ProbeDone || len(got.Held) != 1 {
+		t.Errorf("%+v %v", got, err)
+	}
+}
+
+// turns is a host that says one thing after the other.
+type turns struct {
+	answers
+	said *[]string
+}
+
+func inTurn(said ...string) turns { return turns{answers{state: backout.AttemptFinished}, &said} }
+
+func (h turns) Run(context.Context, backout.Exec) (backout.ExecResult, error) {
+	text := (*h.said)[0]
+	*h.said = (*h.said)[1:]
+	return backout.ExecResult{Stdout: []byte(text)}, nil
 }
 
 // codeHost runs nothing: its attempt ends with a code, and rpm says what is there.
@@ -176,6 +213,41 @@ func TestCodesWithACondition(t *testing.T) {
 		o, err := undo(t, `{"hold": false}`).Execute(t.Context(), back, h, &strings.Builder{})
 		if (err == nil) != (tt.fail == "") || err != nil && !strings.Contains(err.Error(), tt.fail) || !strings.Contains(o.Summary, tt.want) {
 			t.Errorf("%d: %+v %v", tt.code, o, err)
+		}
+	}
+}
+
+// listening remembers the arguments of what it was asked.
+type listening struct {
+	answers
+	argv *[]string
+}
+
+func (l listening) Run(ctx context.Context, e backout.Exec) (backout.ExecResult, error) {
+	*l.argv = e.Argv
+	return l.answers.Run(ctx, e)
+}
+
+// TestTwoStepsReadTheirOwnStash: in one plan a step is limited to some packages and
+// another one to others.
+func TestTwoStepsReadTheirOwnStash(t *testing.T) {
+	steps := map[string]string{`{"packages": ["web"]}`: strings.Repeat("a", 64), `{"packages": ["db"]}`: strings.Repeat("b", 64)}
+	back := task("a1")
+	folders := map[string]bool{}
+	for section, sums := range steps {
+		var argv []string
+		undo(t, section).Preflight(t.Context(), back, listening{answers{text: head + "=end\n"}, &argv})
+		folders[argv[5]] = true
+		back.Prepared = append(back.Prepared, backout.Prepared{Uses: "zypper.undo", Facts: map[string]string{"folder": argv[5], "sums": sums}})
+	}
+	if len(folders) != len(steps) {
+		t.Fatalf("both keep in %v", folders)
+	}
+	for section, sums := range steps {
+		var argv []string
+		undo(t, section).Preflight(t.Context(), back, listening{answers{text: head + "=end\n"}, &argv})
+		if argv[6] != sums {
+			t.Errorf("%s reads the list %q", section, argv[6])
 		}
 	}
 }

@@ -163,8 +163,12 @@ func TestOldPackageIsGoneFromTheRepository(t *testing.T) {
 	if _, err := u.Execute(t.Context(), back, w, &out); err != nil || w.installed(t) != "gone-1.0 other-1.0 web-1.0" {
 		t.Errorf("%v, installed is %s\n%s", err, w.installed(t), out.Bytes())
 	}
-	if err := u.Cleanup(t.Context(), task("c1"), w, &bytes.Buffer{}); err != nil || w.Sh(t, `ls -A /var/lib/backout/stash`) != "" {
-		t.Errorf("clean-up: %v", err)
+	// Each step removes what is its own.
+	if err := u.Cleanup(t.Context(), task("c1"), w, &bytes.Buffer{}); err != nil || w.Sh(t, `ls -A /var/lib/backout/stash/CHG1/*`) != "SHA256SUMS\ngone-1.0-1.noarch.rpm\nother-1.0-1.noarch.rpm\nweb-1.0-1.noarch.rpm" {
+		t.Errorf("clean-up: %v, left are %s", err, w.Sh(t, `find /var/lib/backout/stash`))
+	}
+	if err := undo(t, `{"packages": ["oth*"]}`).Cleanup(t.Context(), task("c2"), w, &bytes.Buffer{}); err != nil || w.Sh(t, `ls -A /var/lib/backout/stash`) != "" {
+		t.Errorf("clean-up: %v, left are %s", err, w.Sh(t, `find /var/lib/backout/stash`))
 	}
 }
 

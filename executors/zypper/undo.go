@@ -11,39 +11,31 @@ import (
 	"strings"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/executors"
 	"github.com/backout-io/backout/internal/packages"
 )
 
-const stashTop = "/var/lib/backout/stash/"
+var digest = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-var (
-	plainID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
-	digest  = regexp.MustCompile(`^[0-9a-f]{64}$`)
-)
-
-// stashOf returns where packages are kept, and the digest of their list if the
-// change has kept any.
-func stashOf(t backout.Task) (folder, sums string) {
-	if sums = t.PreparedBy(undoKind)["sums"]; !digest.MatchString(sums) {
+// stash returns where this step keeps packages, and the digest of their list if it
+// has kept any.
+func (u Undo) stash(t backout.Task) (folder, sums string, err error) {
+	if folder, err = executors.Stash(t.ChangeID, "zypper", u.config.Packages...); err != nil {
+		return "", "", backout.Permanent(err)
+	}
+	if sums = executors.Kept(t, undoKind, folder)["sums"]; !digest.MatchString(sums) {
 		sums = ""
 	}
-	return stashTop + t.ChangeID + "/zypper", sums
-}
-
-func checkID(t backout.Task) error {
-	if !plainID.MatchString(t.ChangeID) {
-		return backout.Permanent(fmt.Errorf("change %q cannot name a folder: want letters, digits, dot, underline and dash", t.ChangeID))
-	}
-	return nil
+	return folder, sums, nil
 }
 
 // Prepare implements [backout.Preparer]: it keeps the packages that an update would
 // replace now.
 func (u Undo) Prepare(ctx context.Context, t backout.Task, h backout.Host, out io.Writer) (backout.Prepared, error) {
-	if err := checkID(t); err != nil || !u.config.stash() {
+	folder, _, err := u.stash(t)
+	if err != nil || !u.config.stash() {
 		return backout.Prepared{}, err
 	}
-	folder, _ := stashOf(t)
 	if _, err := attempt(ctx, t, h, script(prepareText, append([]string{folder}, u.config.Packages...)...), out); err != nil {
 		return backout.Prepared{}, fmt.Errorf("keep the old packages: %w", err)
 	}
@@ -64,14 +56,14 @@ func (u Undo) Execute(ctx context.Context, t backout.Task, h backout.Host, out i
 	if err != nil {
 		return backout.Outcome{}, backout.Permanent(err)
 	}
-	if err := checkID(t); err != nil {
+	folder, sums, err := u.stash(t)
+	if err != nil {
 		return backout.Outcome{}, err
 	}
 	rest, err := u.begin(ctx, t, h, changes)
 	if err != nil {
 		return backout.Outcome{}, err
 	}
-	folder, sums := stashOf(t)
 	args := slices.Concat([]string{packages.HoldScript(), folder, sums, strconv.Itoa(count(rest))}, wanted(rest))
 	locks := 0
 	if bad := packages.Bad(changes); u.config.hold() && len(bad) > 0 {
@@ -189,12 +181,13 @@ func (u Undo) probeLocks(ctx context.Context, t backout.Task, h backout.Host, ch
 	if free := packages.Free(locks); err == nil && len(free) > 0 {
 		return backout.Probed{State: backout.ProbeBroken, Detail: "all packages are back, not locked are " + some(free)}, nil
 	}
+	done.Held = packages.Ours(locks)
 	return done, err
 }
 
 // Release implements [backout.Holder].
 func (u Undo) Release(ctx context.Context, t backout.Task, h backout.Host, out io.Writer) error {
-	if err := checkID(t); err != nil {
+	if _, _, err := u.stash(t); err != nil {
 		return err
 	}
 	_, err := attempt(ctx, t, h, packages.Hold(packages.HoldRelease, packages.FrontZypper, t.ChangeID, nil), out)
@@ -203,11 +196,11 @@ func (u Undo) Release(ctx context.Context, t backout.Task, h backout.Host, out i
 
 // Cleanup implements [backout.Cleaner].
 func (u Undo) Cleanup(ctx context.Context, t backout.Task, h backout.Host, out io.Writer) error {
-	if err := checkID(t); err != nil || !u.config.stash() {
+	folder, _, err := u.stash(t)
+	if err != nil || !u.config.stash() {
 		return err
 	}
-	folder, _ := stashOf(t)
-	_, err := attempt(ctx, t, h, script(`rm -rf -- "$1" "$1.new" && { rmdir -- "${1%/*}" 2>/dev/null || :; }`, folder), out)
+	_, err = attempt(ctx, t, h, script(`rm -rf -- "$1" "$1.new" && { rmdir -- "${1%/*}" 2>/dev/null || :; }`, folder), out)
 	return err
 }
 

@@ -61,7 +61,7 @@ func Apply(c backout.Change, seq uint64, at time.Time, e backout.Event) backout.
 	case backout.WindowExtended:
 		c.Window.Closes = e.Closes
 	case backout.PatchEnded:
-		c.PatchedAt = at
+		c.PatchedAt, c.Deltas = at, stillCounting(c)
 	case backout.WatchStarted:
 		c.WatchUntil = e.Until
 		if c.State == backout.ChangeOpen {
@@ -110,6 +110,23 @@ func applyFailed(c backout.Change, at time.Time, e backout.BaselineFailed) backo
 	}
 	c.Capture = nil
 	return c
+}
+
+// stillCounting are the deltas that count once patching is over: what was seen
+// before may be half of it. Only where a rollback has begun, or may have, there is
+// nothing better.
+func stillCounting(c backout.Change) map[string]string {
+	var out map[string]string
+	for target, digest := range c.Deltas {
+		if c.ActiveRollback(target) == "" && triedBy(c, target) == "" {
+			continue
+		}
+		if out == nil {
+			out = map[string]string{}
+		}
+		out[target] = digest
+	}
+	return out
 }
 
 // merged adds what is new: what is known stays as it is.

@@ -95,10 +95,14 @@ func whole(c backout.Change, digests map[string]string) error {
 }
 
 // recordDeltas takes what the patch changed, once for each target: what is known is
-// never replaced, least of all by what a rollback has changed meanwhile.
+// never replaced, least of all by what a rollback has changed meanwhile. What was
+// seen before patching ended does not count after it; see [stillCounting].
 func recordDeltas(c backout.Change, do RecordDeltas) ([]backout.Event, error) {
 	if !c.State.Live() {
 		return nil, refused("what the patch changed is captured while it is open or watched; it is %s", c.State)
+	}
+	if !do.PatchedAt.Equal(c.PatchedAt) {
+		return nil, fmt.Errorf("%w: patching ended while it was looked what the patch changed: look again", backout.ErrConflict)
 	}
 	fresh := map[string]string{}
 	for t, digest := range do.Deltas {

@@ -71,8 +71,12 @@ type (
 		Baselines map[string]string
 	}
 
-	// RecordDeltas says what the patch changed on targets.
-	RecordDeltas struct{ Deltas map[string]string }
+	// RecordDeltas says what the patch changed on targets. PatchedAt is that of the
+	// change when they were looked at.
+	RecordDeltas struct {
+		Deltas    map[string]string
+		PatchedAt time.Time
+	}
 
 	// Readiness says why the way back would not work any more; nothing when it
 	// would.

@@ -166,7 +166,11 @@ func anyRequest(t *rapid.T, c backout.Change, now time.Time) Request {
 	case 15:
 		return CaptureFailed{Number: number(), Violations: []backout.Violation{{Check: "capture"}}}
 	case 16:
-		return RecordDeltas{digests(rapid.SampledFrom([]string{"d1", "d2"}).Draw(t, "digest"), some([]string{"a", "b", "c"}))}
+		do := RecordDeltas{Deltas: digests(rapid.SampledFrom([]string{"d1", "d2"}).Draw(t, "digest"), some([]string{"a", "b", "c"}))}
+		if rapid.IntRange(0, 3).Draw(t, "early") > 0 {
+			do.PatchedAt = c.PatchedAt
+		}
+		return do
 	case 17:
 		vs := []backout.Violation{}
 		for _, check := range some([]string{"space", "reachable"}) {

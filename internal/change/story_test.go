@@ -206,7 +206,7 @@ func request(t *testing.T, c backout.Change, by, verb string, args map[string]st
 	case "capture_failed":
 		return CaptureFailed{Number: c.Captures, Violations: []backout.Violation{{Check: "capture", Reason: reason}}}
 	case "deltas":
-		return RecordDeltas{digests(args["digest"], rest)}
+		return RecordDeltas{Deltas: digests(args["digest"], rest), PatchedAt: c.PatchedAt}
 	case "readiness":
 		if reason == "" {
 			return Readiness{}

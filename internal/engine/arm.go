@@ -45,7 +45,7 @@ func (e *Engine) armLoop(ctx context.Context) {
 	tick, gone := time.NewTicker(armLook), time.NewTicker(goneLook)
 	defer tick.Stop()
 	defer gone.Stop()
-	armed, left := e.arm(0)
+	armed, left := e.arm(nil, 0)
 	missing := map[string]bool{}
 	for {
 		select {
@@ -62,13 +62,14 @@ func (e *Engine) armLoop(ctx context.Context) {
 			case <-time.After(armSettle):
 			}
 		}
-		armed, left = e.arm(left)
+		armed, left = e.arm(armed, left)
 	}
 }
 
-// arm tells every site that can be told its armed targets, and returns them. before
-// and left are how many were, and are, not armed for the limit.
-func (e *Engine) arm(before int) (armed map[armer][]backout.Target, left int) {
+// arm tells every site that can be told its armed targets, and returns them. was is
+// what it returned before: sites of an old config keep nothing any more. before and
+// left are how many were, and are, not armed for the limit.
+func (e *Engine) arm(was map[armer][]backout.Target, before int) (armed map[armer][]backout.Target, left int) {
 	cfg := e.cfg()
 	armed = map[armer][]backout.Target{}
 	for _, site := range cfg.sites() {
@@ -79,6 +80,11 @@ func (e *Engine) arm(before int) (armed map[armer][]backout.Target, left int) {
 	for _, target := range e.liveTargets(cfg) {
 		if a, ok := cfg.site(target).(armer); ok {
 			armed[a] = append(armed[a], target)
+		}
+	}
+	for site := range was {
+		if _, still := armed[site]; !still {
+			_, _ = site.Arm(nil) // before the others: it may have its connections in common with one
 		}
 	}
 	for site, targets := range armed {

@@ -81,3 +81,26 @@ func TestAnArmedTargetThatGoesIsToldSoon(t *testing.T) {
 		}
 	})
 }
+
+// TestSitesOfAnOldConfigKeepNothingConnected: nobody would ever end it.
+func TestSitesOfAnOldConfigKeepNothingConnected(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		e := w.serve("me", w.store)
+		defer e.Close()
+		w.open1(e)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		want := []string{"web1", "web2"}
+		if !slices.Equal(w.site.armed, want) {
+			t.Fatalf("armed %v", w.site.armed)
+		}
+		after, cfg := newFakeSite(), *w.cfg
+		cfg.Runner = after
+		e.Reconfigure(&cfg)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if len(w.site.armed) > 0 || !slices.Equal(after.armed, want) {
+			t.Errorf("armed by the site of before %v, by that of now %v", w.site.armed, after.armed)
+		}
+	})
+}

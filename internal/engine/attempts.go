@@ -157,7 +157,7 @@ func (e *Engine) giveUp(ctx context.Context, rollbackID, attemptID string, cause
 	if _, err := e.input(ctx, rollbackID, rollback.Claim{AttemptID: attemptID, Runner: e.server}); err != nil {
 		return
 	}
-	e.decided(ctx, rollbackID, rollback.Finished{AttemptID: attemptID, Failure: cause.Error()})
+	e.decided(ctx, rollbackID, rollback.Finished{AttemptID: attemptID, Failure: clip(cause.Error(), reasonMax)})
 }
 
 // stopStep stops an attempt that this server carries out. After a restart its
@@ -234,18 +234,10 @@ func (e *Engine) decided(ctx context.Context, rollbackID string, in rollback.Inp
 }
 
 // firstTask is the task of an attempt that nobody has claimed. A step that undoes what
-// the patch changed is not begun before that is known: once a step has begun, it
-// cannot be found out any more.
+// the patch changed is not begun before that is known.
 func (e *Engine) firstTask(ctx context.Context, r backout.Rollback, c backout.RunStep) (backout.Task, error) {
-	t, level := r.Target(c.Target), r.CurrentLevel()
-	if wants := e.cfg().WantsDelta; wants != nil && t != nil && level != nil && t.Step < len(level.Steps) && wants(level.Steps[t.Step].Uses) {
-		err := e.ensureDelta(ctx, r.ChangeID, c.Target)
-		if err != nil && !backout.IsPermanent(err) && !errors.Is(err, backout.ErrNotFound) {
-			err = againError{err} // the level's clock bounds it
-		}
-		if err != nil {
-			return backout.Task{}, fmt.Errorf("not begun, what the patch changed is not known: %w", err)
-		}
+	if err := e.deltaBefore(ctx, r, c.Target); err != nil {
+		return backout.Task{}, fmt.Errorf("not begun, what the patch changed is not known: %w", err)
 	}
 	return e.task(ctx, r, c.Target, c.AttemptID)
 }

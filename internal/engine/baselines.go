@@ -37,7 +37,7 @@ func (e *Engine) CaptureBaseline(ctx context.Context, by handlers.Actor, changeI
 		return cp.refuse(ctx, violations)
 	}
 	captured, err := e.changeInput(ctx, changeID, by.Name, change.Captured{Number: cp.number, Baselines: found.digests})
-	if errors.Is(err, backout.ErrRefused) || errors.Is(err, backout.ErrInvalid) {
+	if errors.Is(err, backout.ErrRefused) || errors.Is(err, backout.ErrInvalid) || errors.Is(err, backout.ErrFinal) {
 		return cp.refuse(ctx, []backout.Violation{{Check: gate.CheckCapture, Reason: err.Error(), Fix: "mend what it says, then capture again"}})
 	}
 	return captured, err

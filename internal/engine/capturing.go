@@ -102,6 +102,11 @@ func (cp *capturing) target(ctx context.Context, i int, s surveyed) (digest stri
 		steps = slices.Concat(steps, baselineStepsOf(cp.frozen.Plan))
 	}
 	for _, st := range steps {
+		if st.level.Name == backout.LevelBaseline {
+			if err := cp.counts(ctx); err != nil {
+				return "", append(answers, s.no(gate.CheckCapture, err, "try again"))
+			}
+		}
 		made, err := s.tend(ctx, st, runner.ErrandPrepare, cp.attemptID(st, i))
 		if err != nil {
 			return "", append(answers, notPrepared(s, st, err))
@@ -197,7 +202,7 @@ func (cp *capturing) refuse(ctx context.Context, violations []backout.Violation)
 		return now, err
 	}
 	if now.State.Final() {
-		cp.e.tidier.changeEnded(now) // it was cancelled meanwhile, and the capture may have made more since
+		cp.e.tidier.madeLate(now) // it was cancelled meanwhile, and the capture may have made more since
 	}
 	return now, &backout.RefusedError{Violations: violations}
 }

@@ -84,7 +84,11 @@ func (cs *comparisons) soon(r backout.Rollback, t backout.TargetState) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	c := cs.made[r.ID][t.Name]
-	return c == nil || !c.ended.IsZero() && (!c.used || time.Since(c.began) >= time.Duration(r.Frozen.Plan.Verify.Every))
+	if c == nil || c.ended.IsZero() {
+		return c == nil
+	}
+	wanted := !c.used && !c.began.Before(t.GreenSince)
+	return wanted || time.Since(c.began) >= time.Duration(r.Frozen.Plan.Verify.Every)
 }
 
 // forget drops what was found for a rollback that is not looked at any more.

@@ -18,6 +18,8 @@ const (
 	// deltaEvery is how often it is tried again to capture what the patch changed
 	// on targets that could not be looked at.
 	deltaEvery = time.Minute
+	// deltaPatience is how long a step waits for what only later levels need.
+	deltaPatience = 20 * time.Second
 	// notMineLong is that for what another server is to do, and may take long.
 	notMineLong = 30 * time.Second
 )
@@ -74,6 +76,8 @@ func (e *Engine) deltaDue(ctx context.Context, id string) {
 // claimed on the target: what the patch did cannot be told apart any more then, and
 // the error is permanent.
 func (e *Engine) ensureDelta(ctx context.Context, changeID, target string) error {
+	ctx, cancel := context.WithTimeout(ctx, surveyTimeout)
+	defer cancel()
 	c, err := e.upToDate(ctx, changeID)
 	if err != nil || c.Deltas[target] != "" {
 		return err
@@ -85,8 +89,36 @@ func (e *Engine) ensureDelta(ctx context.Context, changeID, target string) error
 	if err != nil {
 		return fmt.Errorf("capture what the patch changed on %s: %w", target, err)
 	}
-	_, err = e.changeInput(ctx, changeID, "", change.RecordDeltas{Deltas: map[string]string{target: digest}})
+	_, err = e.changeInput(ctx, changeID, "", change.RecordDeltas{Deltas: map[string]string{target: digest}, PatchedAt: c.PatchedAt})
 	return err
+}
+
+// deltaBefore finds out what the patch changed on the target before the target's next
+// step of the rollback begins: after a step it cannot be found out any more. A step that
+// undoes it needs to know. Any other goes on without, though a later level may need it:
+// it waits for one look, and not for long.
+func (e *Engine) deltaBefore(ctx context.Context, r backout.Rollback, target string) error {
+	t, level, wants := r.Target(target), r.CurrentLevel(), e.cfg().WantsDelta
+	if wants == nil || t == nil || level == nil || t.Step >= len(level.Steps) {
+		return nil
+	}
+	if wants(level.Steps[t.Step].Uses) {
+		err := e.ensureDelta(ctx, r.ChangeID, target)
+		if err != nil && !backout.IsPermanent(err) && !errors.Is(err, backout.ErrNotFound) {
+			err = againError{err} // the level's clock bounds it
+		}
+		return err
+	}
+	later := slices.ContainsFunc(stepsOf(r.Frozen.Plan), func(s step) bool { return s.levelIndex >= r.Level && wants(s.Uses) })
+	if _, late := e.tooLate.Load(r.ChangeID + "/" + target); late || !later || t.Baseline == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, deltaPatience)
+	defer cancel()
+	if err := e.ensureDelta(ctx, r.ChangeID, target); err != nil && !errors.Is(err, errTooLate) && e.ctx.Err() == nil {
+		e.log.Warn("what the patch changed is not known, and a later level will miss it", "rollback_id", r.ID, "target", target, "error", err)
+	}
+	return nil
 }
 
 // captureDelta looks at the target and compares it with its baseline. A look counts

@@ -76,6 +76,67 @@ func TestDeltaIsCapturedOnceAfterPatching(t *testing.T) {
 	}
 }
 
+// TestDeltaFromTheMiddleOfPatchingDoesNotCount: a patch command may outlive its
+// window, or a rollback may have been asked for that never began.
+func TestDeltaFromTheMiddleOfPatchingDoesNotCount(t *testing.T) {
+	for name, early := range map[string]func(t *testing.T, e *Engine){
+		"the window is over": func(*testing.T, *Engine) { time.Sleep(time.Hour + time.Second) },
+		"a rollback wanted to know": func(t *testing.T, e *Engine) {
+			if err := e.ensureDelta(t.Context(), "C1", "web1"); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withTargets(t, func(t *testing.T, w *openWorld) {
+				e := w.serve("me", w.store)
+				defer e.Close()
+				w.open1(e)
+				if _, err := e.PatchStarted(t.Context(), alice, "C1"); err != nil {
+					t.Fatal(err)
+				}
+				early(t, e)
+				synctest.Wait()
+				if c, _ := e.Change(t.Context(), "C1"); c.Deltas["web1"] == "" {
+					t.Fatal("nothing is known of web1")
+				}
+				w.site.set(func() { w.site.version["web1"] = "0:2.0-1" })
+				if _, err := e.PatchEnded(t.Context(), alice, "C1", 0); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second)
+				synctest.Wait()
+				if d, err := e.Delta(t.Context(), "C1", "web1"); err != nil || len(d.Packages) != 1 {
+					t.Errorf("the delta is of before the end of patching: %+v, %v", d, err)
+				}
+			})
+		})
+	}
+}
+
+// TestDeltaDoesNotCountWhenPatchingEndedMeanwhile: the look may have been too early.
+func TestDeltaDoesNotCountWhenPatchingEndedMeanwhile(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		e := w.serve("me", w.store)
+		defer e.Close()
+		w.open1(e)
+		ended := false
+		w.site.captured = func(string) {
+			if ended {
+				return
+			}
+			ended = true
+			if _, err := e.PatchEnded(t.Context(), alice, "C1", 0); err != nil {
+				t.Error(err)
+			}
+			w.site.version["web1"] = "0:2.0-1"
+		}
+		if err := e.ensureDelta(t.Context(), "C1", "web1"); !errors.Is(err, backout.ErrConflict) || backout.IsPermanent(err) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 // TestDeltaIsNeverOfWhatARollbackDid: it is captured before the first step, and not
 // after one was claimed, on whichever server.
 func TestDeltaIsNeverOfWhatARollbackDid(t *testing.T) {
@@ -146,6 +207,69 @@ func TestDeltaDoesNotCountWhenAStepBeganMeanwhile(t *testing.T) {
 		}
 		if c, _ = e.Change(t.Context(), "C1"); len(c.Deltas) > 0 {
 			t.Errorf("deltas %v", c.Deltas)
+		}
+	})
+}
+
+// TestFirstStepLeavesTheDeltaToLaterLevels: once any step has begun on the target, what
+// the patch changed cannot be found out any more, and a later level may need it. The
+// step does not wait for long.
+func TestFirstStepLeavesTheDeltaToLaterLevels(t *testing.T) {
+	for name, tt := range map[string]struct {
+		spoil func(f *fakeSite)
+		known bool
+	}{
+		"it can be had":       {func(*fakeSite) {}, true},
+		"the target is away":  {func(f *fakeSite) { f.away["web1"] = true }, false},
+		"the target is stuck": {func(f *fakeSite) { f.takes = time.Hour }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withTargets(t, func(t *testing.T, w *openWorld) {
+				w.cfg.WantsDelta = func(uses string) bool { return uses == "merge" } // L2
+				e := w.serve("me", w.store)
+				defer e.Close()
+				c := w.open1(e)
+				w.site.set(func() { w.site.version["web1"] = "0:2.0-1"; tt.spoil(w.site) })
+				r, err := e.openRollback(t.Context(), "alice", c, backout.Opened{Targets: []string{"web1"}, Trigger: backout.Trigger{By: "alice"}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(deltaPatience + time.Second)
+				synctest.Wait()
+				c, _ = e.Change(t.Context(), "C1")
+				if known := c.Deltas["web1"] != ""; known != tt.known {
+					t.Errorf("the delta is known: %v, want %v", known, tt.known)
+				}
+				if first := r.ID + "-L1"; len(w.site.ran) == 0 {
+					t.Errorf("%s has not begun", first)
+				}
+			})
+		})
+	}
+}
+
+// TestStepThatNeedsTheDeltaOfAStuckTarget asks again, and says what it waits for.
+func TestStepThatNeedsTheDeltaOfAStuckTarget(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		w.cfg.WantsDelta = func(uses string) bool { return uses == "keep" }
+		e := w.serve("me", w.store)
+		defer e.Close()
+		c := w.open1(e)
+		w.site.set(func() { w.site.takes = time.Hour })
+		r, err := e.openRollback(t.Context(), "alice", c, backout.Opened{Targets: []string{"web1"}, Trigger: backout.Trigger{By: "alice"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * surveyTimeout)
+		r, _ = e.rollbacks.get(r.ID)
+		if why, ok := e.waiting.Load(r.Target("web1").Attempt.ID); !ok || len(w.site.ran) > 0 {
+			t.Errorf("waits for %v; ran %v", why, w.site.ran)
+		}
+		w.site.set(func() { w.site.takes = 0 })
+		time.Sleep(2 * surveyTimeout)
+		synctest.Wait()
+		if len(w.site.ran) == 0 {
+			t.Error("the step has not begun")
 		}
 	})
 }

@@ -40,6 +40,8 @@ type fakeSite struct {
 	calls  []string
 	asked  []backout.Task
 	forgot []string
+	// ran are the attempts that it was given to run.
+	ran []string
 	// takes is how long every call takes; during is called with each errand.
 	takes  time.Duration
 	during func(runner.Errand, backout.Task)
@@ -62,7 +64,11 @@ func (f *fakeSite) set(do func()) {
 	do()
 }
 
-func (f *fakeSite) Run(context.Context, runner.Job) runner.Result    { return runner.Result{} }
+func (f *fakeSite) Run(_ context.Context, j runner.Job) runner.Result {
+	f.set(func() { f.ran = append(f.ran, j.Task.AttemptID) })
+	return runner.Result{}
+}
+
 func (f *fakeSite) Resume(context.Context, runner.Job) runner.Result { return runner.Result{} }
 func (f *fakeSite) Stop(string, string) error                        { return nil }
 func (f *fakeSite) GiveUp(string, string) error                      { return nil }
@@ -102,13 +108,15 @@ func (f *fakeSite) Preflight(ctx context.Context, _ backout.FrozenPlan, t backou
 }
 
 func (f *fakeSite) wait(ctx context.Context) error {
-	if f.takes == 0 {
+	var takes time.Duration
+	f.set(func() { takes = f.takes })
+	if takes == 0 {
 		return nil
 	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(f.takes):
+	case <-time.After(takes):
 		return nil
 	}
 }

@@ -46,8 +46,12 @@ func windowFor(c backout.Change, now time.Time) backout.Duration {
 	return backout.Duration(max(until.Sub(now), 0).Round(time.Second))
 }
 
-// foundMost is how many artifacts of each kind are remembered.
-const foundMost = 10_000
+// What is remembered of each kind of artifact: so many. Deltas, which are kept whole
+// and may be as large as a record, of so many bytes together as they are stored.
+const (
+	foundMost  = 10_000
+	foundBytes = 32 << 20
+)
 
 // getter reads artifacts by their digests.
 type getter interface {
@@ -57,17 +61,14 @@ type getter interface {
 // found remembers the parts of artifacts that every task needs. Their content
 // never changes, so that what is remembered is never old; it is to be read only.
 type found struct {
-	mu       sync.Mutex
-	prepared map[string][]backout.Prepared
-	deltas   map[string]*backout.Delta
+	prepared memory[[]backout.Prepared]
+	deltas   memory[*backout.Delta]
 }
 
-func newFound() *found {
-	return &found{prepared: map[string][]backout.Prepared{}, deltas: map[string]*backout.Delta{}}
-}
+func newFound() *found { return &found{deltas: memory[*backout.Delta]{weighs: true}} }
 
 func (f *found) preparedOf(ctx context.Context, from getter, digest string) ([]backout.Prepared, error) {
-	return remembered(ctx, f, f.prepared, from, digest, func(data []byte) ([]backout.Prepared, error) {
+	return f.prepared.of(ctx, from, digest, func(data []byte) ([]backout.Prepared, error) {
 		var b struct {
 			Prepared []backout.Prepared `json:"prepared"`
 		}
@@ -77,7 +78,7 @@ func (f *found) preparedOf(ctx context.Context, from getter, digest string) ([]b
 }
 
 func (f *found) delta(ctx context.Context, from getter, digest string) (*backout.Delta, error) {
-	return remembered(ctx, f, f.deltas, from, digest, func(data []byte) (*backout.Delta, error) {
+	return f.deltas.of(ctx, from, digest, func(data []byte) (*backout.Delta, error) {
 		d := &backout.Delta{}
 		err := json.Unmarshal(data, d)
 		return d, err
@@ -86,23 +87,34 @@ func (f *found) delta(ctx context.Context, from getter, digest string) (*backout
 
 // keep remembers what was just stored.
 func (f *found) keep(digest string, prepared []backout.Prepared) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	remember(f.prepared, digest, prepared)
+	f.prepared.keep(digest, prepared, 0)
 }
 
-func remember[V any](known map[string]V, digest string, v V) {
-	if len(known) >= foundMost {
-		clear(known)
+// memory is what was made of artifacts, by their digests.
+type memory[V any] struct {
+	// weighs is set where all of an artifact is kept.
+	weighs bool
+
+	mu    sync.Mutex
+	known map[string]V
+	bytes int
+}
+
+func (m *memory[V]) keep(digest string, v V, size int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.known == nil || len(m.known) >= foundMost || m.bytes+size > foundBytes {
+		m.known, m.bytes = map[string]V{}, 0
 	}
-	known[digest] = v
+	m.known[digest] = v
+	m.bytes += size
 }
 
-// remembered is what decode makes of an artifact, made once.
-func remembered[V any](ctx context.Context, f *found, known map[string]V, from getter, digest string, decode func([]byte) (V, error)) (V, error) {
-	f.mu.Lock()
-	v, ok := known[digest]
-	f.mu.Unlock()
+// of is what decode makes of an artifact, made once.
+func (m *memory[V]) of(ctx context.Context, from getter, digest string, decode func([]byte) (V, error)) (V, error) {
+	m.mu.Lock()
+	v, ok := m.known[digest]
+	m.mu.Unlock()
 	if ok {
 		return v, nil
 	}
@@ -113,8 +125,10 @@ func remembered[V any](ctx context.Context, f *found, known map[string]V, from g
 	if v, err = decode(data); err != nil {
 		return v, fmt.Errorf("decode artifact %s: %w", digest, err)
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	remember(known, digest, v)
+	size := 0
+	if m.weighs {
+		size = len(data)
+	}
+	m.keep(digest, v, size)
 	return v, nil
 }

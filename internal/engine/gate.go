@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -51,15 +52,19 @@ func (e *Engine) CheckGate(ctx context.Context, by handlers.Actor, id string) (h
 	if c.State.Live() {
 		return e.checkReady(ctx, c)
 	}
-	checked := e.checkGate(ctx, c)
+	checked, err := e.checkGate(ctx, c)
+	if err != nil {
+		return handlers.GateResult{}, err
+	}
 	if c.State == backout.ChangePlanned || c.State == backout.ChangeReady {
 		_, err = e.changeInput(ctx, id, by.Name, checked.gate())
 	}
 	return checked.result(id), err
 }
 
-// checkGate gathers the facts and lets the gate judge them.
-func (e *Engine) checkGate(ctx context.Context, c backout.Change) gateCheck {
+// checkGate gathers the facts and lets the gate judge them. Where that was cut off,
+// the answer is no no of the gate.
+func (e *Engine) checkGate(ctx context.Context, c backout.Change) (gateCheck, error) {
 	cfg := e.cfg()
 	if !e.sole {
 		e.changes.catchUp(ctx) // a window that another server has closed is no overlap
@@ -73,7 +78,10 @@ func (e *Engine) checkGate(ctx context.Context, c backout.Change) gateCheck {
 			found.add(t.Name, digest, answers)
 		})
 	}
-	return e.askGate(cfg, c, frozen, found)
+	if ctx.Err() != nil {
+		return gateCheck{}, fmt.Errorf("check the gate of %s: %w", c.ID, context.Cause(ctx))
+	}
+	return e.askGate(cfg, c, frozen, found), nil
 }
 
 // askGate lets the gate look at what was found; a frozen plan without a hash is none.
@@ -101,8 +109,12 @@ func (e *Engine) overlaps(c backout.Change) map[string][]string {
 	return out
 }
 
-// fewMost is how many violations a record has at most.
-const fewMost = 300
+// A record has fewMost violations at most, and fewBytes of them: what targets print may
+// take six bytes a character, and every NATS takes records of 1 MiB.
+const (
+	fewMost  = 300
+	fewBytes = 384 << 10
+)
 
 // few are as many violations as fit into a record; what is left out is counted.
 func few(all []backout.Violation) []backout.Violation {
@@ -110,11 +122,16 @@ func few(all []backout.Violation) []backout.Violation {
 		return nil
 	}
 	out := make([]backout.Violation, 0, min(len(all), fewMost+1))
+	size := 0
 	for _, v := range all[:min(len(all), fewMost)] {
 		v.Reason, v.Fix = clip(v.Reason, reasonMax), clip(v.Fix, reasonMax)
+		data, err := json.Marshal(v)
+		if size += len(data); err != nil || size > fewBytes {
+			break
+		}
 		out = append(out, v)
 	}
-	if more := len(all) - fewMost; more > 0 {
+	if more := len(all) - len(out); more > 0 {
 		out = append(out, backout.Violation{Check: "more", Reason: fmt.Sprintf("%d more reasons", more), Fix: "check the gate: it answers with all"})
 	}
 	return out

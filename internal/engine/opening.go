@@ -37,7 +37,10 @@ func (e *Engine) OpenChange(ctx context.Context, by handlers.Actor, id string) (
 	if c.State != backout.ChangePlanned && c.State != backout.ChangeReady {
 		return c, fmt.Errorf("open %s: it is %s: %w", id, c.State, backout.ErrRefused)
 	}
-	checked := e.checkGate(ctx, c)
+	checked, err := e.checkGate(ctx, c)
+	if err != nil {
+		return c, err
+	}
 	if len(checked.Violations) > 0 {
 		return e.gateRefused(ctx, by, c, checked)
 	}

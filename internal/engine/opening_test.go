@@ -19,6 +19,9 @@ import (
 	"github.com/backout-io/backout/internal/store"
 )
 
+// anyFacts is for plans with one step of the kind.
+func anyFacts(map[string]string) bool { return true }
+
 // TestOpeningIsOneRecord: what is made, what is captured and the opening become
 // true together, and executors are asked again about what was made.
 func TestOpeningIsOneRecord(t *testing.T) {
@@ -53,7 +56,7 @@ func TestOpeningIsOneRecord(t *testing.T) {
 		if first := w.site.asked[0]; first.Opened || !last.Opened {
 			t.Errorf("the first preflight is told that all is made: %v, the last: %v", first.Opened, last.Opened)
 		}
-		if last.PreparedBy("snapshot") == nil || last.WindowFor != backout.Duration(2*time.Hour) {
+		if last.PreparedBy("snapshot", anyFacts) == nil || last.WindowFor != backout.Duration(2*time.Hour) {
 			t.Errorf("asked with %+v", last)
 		}
 	})
@@ -82,7 +85,7 @@ func TestTaskIsFilledFromTheLog(t *testing.T) {
 			if err := e.fillTask(t.Context(), c, &task); err != nil {
 				t.Fatal(err)
 			}
-			if task.Baseline != c.Baselines["web1"] || task.PreparedBy("keep")["by"] != "C1-b1.L1.s1.t1.prepare" || task.Delta == nil || task.WindowFor <= 0 || !task.Opened {
+			if task.Baseline != c.Baselines["web1"] || task.PreparedBy("keep", anyFacts)["by"] != "C1-b1.L1.s1.t1.prepare" || task.Delta == nil || task.WindowFor <= 0 || !task.Opened {
 				t.Errorf("filled %+v", task)
 			}
 			want := []backout.PackageChange{{Name: "openssl", Arch: "x86_64", From: "0:1.0-1", To: "0:2.0-1"}}
@@ -423,4 +426,31 @@ func TestAnswerOfTheOpeningIsLost(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestGateThatWasCutOffSaysNothing: a client that is gone, or a server that stops, is
+// no reason against the window.
+func TestGateThatWasCutOffSaysNothing(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		e := w.serve("me", w.store)
+		defer e.Close()
+		w.planned(e, "C1")
+		if r, err := e.CheckGate(t.Context(), alice, "C1"); err != nil || !r.Passed {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		w.site.takes = 10 * time.Second
+		for name, ask := range map[string]func(ctx context.Context) error{
+			"gate": func(ctx context.Context) error { _, err := e.CheckGate(ctx, alice, "C1"); return err },
+			"open": func(ctx context.Context) error { _, err := e.OpenChange(ctx, alice, "C1"); return err },
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if err := ask(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: got %v", name, err)
+			}
+			cancel()
+		}
+		if diff := cmp.Diff([]string{"planned", "gate_passed"}, w.kinds("C1")); diff != "" {
+			t.Errorf("log (-want +got):\n%s", diff)
+		}
+	})
 }

@@ -62,6 +62,8 @@ func (e *Engine) checkReady(ctx context.Context, c backout.Change) (handlers.Gat
 	if ctx.Err() != nil {
 		return handlers.GateResult{}, ctx.Err() // what was found is half of it
 	}
+	now, _ := e.changes.get(c.ID)
+	left.Deltas = now.Deltas // captured beside this look
 	f := gate.Facts{
 		Change: left, Plan: &c.Frozen.Plan, Targets: cfg.Inventory, Groups: cfg.Groups, Answers: found.all(left), Now: time.Now().UTC(), Live: true,
 	}

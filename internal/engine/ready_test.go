@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -90,63 +89,27 @@ func TestGateOfALiveChange(t *testing.T) {
 	})
 }
 
-// TestTidy: once a change has ended its targets keep nothing, and after a failed
-// back-out they keep all of it.
-func TestTidy(t *testing.T) {
+// TestDeltaThatCannotBeHadIsTold: steps that undo the patch would not begin.
+func TestDeltaThatCannotBeHadIsTold(t *testing.T) {
 	withTargets(t, func(t *testing.T, w *openWorld) {
 		e := w.serve("me", w.store)
+		defer e.Close()
 		w.open1(e)
-		w.site.set(func() { w.site.away["web2"] = true })
-		for range 2 { // the window, then the watch
-			if _, err := e.CloseChange(t.Context(), alice, "C1", "all is well"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		time.Sleep(2 * time.Minute)
-		synctest.Wait()
-		e.Close()
-		if n := w.site.standing(); n["web1"] != 0 || n["web2"] != 1 {
-			t.Errorf("snapshots %v", n)
-		}
-		w.site.set(func() { w.site.away["web2"] = false })
-		e = w.serve("me", w.store)
-		defer e.Close()
-		time.Sleep(time.Hour)
-		synctest.Wait()
-		if n := w.site.standing(); len(n) > 0 {
-			t.Errorf("snapshots %v", n)
-		}
-		var mine []string
-		for _, call := range w.site.called() {
-			if strings.HasPrefix(call, "cleanup") && strings.HasSuffix(call, ".t2") {
-				mine = append(mine, call)
-			}
-		}
-		want := []string{"cleanup keep C1-c2.L1.s1.t2", "cleanup merge C1-c2.L2.s1.t2", "cleanup snapshot C1-c2.B.s1.t2", "cleanup tidy C1-c2.C.s1.t2"}
-		if diff := cmp.Diff(want, mine); diff != "" {
-			t.Errorf("on web2 (-want +got):\n%s", diff)
-		}
-		for _, id := range []string{"C1-b1.L1.s1.t2.prepare", "C1-b1.B.s1.t2", "C1-c2.C.s1.t2"} {
-			if !slices.Contains(w.site.forgot, id) {
-				t.Errorf("%s is not forgotten: %v", id, w.site.forgot)
-			}
-		}
-	})
-}
-
-func TestNothingIsRemovedAfterAFailedBackOut(t *testing.T) {
-	withTargets(t, func(t *testing.T, w *openWorld) {
-		e := w.serve("me", w.store)
-		defer e.Close()
-		c := w.open1(e)
-		rec := backout.Record{Op: "x", By: "other", At: time.Now().UTC(), Events: []backout.Event{backout.ChangeEnded{State: backout.ChangeBackoutFailed}}}
-		if _, err := w.store.Changes.Append(t.Context(), "C1", c.Revision, rec); err != nil {
+		w.site.set(func() { w.site.captures["web2"] = backout.ErrInvalid })
+		if _, err := e.PatchEnded(t.Context(), alice, "C1", 0); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(25 * time.Hour)
+		time.Sleep(2 * readinessEvery)
 		synctest.Wait()
-		if n := w.site.standing(); n["web1"] != 1 || n["web2"] != 1 {
-			t.Errorf("snapshots %v", n)
+		c, _ := e.Change(t.Context(), "C1")
+		if len(c.NotReady) != 1 || c.NotReady[0].Check != "delta" || c.NotReady[0].Target != "web2" {
+			t.Errorf("not ready: %+v", c.NotReady)
+		}
+		w.site.set(func() { clear(w.site.captures) })
+		time.Sleep(2 * readinessEvery)
+		synctest.Wait()
+		if c, _ = e.Change(t.Context(), "C1"); len(c.NotReady) > 0 || c.Deltas["web2"] == "" {
+			t.Errorf("not ready: %+v, deltas %v", c.NotReady, c.Deltas)
 		}
 	})
 }

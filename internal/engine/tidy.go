@@ -28,11 +28,14 @@ type tidier struct {
 	// next is when the targets of a change are to be asked; done are those that
 	// have nothing left.
 	next map[string]time.Time
-	done map[string]map[string]bool
+	done map[string]*sync.Map
+	// late are changes for which this server has made something after they had
+	// ended: the one that owns them may have been round by then.
+	late map[string]bool
 }
 
 func newTidier(e *Engine) *tidier {
-	return &tidier{e: e, next: map[string]time.Time{}, done: map[string]map[string]bool{}}
+	return &tidier{e: e, next: map[string]time.Time{}, done: map[string]*sync.Map{}, late: map[string]bool{}}
 }
 
 // tidied tells whether something was made for the change that has to go.
@@ -50,6 +53,23 @@ func (t *tidier) changeEnded(c backout.Change) {
 	defer t.mu.Unlock()
 	delete(t.done, c.ID)
 	t.next[c.ID] = time.Now()
+}
+
+// madeLate notes that this server itself has to clean up after a change that had
+// ended while it made something for it.
+func (t *tidier) madeLate(c backout.Change) {
+	t.mu.Lock()
+	t.late[c.ID] = true
+	t.mu.Unlock()
+	t.changeEnded(c)
+}
+
+// isMine tells whether this server cleans up after the change.
+func (t *tidier) isMine(id string) bool {
+	t.mu.Lock()
+	late := t.late[id]
+	t.mu.Unlock()
+	return late || t.e.owns(id)
 }
 
 func (t *tidier) run(ctx context.Context) {
@@ -75,21 +95,27 @@ func (t *tidier) round(ctx context.Context) {
 			return
 		}
 		c, _ := t.e.changes.get(id)
-		over := !tidied(c)
-		if !over && t.e.owns(id) {
+		over, mine := !tidied(c), t.isMine(id)
+		switch {
+		case mine && over:
+			t.e.log.Error("what was made for the way back stays on targets, remove it by hand: it is not tried any more", "change_id", id)
+		case mine:
 			over = t.tidy(ctx, c)
 		}
 		t.mu.Lock()
-		if over {
-			delete(t.next, id)
+		switch _, anew := t.next[id]; {
+		case anew: // something was made meanwhile, behind this look
+		case over:
 			delete(t.done, id)
-		} else {
+			delete(t.late, id)
+		default:
 			t.next[id] = time.Now().Add(cleanEvery)
 		}
 		t.mu.Unlock()
 	}
 }
 
+// due takes what is due out of what is to come.
 func (t *tidier) due(now time.Time) []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -97,6 +123,7 @@ func (t *tidier) due(now time.Time) []string {
 	for id, at := range t.next {
 		if !at.After(now) {
 			ids = append(ids, id)
+			delete(t.next, id)
 		}
 	}
 	slices.Sort(ids)
@@ -117,8 +144,9 @@ func (t *tidier) tidy(ctx context.Context, c backout.Change) bool {
 		frozen = &now
 	}
 	var left atomic.Bool
+	done := t.doneOf(c.ID)
 	cfg.each(ctx, c, tidyTimeout, func(ctx context.Context, i int, target backout.Target) {
-		if t.isDone(c.ID, target.Name) {
+		if _, ok := done.Load(target.Name); ok {
 			return
 		}
 		s := surveyed{e: t.e, cfg: cfg, c: c, frozen: *frozen, target: target}
@@ -127,24 +155,20 @@ func (t *tidier) tidy(ctx context.Context, c backout.Change) bool {
 			t.e.log.Warn("what was made for the way back is not removed, trying again", "change_id", c.ID, "target", target.Name, "error", err)
 			return
 		}
-		t.mark(c.ID, target.Name)
+		done.Store(target.Name, true)
 	})
 	return !left.Load() && ctx.Err() == nil
 }
 
-func (t *tidier) isDone(id, target string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.done[id][target]
-}
-
-func (t *tidier) mark(id, target string) {
+// doneOf are the targets of the change that have nothing left. They are begun anew
+// when something is made meanwhile.
+func (t *tidier) doneOf(id string) *sync.Map {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.done[id] == nil {
-		t.done[id] = map[string]bool{}
+		t.done[id] = &sync.Map{}
 	}
-	t.done[id][target] = true
+	return t.done[id]
 }
 
 // target runs the clean-up of one target: that of every executor, in the opposite
@@ -165,6 +189,9 @@ func (t *tidier) target(ctx context.Context, i int, s surveyed) error {
 		cp := capturing{c: s.c, number: n + 1}
 		for _, st := range made {
 			forget = append(forget, cp.attemptID(st, i))
+			if st.level.Name == backout.LevelBaseline { // removed again where the window stayed shut
+				forget = append(forget, runner.CleanupID(s.c.ID, n+1, st.part(), st.index, i))
+			}
 		}
 	}
 	return s.cfg.site(s.target).Forget(ctx, s.target, forget)

@@ -22,6 +22,9 @@ const (
 	CheckReachable = "reachable"
 	CheckCapture   = "capture"
 	CheckPreflight = "preflight"
+	// CheckDelta is that it is known what the patch changed on a target, once it has
+	// been applied.
+	CheckDelta = "delta"
 )
 
 // DefaultValidFor is how long a yes is worth anything where the plan does not say.

@@ -1,8 +1,15 @@
 package gate
 
 import (
+	"slices"
+	"time"
+
 	"github.com/backout-io/backout"
 )
+
+// deltaGrace is how long after the patch nobody is told that it is not known yet what
+// it changed: to look takes its time.
+const deltaGrace = 5 * time.Minute
 
 // Still answers, while the window is open or watched, why the way back would not
 // work any more. Facts.Plan is the frozen plan, Facts.PlanHash that of the plan file
@@ -20,7 +27,28 @@ func Still(f Facts) []backout.Violation {
 	v.checkFrozen(f)
 	v.checkApprovers(f)
 	v.checkAnswers(f)
+	v.checkDeltas(f)
 	return v.violations
+}
+
+// checkDeltas misses what the patch changed where that should be known: steps that undo
+// it would not begin. A target that is in other trouble is left out, which is the cause.
+func (v *verdict) checkDeltas(f Facts) {
+	c := f.Change
+	over := c.PatchedAt
+	if over.IsZero() && !c.WatchUntil.IsZero() {
+		over = c.WatchUntil.Add(-time.Duration(c.Window.Watch))
+	}
+	if over.IsZero() || f.Now.Before(over.Add(deltaGrace)) {
+		return
+	}
+	for _, name := range c.Targets {
+		if c.Baselines[name] == "" || c.Deltas[name] != "" || slices.ContainsFunc(v.violations, func(o backout.Violation) bool { return o.Target == name }) {
+			continue
+		}
+		v.noTarget(CheckDelta, name, "it is not known what the patch has changed on it: its state could not be captured since",
+			"mend what keeps it from being captured: backout baseline diff "+c.ID+" "+name+" --now says what")
+	}
 }
 
 func (v *verdict) checkFrozen(f Facts) {

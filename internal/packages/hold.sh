@@ -114,6 +114,8 @@ toml() {
 
 # rewrite replaces the list by what the command writes, whole or not at all.
 rewrite() {
+	# One that is a link stays one.
+	[ ! -L "$list" ] || list=$(readlink -f "$list")
 	tmp=$list.backout.$$
 	"$@" >"$tmp" || { rc=$?; rm -f "$tmp"; return "$rc"; }
 	if [ -e "$list" ]; then chmod --reference="$list" "$tmp" 2>/dev/null; else chmod 644 "$tmp"; fi
@@ -122,7 +124,7 @@ rewrite() {
 }
 
 # shellcheck disable=SC2317 # rewrite calls it
-plus_line() { cat "$list" 2>/dev/null; echo "$1"; }
+plus_line() { { [ ! -e "$list" ] || awk 1 "$list"; } && echo "$1"; }
 # shellcheck disable=SC2317
 minus_line() { awk -v line="$1" '{ t = $0; gsub(/^[ \t]+|[ \t\r]+$/, "", t) } t != line' "$list"; }
 

@@ -219,6 +219,34 @@ func TestALockThatWasThereBeforeStays(t *testing.T) {
 
 // TestDNF5AlternativesDoNotOpenTheLock: entries of one name are alternatives, so an
 // exclude of its own beside another entry would lock nothing.
+// TestAListThatEndsWithoutALineBreak: somebody's editor has left it so. Their last
+// lock must not grow together with ours.
+func TestAListThatEndsWithoutALineBreak(t *testing.T) {
+	b, front, _ := benchOf(t, "dnf")
+	b.write("etc/dnf/plugins/versionlock.list", "theirs-0:1-1.*")
+	b.must(HoldPlace, front, "CHG1", changesOf("dnf")...)
+	if got := b.read("etc/dnf/plugins/versionlock.list"); !strings.HasPrefix(got, "theirs-0:1-1.*\n!") {
+		t.Errorf("the list is %q", got)
+	}
+}
+
+// TestAListThatIsALink: a tool that manages the configuration has put it elsewhere.
+func TestAListThatIsALink(t *testing.T) {
+	b, front, _ := benchOf(t, "dnf")
+	b.write("elsewhere", "theirs-0:1-1.*\n")
+	list := filepath.Join(b.dir, "etc/dnf/plugins/versionlock.list")
+	if err := os.Symlink("../../../elsewhere", list); err != nil {
+		t.Fatal(err)
+	}
+	b.must(HoldPlace, front, "CHG1", changesOf("dnf")...)
+	if info, err := os.Lstat(list); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link is %v, %v", info.Mode(), err)
+	}
+	if got := b.read("elsewhere"); !strings.Contains(got, "!boa-") {
+		t.Errorf("the list is %q", got)
+	}
+}
+
 func TestDNF5AlternativesDoNotOpenTheLock(t *testing.T) {
 	b, front, _ := benchOf(t, "dnf5")
 	const mine = "version = \"1.0\"\n\n[[packages]]\nname = \"boa\"\ncomment = \"mine\"\n[[packages.conditions]]\nkey = \"evr\"\ncomparator = \"!=\"\nvalue = \"0:1.5-1\"\n\n" +

@@ -144,7 +144,7 @@ func DriftWanted(r backout.Rollback, t backout.TargetState, at time.Time) bool {
 }
 
 // DriftTime is how long a comparison of a target with its baseline may take. A late
-// step's one chance is longer by it.
+// step's one chance is longer by it, or by its level's time where that is shorter.
 const DriftTime = 2 * time.Minute
 
 // notBack tells whether a comparison was made and says no. A verdict that is not

@@ -212,7 +212,8 @@ func (d *decider) overdue() {
 	verify := d.r.Frozen.Plan.Verify
 	chance := time.Duration(verify.HoldFor + 2*verify.Every)
 	if slices.ContainsFunc(d.r.Targets, func(t backout.TargetState) bool { return t.Baseline != "" }) {
-		chance += DriftTime
+		// A level in seconds is one of a drill or a test: its chance is no minutes.
+		chance += min(DriftTime, time.Duration(d.r.Frozen.Plan.Levels[d.r.Level].EscalateAfter))
 	}
 	d.emit(backout.VerifyStarted{Level: d.r.Level, Deadline: d.at.Add(chance)})
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/executors"
 	"github.com/backout-io/backout/internal/host"
 	"github.com/backout-io/backout/internal/retry"
 )
@@ -78,6 +79,11 @@ func (r *Runner) Tend(ctx context.Context, _ backout.FrozenPlan, errand Errand, 
 
 // tend returns what was made; nil when nothing was to be made.
 func (r *Runner) tend(ctx context.Context, errand Errand, t backout.Task) (map[string]string, error) {
+	if errand == ErrandPrepare {
+		if err := executors.BeforePatch(t); err != nil {
+			return nil, err
+		}
+	}
 	executor, err := r.build(ctx, t)
 	if err != nil {
 		return nil, err
@@ -140,11 +146,16 @@ func quiet(do func(context.Context, backout.Task, backout.Host, io.Writer) error
 
 // follow calls the executor until the errand's end is known. Neither a lost
 // connection nor an error while its command runs is the end: the executor is called
-// again, and attaches.
+// again, and attaches. Past its time-out or its deadline it is ended on the target:
+// whoever asked for it counts on that nothing of it comes to be later.
 func follow(ctx context.Context, h backout.Host, t backout.Task, do errandFunc) (facts map[string]string, last error) {
+	until := t.Deadline
+	if most := time.Duration(t.Step.Timeout); most > 0 && (until.IsZero() || time.Until(until) > most) {
+		until = time.Now().Add(most)
+	}
 	within, cancel := ctx, func() {}
-	if t.Step.Timeout > 0 {
-		within, cancel = context.WithTimeout(ctx, time.Duration(t.Step.Timeout))
+	if !until.IsZero() {
+		within, cancel = context.WithDeadline(ctx, until)
 	}
 	defer cancel()
 	var away time.Time
@@ -163,8 +174,8 @@ func follow(ctx context.Context, h backout.Host, t backout.Task, do errandFunc) 
 		}
 		return last
 	})
-	if last != nil && within.Err() != nil && ctx.Err() == nil {
-		return nil, errors.Join(timedOut(t), stopErrand(ctx, h, t))
+	if last != nil && !until.IsZero() && !time.Now().Before(until) {
+		return nil, errors.Join(timedOut(t), stopErrand(context.WithoutCancel(ctx), h, t))
 	}
 	return facts, last
 }

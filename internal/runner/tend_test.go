@@ -35,6 +35,33 @@ func errandTask(id, level, uses string) backout.Task {
 	return backout.Task{AttemptID: id, ChangeID: "CHG1", Level: level, Step: step(uses), Target: backout.Target{Name: "web1"}}
 }
 
+// TestNothingIsPreparedAfterThePatch: copies of what is there then would be of the
+// patch, and take the place of what leads back.
+func TestNothingIsPreparedAfterThePatch(t *testing.T) {
+	for name, change := range map[string]func(*backout.Task){
+		"opened": func(t *backout.Task) { t.Opened = true },
+		"delta":  func(t *backout.Task) { t.Delta = &backout.Delta{} },
+	} {
+		for _, level := range []string{"L1", backout.LevelBaseline} {
+			task := errandTask(runner.BaselineID("CHG1", 2, "L1", 0, 0), level, "telling")
+			change(&task)
+			e := &telling{
+				execute: func(context.Context, backout.Task, backout.Host, io.Writer) (backout.Outcome, error) {
+					t.Errorf("%s: a step of %s was executed", name, level)
+					return backout.Outcome{}, nil
+				},
+				prepare: func(context.Context, backout.Task, backout.Host, io.Writer) (backout.Prepared, error) {
+					t.Errorf("%s: a step of %s has prepared", name, level)
+					return backout.Prepared{}, nil
+				},
+			}
+			if _, err := of(t, e, &machine{}).Tend(t.Context(), errandPlan(), runner.ErrandPrepare, task); !backout.IsPermanent(err) {
+				t.Errorf("%s: %s: %v", name, level, err)
+			}
+		}
+	}
+}
+
 func TestErrandsCallWhatTheyAreFor(t *testing.T) {
 	for name, c := range map[string]struct {
 		errand runner.Errand
@@ -181,6 +208,22 @@ func TestErrandPastItsTimeoutIsEndedOnItsTarget(t *testing.T) {
 		task.Step.Timeout = backout.Duration(time.Minute)
 		_, err := of(t, &telling{}, m).Tend(t.Context(), errandPlan(), runner.ErrandPrepare, task)
 		if err == nil || !strings.Contains(err.Error(), "timed out after") || !m.stopped {
+			t.Errorf("stopped %v: %v", m.stopped, err)
+		}
+	})
+}
+
+// TestErrandPastItsDeadlineIsEndedOnItsTarget: what is made for an opening must not come
+// to be after another server has opened. Whoever asks gives up at the same moment.
+func TestErrandPastItsDeadlineIsEndedOnItsTarget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &machine{runs: time.Hour}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		task := errandTask("CHG1-b1.B.s1.t1", backout.LevelBaseline, "telling")
+		task.Deadline, _ = ctx.Deadline()
+		_, err := of(t, &telling{}, m).Tend(ctx, errandPlan(), runner.ErrandPrepare, task)
+		if err == nil || !strings.Contains(err.Error(), "timed out at") || !m.stopped {
 			t.Errorf("stopped %v: %v", m.stopped, err)
 		}
 	})
