@@ -68,13 +68,14 @@ func weight(server, key string) uint64 {
 func (e *Engine) sweepLoop(ctx context.Context) {
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
-	waiting := map[string]time.Time{}
+	waiting, gone := map[string]time.Time{}, map[string]time.Time{}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 			waiting = e.sweep(waiting, time.Now())
+			gone = e.sweepCaptures(ctx, gone, time.Now())
 		}
 	}
 }

@@ -230,7 +230,7 @@ func (e *Engine) looked(ctx context.Context, r backout.Rollback, t backout.Targe
 	}
 	e.owedRed.Delete(key)
 	switch {
-	case red != "" && t.Red != "" && t.GreenSince.IsZero():
+	case red != "" && t.GreenSince.IsZero() && !rollback.RedAnew(t.Red, clip(red, 500)):
 		return
 	case red == "" && !t.GreenSince.IsZero() && time.Now().Before(rollback.GreenUntil(r, t)):
 		return

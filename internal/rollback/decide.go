@@ -3,6 +3,7 @@ package rollback
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -275,9 +276,22 @@ func (d *decider) checked(in Checked) {
 		if t.Baseline == "" || in.Drift != nil {
 			d.emit(backout.TargetBack{Target: in.Target, Drift: in.Drift})
 		}
-	case !in.Green && (!t.GreenSince.IsZero() || t.Red == ""):
+	case !in.Green && (!t.GreenSince.IsZero() || RedAnew(t.Red, in.Reason)):
 		d.emit(backout.TargetRed{Target: in.Target, Reason: in.Reason, Drift: in.Drift})
 	}
+}
+
+// RedAnew tells whether a target that is red is so for another cause than before: an
+// alert, a check of that name, or what differs from the baseline. What a check says
+// may differ at each look, and is told once.
+func RedAnew(before, now string) bool { return before == "" || redCause(before) != redCause(now) }
+
+func redCause(reason string) string {
+	if strings.HasPrefix(reason, "alert ") {
+		return "alert"
+	}
+	cause, _, _ := strings.Cut(reason, ":")
+	return cause
 }
 
 // compared makes a green look red where the target is not back to its baseline: by
