@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -112,16 +113,22 @@ func (h *history) change(i int) {
 		newest(&h.lastSeq[0], seq)
 		c = change.Fold(c, change.Entry{Seq: seq, Record: rec})
 	}
-	gate := change.Gate{PlanHash: h.frozen.Hash, Targets: targets}
+	baselines := map[string]string{}
+	for _, t := range targets {
+		baselines[t] = fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(t)))
+	}
+	gate := change.Gate{PlanHash: h.frozen.Hash, Targets: targets, Baselines: baselines, ValidUntil: h.at.Add(24 * time.Hour)}
 	do(change.Plan{Spec: backout.ChangeSpec{
 		ID: id, Title: "web tier to 2.8", Targets: targets, Plan: "bench", Owner: "paul", Stakeholders: []string{"ops"}, Labels: map[string]string{"tier": "web", "site": "fra1"},
 		Patch:  backout.Patch{Kind: "packages", IDs: []string{"shop-2.8"}, CVEs: []string{"CVE-2026-1"}},
 		Window: backout.Window{Opens: h.at, Closes: h.at.Add(48 * time.Hour), Watch: backout.Duration(24 * time.Hour)},
 	}})
-	do(change.Open{Frozen: h.frozen, Gate: gate})
+	do(change.BeginCapture{Server: "bench", Opening: true})
+	do(change.Open{Frozen: h.frozen, Gate: gate, Capture: 1, Baselines: baselines})
 	for j := range historyEach {
 		opened := backout.Opened{
 			RollbackID: fmt.Sprintf("%s-r%d", id, j+1), ChangeID: id, ChangeTitle: c.Title, Patch: c.Patch, Frozen: h.frozen, Targets: targets[2*j : 2*j+2],
+			Baselines: change.BaselinesOf(c, targets[2*j:2*j+2]),
 			Requester: "paul", Trigger: backout.Trigger{Verdict: &backout.Verdict{
 				Rule: "WebDown", Group: "web", Mode: "auto", ChangeID: id, Target: targets[2*j], Scope: "targets", Fingerprint: fmt.Sprintf("%016x", 10*i+j), AlertName: "WebErrors",
 				Reasons:     []string{`alertname="WebErrors" matches`, "evidence.red_share_patched > evidence.red_share_unpatched: 0.4 > 0.01"},
