@@ -193,8 +193,9 @@ func (m *Machine) await(t testing.TB, before string) {
 	t.Helper()
 	deadline := time.Now().Add(90 * time.Second)
 	for {
-		out, err := m.command([]string{"sh", "-c", "systemctl is-system-running --wait >/dev/null; cat /proc/sys/kernel/random/boot_id"}).CombinedOutput()
-		if id := strings.TrimSpace(string(out)); err == nil && id != before {
+		out, err := m.command([]string{"sh", "-c", "systemctl is-system-running --wait >/dev/null 2>&1; cat /proc/sys/kernel/random/boot_id"}).Output()
+		// What a machine that goes down says beside its boot id is no other boot id.
+		if id := strings.TrimSpace(string(out)); err == nil && len(id) == len(bootIDShape) && id != before {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -203,6 +204,8 @@ func (m *Machine) await(t testing.TB, before string) {
 		time.Sleep(50 * time.Millisecond)
 	}
 }
+
+const bootIDShape = "00000000-0000-0000-0000-000000000000"
 
 // AwaitReboot waits until the machine is up in another boot than the one named.
 func (m *Machine) AwaitReboot(t testing.TB, before string) {
