@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/executors"
@@ -127,8 +128,9 @@ func (l *loaded) engineConfig(hosts *host.Registry, log *slog.Logger) (*engine.C
 		Runner: runner.New(runner.Options{
 			Executors: l.kinds.Executors, Checks: kinds, Hosts: hosts, Resolve: cfg.ResolveSecrets, Secrets: l.secrets(), Log: log,
 		}),
-		WantsDelta: func(uses string) bool { k, ok := l.kinds.Executors.Lookup(uses); return ok && k.WantsDelta },
-		Groups:     l.groups(), Audiences: cfg.Audiences, ExternalURL: cfg.ExternalURL,
+		WantsDelta:     func(uses string) bool { k, ok := l.kinds.Executors.Lookup(uses); return ok && k.WantsDelta },
+		ReadinessEvery: time.Duration(cfg.ReadinessEvery),
+		Groups:         l.groups(), Audiences: cfg.Audiences, ExternalURL: cfg.ExternalURL,
 	}
 	servers := make([]checks.Alertmanager, len(cfg.Alertmanagers))
 	for i, am := range cfg.Alertmanagers {

@@ -135,6 +135,7 @@ func (l *loader) settings() {
 	l.atLeast(int64(s.Intake.MaxWaiting), 1, "1", "intake", "max_waiting")
 	l.atLeast(int64(s.Retention.Alerts), int64(backout.Duration(time.Hour)), "1h", "retention", "alerts")
 	l.atLeast(int64(s.Retention.AlertsMaxBytes), 1<<20, "1MiB", "retention", "alerts_max_bytes")
+	l.atLeast(int64(s.ReadinessEvery), int64(backout.Duration(10*time.Second)), "10s", "readiness_every")
 	for i, am := range s.Alertmanagers {
 		l.url("http://HOST:PORT", []string{"http", "https"}, am.URL, "alertmanagers", i, "url")
 	}

@@ -27,6 +27,8 @@ type Settings struct {
 	Alertmanagers []Endpoint          `yaml:"alertmanagers" doc:"Asked for active alerts while a rollback is verified."`
 	Prometheus    Endpoint            `yaml:"prometheus" doc:"Asked by promql checks."`
 	SSH           SSH                 `yaml:"ssh" doc:"How targets with transport ssh are reached."`
+	// ReadinessEvery is how often the way back of live changes is looked at.
+	ReadinessEvery backout.Duration `yaml:"readiness_every" doc:"How often it is looked whether the way back of open changes would still work. At least 10s. Default 5m."`
 	// Audiences are lists of channel names.
 	Audiences map[string][]string `yaml:"audiences" doc:"Which channels tell whom."`
 	Retention Retention           `yaml:"retention" doc:"How long alerts are kept."`
@@ -119,12 +121,13 @@ func defaults() Settings {
 		host = "backout"
 	}
 	return Settings{
-		Listen:     "127.0.0.1:8420",
-		DataDir:    "backout-data",
-		ServerName: host,
-		NATS:       NATS{Replicas: 1},
-		Intake:     Intake{MaxBody: 4 << 20, MaxWaiting: 1024},
-		SSH:        SSH{Port: 22, ConnectTimeout: backout.Duration(10 * time.Second)},
-		Retention:  Retention{Alerts: backout.Duration(14 * 24 * time.Hour), AlertsMaxBytes: 1 << 30},
+		Listen:         "127.0.0.1:8420",
+		DataDir:        "backout-data",
+		ServerName:     host,
+		NATS:           NATS{Replicas: 1},
+		Intake:         Intake{MaxBody: 4 << 20, MaxWaiting: 1024},
+		SSH:            SSH{Port: 22, ConnectTimeout: backout.Duration(10 * time.Second)},
+		ReadinessEvery: backout.Duration(5 * time.Minute),
+		Retention:      Retention{Alerts: backout.Duration(14 * 24 * time.Hour), AlertsMaxBytes: 1 << 30},
 	}
 }
