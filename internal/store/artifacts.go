@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -88,13 +89,8 @@ func (a *Artifacts) GetOutput(ctx context.Context, attemptID string) ([]byte, er
 }
 
 func (a *Artifacts) store(ctx context.Context, name string, data []byte) error {
-	var packed bytes.Buffer
-	zip, err := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
+	packed, err := compress(data)
 	if err != nil {
-		return fmt.Errorf("compress: %w", err)
-	}
-	_, err = zip.Write(data)
-	if err = errors.Join(err, zip.Close()); err != nil {
 		return fmt.Errorf("compress: %w", err)
 	}
 	before, err := a.objects.GetInfo(ctx, name)
@@ -102,7 +98,7 @@ func (a *Artifacts) store(ctx context.Context, name string, data []byte) error {
 		return unavailable(err)
 	}
 	id := newRun()
-	if err := a.write(ctx, name, id, packed.Bytes()); err != nil {
+	if err := a.write(ctx, name, id, packed); err != nil {
 		_ = a.stream.Purge(ctx, jetstream.WithPurgeSubject(piecesPrefix+id)) // what is left takes room only
 		return err
 	}
@@ -110,6 +106,26 @@ func (a *Artifacts) store(ctx context.Context, name string, data []byte) error {
 		_ = a.stream.Purge(ctx, jetstream.WithPurgeSubject(piecesPrefix+before.NUID))
 	}
 	return nil
+}
+
+// zippers keeps compressors: each is most of a megabyte, and the outputs of a thousand
+// targets come at once.
+var zippers = sync.Pool{New: func() any {
+	zip, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // fails for unknown levels only
+	return zip
+}}
+
+func compress(data []byte) ([]byte, error) {
+	var packed bytes.Buffer
+	zip, ok := zippers.Get().(*gzip.Writer)
+	if !ok {
+		return nil, errors.New("no compressor")
+	}
+	defer zippers.Put(zip)
+	zip.Reset(&packed)
+	_, err := zip.Write(data)
+	err = errors.Join(err, zip.Close())
+	return packed.Bytes(), err
 }
 
 // write stores the pieces, then the record that makes them the object (ADR-20 of
