@@ -27,7 +27,6 @@
 package ansible
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -41,6 +40,7 @@ import (
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/executors"
+	"github.com/backout-io/backout/internal/tail"
 )
 
 // Config is the section of a step.
@@ -180,9 +180,9 @@ func (p Playbook) Execute(ctx context.Context, t backout.Task, h backout.Host, o
 	if err != nil {
 		return backout.Outcome{}, backout.Permanent(err)
 	}
-	var said bytes.Buffer
-	outcome, err := executors.Attempt(ctx, t, h, e, io.MultiWriter(out, &said))
-	recap, found := recapOf(said.String(), t.Target.Name)
+	said := &tail.Writer{Limit: 64 << 10} // what matters stands at its end
+	outcome, err := executors.Attempt(ctx, t, h, e, io.MultiWriter(out, said))
+	recap, found := recapOf(string(said.Bytes()), t.Target.Name)
 	switch {
 	case err != nil && found:
 		return outcome, fmt.Errorf("%w: %s", err, recap)

@@ -10,6 +10,7 @@ import (
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/executors"
 	"github.com/backout-io/backout/internal/packages"
+	"github.com/backout-io/backout/internal/tail"
 )
 
 // tryUndo lets apt solve the inverse of the delta without doing it.
@@ -107,7 +108,7 @@ func (u Undo) Execute(ctx context.Context, t backout.Task, h backout.Host, out i
 
 // run runs a script as the task's attempt; its failure says what it said last.
 func run(ctx context.Context, t backout.Task, h backout.Host, e backout.Exec, out io.Writer) (backout.Outcome, error) {
-	last := packages.Tail{Limit: 4 << 10}
+	last := tail.Writer{Limit: 4 << 10}
 	outcome, err := executors.Attempt(ctx, t, h, e, io.MultiWriter(out, &last))
 	if err != nil && outcome.ExitCode != 0 {
 		return outcome, fmt.Errorf("exit code %d: %s", outcome.ExitCode, lastLines(last.Bytes()))

@@ -32,6 +32,7 @@ import (
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/executors"
 	"github.com/backout-io/backout/internal/packages"
+	"github.com/backout-io/backout/internal/tail"
 )
 
 // Name is what a step's "uses" calls it.
@@ -190,7 +191,7 @@ func (u Undo) run(ctx context.Context, verb string, t backout.Task, h backout.Ho
 	if err != nil {
 		return backout.Outcome{}, facts{}, backout.Permanent(err)
 	}
-	said := &packages.Tail{Limit: 4 << 20}
+	said := &tail.Writer{Limit: 4 << 20}
 	outcome, err := executors.Attempt(ctx, t, h, e, io.MultiWriter(out, said))
 	f, parseErr := parse(said.Bytes())
 	if err != nil {

@@ -27,7 +27,7 @@ import (
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/executors"
 	"github.com/backout-io/backout/internal/host/attempt"
-	"github.com/backout-io/backout/internal/packages"
+	"github.com/backout-io/backout/internal/tail"
 )
 
 // Name is what a step's "uses" calls it.
@@ -232,7 +232,7 @@ func (r Restore) attempt(ctx context.Context, t backout.Task, h backout.Host, ve
 	if err != nil {
 		return backout.Outcome{}, err
 	}
-	reason := packages.Tail{Limit: 1 << 10}
+	reason := tail.Writer{Limit: 1 << 10}
 	o, err := executors.Attempt(ctx, t, h, e, io.MultiWriter(out, &reason))
 	if err != nil && o.ExitCode != 0 {
 		return o, fmt.Errorf("exit code %d: %s", o.ExitCode, last(reason.Bytes()))

@@ -1,7 +1,6 @@
 package http
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/executors"
+	"github.com/backout-io/backout/internal/tail"
 )
 
 // Kind is the executor "http.request".
@@ -43,9 +43,9 @@ func (r Request) Execute(ctx context.Context, t backout.Task, h backout.Host, ou
 	if err != nil {
 		return backout.Outcome{}, backout.Permanent(err)
 	}
-	var said bytes.Buffer
-	outcome, err := executors.Attempt(ctx, t, h, e, io.MultiWriter(out, &said))
-	if last := lastLine(said.String()); last != "" {
+	said := &tail.Writer{Limit: 64 << 10} // what matters stands at its end
+	outcome, err := executors.Attempt(ctx, t, h, e, io.MultiWriter(out, said))
+	if last := lastLine(string(said.Bytes())); last != "" {
 		outcome.Summary = last
 	}
 	switch {

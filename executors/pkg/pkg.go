@@ -21,6 +21,7 @@ import (
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/executors"
 	"github.com/backout-io/backout/internal/packages"
+	"github.com/backout-io/backout/internal/tail"
 )
 
 // Config is the section of a step: there is nothing to set. What is locked are the
@@ -72,7 +73,7 @@ func lock(verb packages.HoldVerb, t backout.Task) (backout.Exec, int, error) {
 
 // attempt runs the command line as the task's attempt.
 func attempt(ctx context.Context, t backout.Task, h backout.Host, e backout.Exec, out io.Writer) (backout.Outcome, []byte, error) {
-	said := &packages.Tail{Limit: 1 << 20}
+	said := &tail.Writer{Limit: 1 << 20}
 	o, err := executors.Attempt(ctx, t, h, e, io.MultiWriter(out, said))
 	return o, said.Bytes(), packages.Explain(err, said.Bytes())
 }

@@ -301,18 +301,6 @@ func TestLocksThatDoNotWork(t *testing.T) {
 	}
 }
 
-func TestTailKeepsTheEnd(t *testing.T) {
-	tail := &Tail{Limit: 4}
-	for _, p := range []string{"ab", "cdefgh", "i", "jklmnopqrst"} {
-		if n, err := tail.Write([]byte(p)); n != len(p) || err != nil {
-			t.Error(n, err)
-		}
-	}
-	if got := string(tail.Bytes()); got != "qrst" {
-		t.Errorf("%q", got)
-	}
-}
-
 func TestExplain(t *testing.T) {
 	if err := Explain(errors.New("exit code 3"), []byte("x\nbackout: first\nbackout: the reason\n")); err.Error() != "exit code 3: the reason" {
 		t.Error(err)

@@ -28,3 +28,15 @@ func TestNothingSaid(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestTheEndHasALimit(t *testing.T) {
+	w := &tail.Writer{Limit: 4}
+	for _, p := range []string{"ab", "cdefgh", "i", "jklmnopqrst"} {
+		if n, err := w.Write([]byte(p)); n != len(p) || err != nil {
+			t.Error(n, err)
+		}
+	}
+	if got := string(w.Bytes()); got != "qrst" {
+		t.Errorf("%q", got)
+	}
+}
