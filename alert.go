@@ -32,12 +32,35 @@ type Evidence struct {
 	// RedShareUnpatched is the same among the control group: inventory targets
 	// outside every live change. 0 when there are none.
 	RedShareUnpatched float64 `json:"red_share_unpatched" expr:"red_share_unpatched"`
+	// RedUnpatched is how many of the control group are red, of ControlTargets. A
+	// share of nothing is 0, so a rule that compares shares may want to know.
+	RedUnpatched   int `json:"red_unpatched" expr:"red_unpatched"`
+	ControlTargets int `json:"control_targets" expr:"control_targets"`
 	// DistinctAlerts is how many different alert names are firing on the red
 	// targets of the change.
 	DistinctAlerts int `json:"distinct_alerts" expr:"distinct_alerts"`
 	// MinutesSincePatch counts from the end of patching, or from the opening
 	// while patching is not known to be over.
 	MinutesSincePatch float64 `json:"minutes_since_patch" expr:"minutes_since_patch"`
+}
+
+// Signals are what is known beyond the alert itself about one alert on one target
+// of a change.
+type Signals struct {
+	// Flaps is how many times the alert has ended and come back on the target
+	// within the last hour.
+	Flaps int `json:"flaps"`
+	// Asked tells whether Alertmanager has said lately how it treats the alert;
+	// without it Silenced and Inhibited are false and say nothing.
+	Asked     bool `json:"asked"`
+	Silenced  bool `json:"silenced"`
+	Inhibited bool `json:"inhibited"`
+	// FirstRed is when the first alert began on the target after it was patched;
+	// zero while it has not been red since.
+	FirstRed time.Time `json:"first_red,omitzero"`
+	// RedBeforePatch tells whether an alert began on the target after the window
+	// opened and before the target was patched.
+	RedBeforePatch bool `json:"red_before_patch"`
 }
 
 // Mode says what a rule may do.
@@ -64,9 +87,65 @@ const (
 	ScopeChange Scope = "change"
 )
 
+// Per says what a [Throttle] counts for.
+type Per string
+
+// The values of [Per].
+const (
+	// PerChange counts for each change alone.
+	PerChange Per = "change"
+	// PerRule counts for all changes together.
+	PerRule Per = "rule"
+)
+
+// Throttle keeps a rule from acting too soon and too often. The zero value does
+// neither.
+type Throttle struct {
+	// OnceWithin is how long a rule that has acted does not act again. What it
+	// says meanwhile is recorded.
+	OnceWithin Duration `json:"once_within,omitempty"`
+	// AtLeast is how many different alerts on targets must have matched, each
+	// within Within, before the rule acts; 0 and 1 ask for no more than one.
+	AtLeast int      `json:"at_least,omitempty"`
+	Within  Duration `json:"within,omitempty"`
+	// Per says what both count for; empty means [PerChange].
+	Per Per `json:"per,omitempty"`
+	// Latch lets the rule start each level of a change once: another rollback of the
+	// change at that level is held for an approval.
+	Latch bool `json:"latch,omitempty"`
+}
+
+// RuleRecord is what a rule has said of one change, and what became of it.
+type RuleRecord struct {
+	Rule string `json:"rule"`
+	// Hash is that of the rule's content when it spoke first; a rule whose
+	// content is another has a record of its own.
+	Hash string `json:"hash"`
+	// Mode is what the rule was allowed to do.
+	Mode Mode `json:"mode"`
+	// First and Last are the times of its verdicts; Verdicts counts those recorded.
+	First    time.Time `json:"first"`
+	Last     time.Time `json:"last"`
+	Verdicts int       `json:"verdicts"`
+	// Targets are those it spoke of, the first 50.
+	Targets []string `json:"targets,omitempty"`
+	// Judged is what a person said of it; nil when nobody has.
+	Judged *Judgement `json:"judged,omitempty"`
+}
+
+// Judgement is whether a person agrees with what a rule said of a change.
+type Judgement struct {
+	Agree  bool      `json:"agree"`
+	By     string    `json:"by"`
+	Reason string    `json:"reason,omitempty"`
+	At     time.Time `json:"at"`
+}
+
 // Verdict is what a rule said of one alert and one change.
 type Verdict struct {
-	Rule     string `json:"rule"`
+	Rule string `json:"rule"`
+	// RuleHash identifies the rule's content; empty in logs of old releases.
+	RuleHash string `json:"rule_hash,omitempty"`
 	Group    string `json:"group"`
 	Mode     Mode   `json:"mode"`
 	ChangeID string `json:"change_id"`
@@ -80,5 +159,8 @@ type Verdict struct {
 	AlertName   string            `json:"alert_name"`
 	Reasons     []string          `json:"reasons"`
 	Annotations map[string]string `json:"annotations,omitempty"`
-	At          time.Time         `json:"at"`
+	// Stopped says in words what kept a rule that matched from acting; empty when
+	// nothing did.
+	Stopped string    `json:"stopped,omitempty"`
+	At      time.Time `json:"at"`
 }

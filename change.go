@@ -1,6 +1,9 @@
 package backout
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // ChangeState is where a change stands in its life.
 type ChangeState string
@@ -119,6 +122,12 @@ type Change struct {
 	// NotReady are the reasons why the way back would not work any more, while
 	// the change is live.
 	NotReady []Violation `json:"not_ready,omitempty"`
+	// PatchedTargets says when patching of single targets was over, where somebody
+	// told; see [Change.PatchedOn].
+	PatchedTargets map[string]time.Time `json:"patched_targets,omitempty"`
+	// Rules are what rules have said of the change, in the order of their first
+	// verdicts.
+	Rules []RuleRecord `json:"rules,omitempty"`
 	// Rollbacks are the rollbacks of this change, oldest first.
 	Rollbacks []RollbackRef `json:"rollbacks,omitempty"`
 	// Revision is the sequence of the change's last record.
@@ -160,13 +169,31 @@ func (c *Change) ActiveRollback(target string) string {
 		if ref.Status.Final() {
 			continue
 		}
-		for _, t := range ref.Targets {
-			if t == target {
-				return ref.ID
-			}
+		if slices.Contains(ref.Targets, target) {
+			return ref.ID
 		}
 	}
 	return ""
+}
+
+// TakenBack returns the ended rollback that did something to the target, or "".
+// The same change is not tried on it again without a person.
+func (c *Change) TakenBack(target string) string {
+	for _, r := range c.Rollbacks {
+		if r.Status.Final() && r.Status != RollbackCancelled && slices.Contains(r.Targets, target) {
+			return r.ID
+		}
+	}
+	return ""
+}
+
+// PatchedOn is when patching of the target was over: as told of it alone, or of
+// the whole change; zero while it is not known to be.
+func (c *Change) PatchedOn(target string) time.Time {
+	if at := c.PatchedTargets[target]; !at.IsZero() {
+		return at
+	}
+	return c.PatchedAt
 }
 
 // Violation is one reason why the gate says no.

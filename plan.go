@@ -3,6 +3,7 @@ package backout
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +30,18 @@ type Plan struct {
 	Cleanup []Step `json:"cleanup,omitempty"`
 	// Audience is told of what concerns no single level: opened, recovered, held.
 	Audience []string `json:"audience,omitempty"`
+}
+
+// LevelNamed returns the index of the level by its name; empty means the first.
+func (p *Plan) LevelNamed(name string) (int, error) {
+	if name == "" {
+		return 0, nil
+	}
+	i := slices.IndexFunc(p.Levels, func(l Level) bool { return l.Name == name })
+	if i < 0 {
+		return 0, fmt.Errorf("plan %s has no level %q, it has L1 to L%d: %w", p.Name, name, len(p.Levels), ErrInvalid)
+	}
+	return i, nil
 }
 
 // BaselineSpec says what is captured of each target before the patch, and what is

@@ -10,12 +10,13 @@ import (
 )
 
 // Options are what the handlers work with. Intake, Changes, Baselines,
-// Rollbacks and Control are needed; everything else has a default.
+// Rollbacks, Rules and Control are needed; everything else has a default.
 type Options struct {
 	Intake    Intake
 	Changes   Changes
 	Baselines Baselines
 	Rollbacks Rollbacks
+	Rules     Rules
 	Control   Control
 	// Auth knows the tokens; nil means none, so loopback only.
 	Auth    *Auth

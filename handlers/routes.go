@@ -50,7 +50,7 @@ func (r route) streaming() route      { r.stream = true; return r }
 func (r route) asAlertmanager() route { r.likeAlertmanager = true; return r }
 
 func (h *Handler) table() []route {
-	return slices.Concat(h.edgeRoutes(), h.changeRoutes(), h.baselineRoutes(), h.rollbackRoutes(), h.controlRoutes())
+	return slices.Concat(h.edgeRoutes(), h.changeRoutes(), h.baselineRoutes(), h.rollbackRoutes(), h.ruleRoutes(), h.controlRoutes())
 }
 
 func (h *Handler) edgeRoutes() []route {

@@ -173,6 +173,142 @@ type Rollbacks interface {
 	StepOutput(ctx context.Context, rollbackID, attemptID string) ([]byte, error)
 }
 
+// Rules is what the API needs of rules.
+type Rules interface {
+	// ListRules lists the rules of the config with what they may do and how they
+	// have done, in the order of their files.
+	ListRules(ctx context.Context) ([]RuleStatus, error)
+	// Explain says what every rule makes of one alert.
+	Explain(ctx context.Context, r ExplainRequest) (Explained, error)
+	// PromoteRule lets a rule do more, or less.
+	PromoteRule(ctx context.Context, by Actor, rule string, p Promotion) (RuleStatus, error)
+	// JudgeRule says whether a person agrees with what a rule said of a change.
+	JudgeRule(ctx context.Context, by Actor, changeID, rule string, j backout.Judgement) (backout.Change, error)
+	// History calls fn with what came in and what became of it between the times,
+	// in order: first the changes, then the posts.
+	History(ctx context.Context, since, until time.Time, fn func(HistoryEntry) error) error
+}
+
+// RuleStatus is one rule as the server knows it.
+type RuleStatus struct {
+	Rule        string   `json:"rule"`
+	Group       string   `json:"group"`
+	File        string   `json:"file"`
+	Line        int      `json:"line,omitempty"`
+	Match       []string `json:"match,omitempty"`
+	When        string   `json:"when,omitempty"`
+	TargetLabel string   `json:"target_label"`
+	Hash        string   `json:"hash"`
+	// FileMode is what the file says, Mode what the rule may do now; Why says why
+	// that is less.
+	FileMode backout.Mode `json:"file_mode"`
+	Mode     backout.Mode `json:"mode"`
+	Why      string       `json:"why,omitempty"`
+	// Promotion is who let it act and on what evidence; nil when nobody has.
+	Promotion *Promoted `json:"promotion,omitempty"`
+	Score     RuleScore `json:"score"`
+	// LastVerdict is when it matched last; zero when it never did.
+	LastVerdict time.Time `json:"last_verdict,omitzero"`
+}
+
+// RuleScore is how a rule has done, counted in changes that it spoke of with the
+// content it has now.
+type RuleScore struct {
+	// Agreed and Disagreed are by a person's judgement or, without one, by what
+	// became of the change; Open are those nobody can tell of yet.
+	Agreed    int `json:"agreed"`
+	Disagreed int `json:"disagreed"`
+	Open      int `json:"open"`
+	// ByPeople of the agreed and disagreed are judged by a person.
+	ByPeople int `json:"by_people"`
+	// Precision is Agreed over both, 0 to 1; 0 when there are none.
+	Precision float64 `json:"precision"`
+}
+
+// Promotion asks that a rule may do as much as Mode.
+type Promotion struct {
+	Mode   backout.Mode `json:"mode"`
+	Reason string       `json:"reason"`
+}
+
+// Promoted is who let a rule act, and what was known of it then.
+type Promoted struct {
+	Mode   backout.Mode `json:"mode"`
+	By     string       `json:"by"`
+	Reason string       `json:"reason"`
+	At     time.Time    `json:"at"`
+	Hash   string       `json:"hash"`
+	Score  RuleScore    `json:"score"`
+}
+
+// ExplainRequest asks about one alert: given whole, or one that the server has
+// seen, by its fingerprint.
+type ExplainRequest struct {
+	Alert       *backout.Alert `json:"alert,omitempty"`
+	Fingerprint string         `json:"fingerprint,omitempty"`
+	// ChangeID asks about one change, live or not; empty means those live on the
+	// alert's target.
+	ChangeID string `json:"change_id,omitempty"`
+	// Rule asks about one rule; empty means all.
+	Rule string `json:"rule,omitempty"`
+	// At is the moment; zero means now.
+	At time.Time `json:"at,omitzero"`
+}
+
+// Explained is what every rule makes of an alert.
+type Explained struct {
+	Alert backout.Alert `json:"alert"`
+	At    time.Time     `json:"at"`
+	// Rules are those that match first, then by how little they miss.
+	Rules []ExplainedRule `json:"rules"`
+}
+
+// ExplainedRule is what one rule makes of the alert and one change.
+type ExplainedRule struct {
+	Rule     string       `json:"rule"`
+	Group    string       `json:"group"`
+	Mode     backout.Mode `json:"mode"`
+	Target   string       `json:"target,omitempty"`
+	ChangeID string       `json:"change_id,omitempty"`
+	Matched  bool         `json:"matched"`
+	// Follows is what follows from a match: nothing, record, evidence or open.
+	Follows string `json:"follows,omitempty"`
+	// Guard is the reason no rule can change, Stopped what kept a rule that
+	// matched from acting; empty when nothing did.
+	Guard   string        `json:"guard,omitempty"`
+	Stopped string        `json:"stopped,omitempty"`
+	Parts   []ExplainPart `json:"parts"`
+	Error   string        `json:"error,omitempty"`
+	// Misses is how many conditions, the guard included, did not hold.
+	Misses int `json:"misses"`
+}
+
+// ExplainPart is one condition with what was found.
+type ExplainPart struct {
+	// Kind is match or when.
+	Kind  string `json:"kind"`
+	Text  string `json:"text"`
+	Held  bool   `json:"held"`
+	Error string `json:"error,omitempty"`
+}
+
+// HistoryEntry is one thing of the past: exactly one field is set.
+type HistoryEntry struct {
+	Change *backout.Change `json:"change,omitempty"`
+	// Rollback tells what people and rules did instead.
+	Rollback *backout.Rollback `json:"rollback,omitempty"`
+	Post     *HistoryPost      `json:"post,omitempty"`
+}
+
+// HistoryPost is one request with alerts, as it came.
+type HistoryPost struct {
+	At     time.Time `json:"at"`
+	Source string    `json:"source,omitempty"`
+	// Kind is webhook or v2.
+	Kind string `json:"kind"`
+	Body []byte `json:"body"`
+}
+
 // Control is what the API needs of the server itself.
 type Control interface {
 	Pause(ctx context.Context, by Actor, reason string) (PauseState, error)

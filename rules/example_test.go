@@ -26,6 +26,10 @@ func (inventory) Evidence(*backout.Change) backout.Evidence {
 	return backout.Evidence{RedTargets: 1, RedSharePatched: 1}
 }
 
+func (inventory) Signals(*backout.Change, string, string) backout.Signals { return backout.Signals{} }
+
+func (inventory) Query(string, string) (float64, error) { return 0, rules.ErrNotYet }
+
 func Example() {
 	set, problems := rules.Load(map[string][]byte{"web.yaml": []byte(`
 groups:

@@ -24,6 +24,17 @@ type Result struct {
 	// Errors are rules that failed at run time. A rule that fails counts as not
 	// matched; an annotation that fails is left out of a verdict that stands.
 	Errors []RunError
+	// Waiting are rules that would match but for a query nobody knows the value of
+	// yet: they count as not matched, and are to be tried again soon.
+	Waiting []Wait
+}
+
+// Wait is a rule that waits for the value of a query.
+type Wait struct {
+	Rule     string `json:"rule"`
+	ChangeID string `json:"change_id"`
+	Target   string `json:"target"`
+	Query    string `json:"query"`
 }
 
 // RunError says that a rule failed while it ran.

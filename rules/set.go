@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -32,7 +33,11 @@ type Rule struct {
 	StartAt     string            `json:"start_at,omitempty"`
 	Scope       backout.Scope     `json:"scope"`
 	For         backout.Duration  `json:"for,omitempty"`
+	Throttle    backout.Throttle  `json:"throttle,omitzero"`
 	Annotations map[string]string `json:"annotations,omitempty"`
+	// Hash identifies what the rule says: of everything but its name, group, file,
+	// mode and annotations. Two rules with one hash speak of the same alerts.
+	Hash string `json:"hash"`
 }
 
 // rule is a [Rule] ready to match.
@@ -53,11 +58,12 @@ type Set struct {
 	// labels are the target labels in use, each once.
 	labels  []string
 	index   *index
+	byName  map[string]int
 	scratch sync.Pool
 }
 
 func newSet(list []*rule) *Set {
-	s := &Set{rules: list}
+	s := &Set{rules: list, byName: make(map[string]int, len(list))}
 	places := map[string]int{}
 	demands := make([][]demand, len(list))
 	for i, r := range list {
@@ -68,6 +74,7 @@ func newSet(list []*rule) *Set {
 			s.labels = append(s.labels, r.TargetLabel)
 		}
 		r.label = place
+		s.byName[r.Name] = i
 		demands[i] = r.demands()
 	}
 	s.index = newIndex(demands)
@@ -110,6 +117,18 @@ func (s *Set) Rules() []Rule {
 	return list
 }
 
+// Rule returns the rule of that name.
+func (s *Set) Rule(name string) (Rule, bool) {
+	if s == nil {
+		return Rule{}, false
+	}
+	i, ok := s.byName[name]
+	if !ok {
+		return Rule{}, false
+	}
+	return s.rules[i].Rule, true
+}
+
 // TargetLabels lists the alert labels that name targets, each once.
 func (s *Set) TargetLabels() []string {
 	if s == nil {
@@ -127,7 +146,16 @@ type World interface {
 	Target(name string) (backout.Target, bool)
 	// Evidence says what is known about the change now.
 	Evidence(ch *backout.Change) backout.Evidence
+	// Signals says what else is known of the alert on a target of the change.
+	Signals(ch *backout.Change, target, fingerprint string) backout.Signals
+	// Query returns the value of a PromQL query about a target, as far as it is
+	// known already: it never waits. [ErrNotYet] says that nobody knows it yet, and
+	// that the world will find out; any other error, that it cannot be known.
+	Query(query, target string) (float64, error)
 }
+
+// ErrNotYet says that a query's value is not known yet.
+var ErrNotYet = errors.New("the query has not been answered yet")
 
 // scratch is what one call of Match works on, kept for the next one.
 type scratch struct {

@@ -17,7 +17,10 @@ type world struct {
 	changes  map[string][]*backout.Change
 	targets  map[string]backout.Target
 	evidence map[string]backout.Evidence
-	asked    *int
+	// signals are by "change/target/fingerprint", queries by "query on target".
+	signals map[string]backout.Signals
+	queries map[string]float64
+	asked   *int
 }
 
 func (w world) ChangesOn(target string) []*backout.Change { return w.changes[target] }
@@ -32,6 +35,18 @@ func (w world) Evidence(ch *backout.Change) backout.Evidence {
 		*w.asked++
 	}
 	return w.evidence[ch.ID]
+}
+
+func (w world) Signals(ch *backout.Change, target, fingerprint string) backout.Signals {
+	return w.signals[ch.ID+"/"+target+"/"+fingerprint]
+}
+
+func (w world) Query(query, target string) (float64, error) {
+	value, ok := w.queries[query+" on "+target]
+	if !ok {
+		return 0, ErrNotYet
+	}
+	return value, nil
 }
 
 func worldOf(changes ...*backout.Change) world {

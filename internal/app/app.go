@@ -215,7 +215,7 @@ func (a *App) startEngine(ctx context.Context, l *loaded) error {
 		return fmt.Errorf("register metrics: %w", err)
 	}
 	a.handler = handlers.New(handlers.Options{
-		Intake: admission{a}, Changes: a.engine, Baselines: a.engine, Rollbacks: a.engine, Control: control{Engine: a.engine, app: a}, Auth: a.auth, Log: a.o.Log,
+		Intake: admission{a}, Changes: a.engine, Baselines: a.engine, Rollbacks: a.engine, Rules: a.engine, Control: control{Engine: a.engine, app: a}, Auth: a.auth, Log: a.o.Log,
 		Limits:  handlers.Limits{MaxBody: int64(l.config.Intake.MaxBody), MaxWaiting: l.config.Intake.MaxWaiting},
 		Metrics: metrics, ExternalURL: l.config.ExternalURL, Version: a.o.Version,
 	})

@@ -137,3 +137,11 @@ func (w *oneChange) Evidence(c *backout.Change) backout.Evidence {
 	}
 	return w.evidence.Evidence(c, control, w.at)
 }
+
+// Signals implements rules.World.
+func (w *oneChange) Signals(*backout.Change, string, string) backout.Signals {
+	return backout.Signals{}
+}
+
+// Query implements rules.World.
+func (w *oneChange) Query(string, string) (float64, error) { return 0, rules.ErrNotYet }

@@ -118,7 +118,7 @@ func applyFailed(c backout.Change, at time.Time, e backout.BaselineFailed) backo
 func stillCounting(c backout.Change) map[string]string {
 	var out map[string]string
 	for target, digest := range c.Deltas {
-		if c.ActiveRollback(target) == "" && triedBy(c, target) == "" {
+		if c.ActiveRollback(target) == "" && c.TakenBack(target) == "" {
 			continue
 		}
 		if out == nil {

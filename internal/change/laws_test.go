@@ -37,7 +37,7 @@ func checkCaptures(t *rapid.T, before, after backout.Change, in Input, events []
 		}
 	}
 	for target, digest := range before.Deltas {
-		dropped := after.Deltas[target] == "" && before.PatchedAt.IsZero() && !after.PatchedAt.IsZero() && before.ActiveRollback(target) == "" && triedBy(before, target) == ""
+		dropped := after.Deltas[target] == "" && before.PatchedAt.IsZero() && !after.PatchedAt.IsZero() && before.ActiveRollback(target) == "" && before.TakenBack(target) == ""
 		if after.Deltas[target] != digest && !dropped {
 			t.Fatalf("the delta of %s was %s and is %s", target, digest, after.Deltas[target])
 		}

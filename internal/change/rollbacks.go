@@ -22,7 +22,7 @@ func requestRollback(c backout.Change, in Input, r backout.RollbackRequested) ([
 		if id := c.ActiveRollback(t); id != "" {
 			return nil, fmt.Errorf("%w: target %s is being rolled back by %s", backout.ErrConflict, t, id)
 		}
-		if id := triedBy(c, t); id != "" && o.Trigger.By == "" {
+		if id := c.TakenBack(t); id != "" && o.Trigger.By == "" {
 			return nil, refused("target %s was already rolled back by %s: a person may start another", t, id)
 		}
 	}
@@ -99,7 +99,7 @@ func lastRollbackOver(c backout.Change, in Input) []backout.Event {
 	if active(c) {
 		return nil
 	}
-	if slices.ContainsFunc(c.Targets, func(t string) bool { return triedBy(c, t) == "" }) {
+	if slices.ContainsFunc(c.Targets, func(t string) bool { return c.TakenBack(t) == "" }) {
 		return tick(c, in) // the others are watched on, however this one ended
 	}
 	if id := failedRollback(c); id != "" {
@@ -127,16 +127,6 @@ func takenBack(c backout.Change) []string {
 		}
 	}
 	return targets
-}
-
-// triedBy returns the ended rollback that did something to the target, or "".
-func triedBy(c backout.Change, target string) string {
-	for _, r := range c.Rollbacks {
-		if r.Status.Final() && r.Status != backout.RollbackCancelled && slices.Contains(r.Targets, target) {
-			return r.ID
-		}
-	}
-	return ""
 }
 
 func known(c backout.Change, rollbackID string) bool {

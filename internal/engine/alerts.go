@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/backout-io/backout/internal/change"
 	"github.com/backout-io/backout/internal/rollback"
 	"github.com/backout-io/backout/internal/store"
+	"github.com/backout-io/backout/internal/trigger"
 )
 
 // Accept implements [handlers.Intake]: the alerts are on disk before anything is
@@ -82,7 +82,8 @@ func (e *Engine) judge(a *backout.Alert, now time.Time) {
 		e.log.Warn("rule failed and counts as not matched", "rule", problem.Rule, "change_id", problem.ChangeID, "error", problem.Err)
 	}
 	for _, v := range result.Verdicts {
-		if e.settled(v, a) {
+		next := e.next(&v, a, now)
+		if e.settled(v, a, next) {
 			continue
 		}
 		e.metrics.verdicts.WithLabelValues(string(v.Mode)).Inc()
@@ -90,43 +91,51 @@ func (e *Engine) judge(a *backout.Alert, now time.Time) {
 	}
 }
 
-// settled tells from memory that the verdict adds nothing, so that an alert storm
-// costs no append.
-func (e *Engine) settled(v backout.Verdict, a *backout.Alert) bool {
+// next says what follows from a verdict as things stand, and notes on it what
+// stops the rule.
+func (e *Engine) next(v *backout.Verdict, a *backout.Alert, now time.Time) trigger.Next {
 	c, ok := e.changes.get(v.ChangeID)
-	if !ok || !c.State.Live() {
+	if !ok {
+		return trigger.Next{Do: trigger.Nothing}
+	}
+	next := e.throttles.decide(trigger.Case{Verdict: *v, Alert: a, Change: &c, Throttle: e.throttleOf(v.Rule), Now: now})
+	v.Stopped = next.Stopped
+	return next
+}
+
+// settled tells from memory that nothing is to be done, so that an alert storm
+// costs no append.
+func (e *Engine) settled(v backout.Verdict, a *backout.Alert, next trigger.Next) bool {
+	switch next.Do {
+	case trigger.Nothing:
 		return true
-	}
-	if v.Mode == backout.ModeShadow {
+	case trigger.Record:
 		return !e.world.once(v, a)
-	}
-	if id := c.ActiveRollback(v.Target); id != "" {
-		r, ok := e.rollbacks.get(id)
+	case trigger.Evidence:
+		r, ok := e.rollbacks.get(next.RollbackID)
 		return ok && slices.ContainsFunc(r.Evidence, func(ref backout.AlertRef) bool {
 			return ref.Fingerprint == a.Fingerprint && ref.Target == v.Target
 		})
+	case trigger.Open:
 	}
-	return takenBack(c, v.Target)
+	return false
 }
 
 // follow does what a verdict says.
 func (e *Engine) follow(ctx context.Context, v backout.Verdict, a *backout.Alert) {
-	c, ok := e.changes.get(v.ChangeID)
-	if !ok {
-		return
-	}
 	var err error
-	id := c.ActiveRollback(v.Target)
-	switch {
-	case v.Mode == backout.ModeShadow:
-		_, err = e.changeInput(ctx, c.ID, "", change.RecordVerdict{Verdict: v})
-	case id != "":
-		_, err = e.input(ctx, id, rollback.AlertSeen{Alert: alertRef(a, v.Target)})
-	default:
-		err = e.openByVerdict(ctx, c, v, a)
-	}
-	if err != nil && v.Mode == backout.ModeShadow {
-		e.world.notRecorded(v)
+	next := e.next(&v, a, time.Now().UTC())
+	switch next.Do {
+	case trigger.Record:
+		_, err = e.changeInput(ctx, v.ChangeID, "", change.RecordVerdict{Verdict: v})
+		if err != nil {
+			e.world.notRecorded(v)
+		}
+	case trigger.Evidence:
+		_, err = e.input(ctx, next.RollbackID, rollback.AlertSeen{Alert: alertRef(a, v.Target)})
+	case trigger.Open:
+		err = e.openByVerdict(ctx, v, a, next)
+	case trigger.Nothing:
 	}
 	lost := errors.Is(err, backout.ErrConflict) || errors.Is(err, backout.ErrRefused) || errors.Is(err, backout.ErrFinal)
 	if err != nil && !lost && ctx.Err() == nil {
@@ -135,28 +144,16 @@ func (e *Engine) follow(ctx context.Context, v backout.Verdict, a *backout.Alert
 	}
 }
 
-func (e *Engine) openByVerdict(ctx context.Context, c backout.Change, v backout.Verdict, a *backout.Alert) error {
-	targets := []string{v.Target}
-	if v.Scope == backout.ScopeChange {
-		targets = slices.DeleteFunc(slices.Clone(c.Targets), func(t string) bool {
-			return c.ActiveRollback(t) != "" || takenBack(c, t)
-		})
-	}
-	opened := backout.Opened{Targets: targets, Trigger: backout.Trigger{Verdict: &v}}
-	var err error
-	if opened.StartAt, err = levelIndex(c.Frozen.Plan, v.StartAt); err != nil {
-		// A person decides; a rule that does not fit the plan must not go unheard.
-		opened.AskFirst = fmt.Sprintf("rule %s wants to start at %s, which plan %s does not have", v.Rule, v.StartAt, c.Frozen.Plan.Name)
-	}
-	if v.Mode == backout.ModeAsk {
-		opened.AskFirst = "rule " + v.Rule + " is in mode ask"
-	}
-	if until := a.StartsAt.Add(time.Duration(v.For)); v.For > 0 && until.After(time.Now()) {
-		opened.StartAfter = until.UTC()
+func (e *Engine) openByVerdict(ctx context.Context, v backout.Verdict, a *backout.Alert, next trigger.Next) error {
+	c, ok := e.changes.get(v.ChangeID)
+	if !ok {
+		return nil
 	}
 	ref := alertRef(a, v.Target)
-	opened.Alert = &ref
-	r, err := e.openRollback(ctx, "", c, opened)
+	r, err := e.openRollback(ctx, "", c, backout.Opened{
+		Targets: next.Targets, Trigger: backout.Trigger{Verdict: &v}, Alert: &ref,
+		StartAt: next.StartAt, AskFirst: next.AskFirst, StartAfter: next.StartAfter,
+	})
 	if err == nil {
 		// It may have resolved while the rollback was not there to be cancelled.
 		e.cancelSettled(r)
@@ -223,14 +220,6 @@ func alertRef(a *backout.Alert, target string) backout.AlertRef {
 	return backout.AlertRef{
 		Fingerprint: a.Fingerprint, Name: a.Name(), Target: target, StartsAt: a.StartsAt, Summary: clip(a.Annotations["summary"], 500),
 	}
-}
-
-// takenBack tells whether a rollback of the change has handled the target
-// already; the same change is not tried on it twice without a person.
-func takenBack(c backout.Change, target string) bool {
-	return slices.ContainsFunc(c.Rollbacks, func(ref backout.RollbackRef) bool {
-		return ref.Status.Final() && ref.Status != backout.RollbackCancelled && slices.Contains(ref.Targets, target)
-	})
 }
 
 func clip(s string, n int) string {

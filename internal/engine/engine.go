@@ -111,6 +111,7 @@ type Engine struct {
 	stepping  sync.Map // attempt id of the requested ones that this process tries to run
 	owedRed   sync.Map // "rollback/target" to the red look that is not recorded yet
 	plans     sync.Map // hash of a frozen plan to the one copy of it
+	throttles *throttles
 	found     *found
 	watchers  *watchers
 	relay     *relay
@@ -135,7 +136,7 @@ func New(o Options, cfg *Config) *Engine {
 	e := &Engine{
 		store: o.Store, server: o.Server, sole: o.Sole, peers: o.Peers, sender: o.Sender, log: o.Log, pulse: o.Pulse, remember: o.Remember,
 		deadlines: newDeadlines(), outputs: newOutputs(), watchers: newWatchers(), metrics: NewMetrics(),
-		found: newFound(), losses: newLosses(), ctx: ctx, cancel: cancel,
+		throttles: newThrottles(), found: newFound(), losses: newLosses(), ctx: ctx, cancel: cancel,
 	}
 	if e.pulse == 0 {
 		e.pulse = 5 * time.Second

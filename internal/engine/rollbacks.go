@@ -203,15 +203,3 @@ func (e *Engine) limit(c backout.Change, targets []string) string {
 	}
 	return ""
 }
-
-// levelIndex finds a level of the plan by name; empty means the first.
-func levelIndex(p backout.Plan, name string) (int, error) {
-	if name == "" {
-		return 0, nil
-	}
-	i := slices.IndexFunc(p.Levels, func(l backout.Level) bool { return l.Name == name })
-	if i < 0 {
-		return 0, fmt.Errorf("plan %s has no level %q, it has L1 to L%d: %w", p.Name, name, len(p.Levels), backout.ErrInvalid)
-	}
-	return i, nil
-}

@@ -137,7 +137,7 @@ func (e *Engine) StartRollback(ctx context.Context, by handlers.Actor, s handler
 	case s.Reason == "":
 		return backout.Rollback{}, fmt.Errorf("say why: a rollback by hand needs a reason: %w", backout.ErrInvalid)
 	}
-	level, err := levelIndex(c.Frozen.Plan, s.Level)
+	level, err := c.Frozen.Plan.LevelNamed(s.Level)
 	if err != nil {
 		return backout.Rollback{}, err
 	}

@@ -236,6 +236,12 @@ func (w *world) Evidence(c *backout.Change) backout.Evidence {
 	return ev
 }
 
+// Signals implements rules.World.
+func (w *world) Signals(*backout.Change, string, string) backout.Signals { return backout.Signals{} }
+
+// Query implements rules.World.
+func (w *world) Query(string, string) (float64, error) { return 0, rules.ErrNotYet }
+
 // count keeps the count of the control group in step with one target. The caller
 // holds w.mu.
 func (w *world) count(target string) {

@@ -12,14 +12,14 @@ import (
 var floors = [][]string{
 	{""},
 	{
-		"internal/rollback", "internal/change", "internal/gate", "internal/evidence", "internal/baseline", // the pure core
+		"internal/rollback", "internal/change", "internal/gate", "internal/evidence", "internal/baseline", "internal/trigger", // the pure core
 		"internal/plugin", "internal/strictyaml", "internal/secret", "internal/alertwire", "internal/retry", "internal/planhash", "internal/metrics", "internal/lock",
 		"internal/backup", "internal/capture", "internal/packages", "internal/btrfs", "internal/sections", "internal/tail",
 		"internal/host/attempt",
 	},
 	{"executors", "notifier", "internal/checks", "rules", "internal/bus", "internal/host/*"},
-	{"executors/*", "notifier/*", "internal/checks/*", "internal/config", "internal/store", "internal/host", "internal/ui"},
-	{"executors/all", "notifier/all", "internal/checks/all", "internal/runner", "internal/outbox", "handlers"},
+	{"executors/*", "notifier/*", "internal/checks/*", "internal/config", "internal/store", "internal/host", "internal/ui", "internal/replay"},
+	{"executors/all", "notifier/all", "internal/checks/all", "internal/runner", "internal/outbox", "handlers", "internal/ruletest"},
 	{"internal/engine", "internal/client", "internal/remote"},
 	{"internal/app", "internal/cli/*"},
 	{"internal/demo"},

@@ -1,0 +1,86 @@
+package handlers
+
+import (
+	"strings"
+	"time"
+
+	"github.com/backout-io/backout"
+)
+
+func (h *Handler) ruleRoutes() []route {
+	return []route{
+		on("GET", "/api/v1/rules", accessAPI, "Lists the rules, what they may do and how they have done.", h.listRules),
+		on("POST", "/api/v1/rules/explain", accessAPI, "Says what every rule makes of one alert; does nothing.", h.explain),
+		on("POST", "/api/v1/rules/{rule}/promote", accessAPI, "Lets a rule do more, or less.", h.promoteRule),
+		on("POST", "/api/v1/changes/{id}/rules/{rule}/judge", accessAPI, "Says whether a rule was right about the change.", h.judgeRule),
+	}
+}
+
+func (h *Handler) listRules(c *call) error {
+	list, err := h.o.Rules.ListRules(c.r.Context())
+	return answerList(c, list, err)
+}
+
+func (h *Handler) explain(c *call) error {
+	var in ExplainRequest
+	if err := h.body(c, &in); err != nil {
+		return err
+	}
+	if (in.Alert == nil) == (in.Fingerprint == "") {
+		return invalid("want either alert or fingerprint")
+	}
+	explained, err := h.o.Rules.Explain(c.r.Context(), in)
+	return answerOne(c, explained, err)
+}
+
+func (h *Handler) promoteRule(c *call) error {
+	rule, err := c.rule()
+	if err != nil {
+		return err
+	}
+	var in Promotion
+	if err := h.body(c, &in); err != nil {
+		return err
+	}
+	if strings.TrimSpace(in.Reason) == "" {
+		return invalid("reason: missing, want why the rule may do this")
+	}
+	status, err := h.o.Rules.PromoteRule(c.r.Context(), c.actor, rule, in)
+	return answerOne(c, status, err)
+}
+
+func (h *Handler) judgeRule(c *call) error {
+	id, err := c.name("id")
+	if err != nil {
+		return err
+	}
+	rule, err := c.rule()
+	if err != nil {
+		return err
+	}
+	var in struct {
+		Agree  *bool  `json:"agree"`
+		Reason string `json:"reason"`
+	}
+	if err := h.body(c, &in); err != nil {
+		return err
+	}
+	if in.Agree == nil {
+		return invalid("agree: missing, want true or false")
+	}
+	change, err := h.o.Rules.JudgeRule(c.r.Context(), c.actor, id, rule, backout.Judgement{
+		Agree: *in.Agree, By: c.actor.Name, Reason: in.Reason, At: time.Now().UTC(),
+	})
+	return answerOne(c, change, err)
+}
+
+// rule returns the name of a rule in the path.
+func (c *call) rule() (string, error) {
+	rule := c.r.PathValue("rule")
+	if rule == "" || len(rule) > 100 || strings.ContainsFunc(rule, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._:-", r)
+	}) {
+		return "", invalid("rule %s: not the name of a rule", quoteShort(rule))
+	}
+	return rule, nil
+}
