@@ -2,7 +2,6 @@ package rules
 
 import (
 	"cmp"
-	"errors"
 	"slices"
 	"time"
 
@@ -155,6 +154,7 @@ func (x *explaining) rule(r *rule) []Explanation {
 func (x *explaining) without(r *rule, on *named, clauses []clause) Explanation {
 	e := Explanation{Rule: r.Name, Group: r.Group, Mode: r.Mode, Target: on.target}
 	x.m.facts.Change, x.m.facts.Evidence = changeFacts{}, backout.Evidence{}
+	x.m.facts.know(backout.Signals{})
 	missing := "there is no change to hold it against"
 	switch {
 	case on.target == "":
@@ -165,7 +165,7 @@ func (x *explaining) without(r *rule, on *named, clauses []clause) Explanation {
 	default:
 		e.Guard = "no live change has target " + short(on.target)
 	}
-	e.Parts = x.parts(r, clauses, missing)
+	e.Parts = x.parts(r, on, clauses, missing, e.Guard)
 	return e
 }
 
@@ -176,14 +176,18 @@ func (x *explaining) with(r *rule, on *named, c *candidate, clauses []clause) Ex
 		Guard: cmp.Or(guardAlert(x.a), guard(x.a, c.change), guardTarget(on.target, c.change)),
 	}
 	x.prepare(on, c)
-	e.Parts = x.parts(r, clauses, "")
-	held, err := x.m.run(r.when)
+	e.Parts = x.parts(r, on, clauses, "", e.Guard)
 	fits := e.Guard == "" && r.firstMismatch(x.a) == nil
+	held, err := x.m.run(r.when)
+	wait := ""
+	if held && fits {
+		held, wait, err = x.m.holds(r.when, on, x.w)
+	}
 	switch {
-	case errors.Is(err, ErrNotYet):
-		e.Waiting = fits
 	case err != nil:
 		e.Error = err.Error()
+	case wait != "":
+		e.Waiting = true
 	case held && fits:
 		e.Matched = true
 		v, _ := x.m.verdict(r, x.a, on, c)
@@ -193,10 +197,12 @@ func (x *explaining) with(r *rule, on *named, c *candidate, clauses []clause) Ex
 }
 
 // prepare fills in the facts of one change.
-func (x *explaining) prepare(_ *named, c *candidate) {
+func (x *explaining) prepare(on *named, c *candidate) {
 	x.m.facts.Change.set(c.change)
+	x.m.facts.Target.on(c.change)
 	c.ask(x.w)
 	x.m.facts.Evidence = c.evidence
+	x.m.facts.know(c.listen(x.w, x.a, on))
 }
 
 func guardTarget(target string, c *backout.Change) string {

@@ -1,12 +1,10 @@
 package rules
 
 import (
-	"errors"
 	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
-	"github.com/expr-lang/expr/parser"
 )
 
 // The kinds of a [Part].
@@ -39,16 +37,9 @@ type Part struct {
 type clause struct {
 	part
 	compiled *expression
-	// wants is what it cannot be answered without.
-	wants needs
-	// query tells that it asks a query, which is done last.
-	query bool
-	op    string
-	sides []clause
+	op       string
+	sides    []clause
 }
-
-// needs is what a clause cannot be answered without.
-type needs struct{ change, target bool }
 
 // clauses takes the rule's expression apart.
 func (x *explaining) clauses(r *rule) []clause {
@@ -58,7 +49,7 @@ func (x *explaining) clauses(r *rule) []clause {
 	list := make([]clause, len(r.when.parts))
 	for i, p := range r.when.parts {
 		list[i].part = p
-		if tree, err := parser.ParseWithConfig(p.text, x.compiler.config); err == nil {
+		if tree, err := x.compiler.parse(p.text); err == nil {
 			list[i] = x.clause(tree.Node)
 		}
 	}
@@ -67,7 +58,7 @@ func (x *explaining) clauses(r *rule) []clause {
 
 // clause takes one side apart: what is joined by and, or, not has sides of its own.
 func (x *explaining) clause(node ast.Node) clause {
-	c := clause{part: part{text: node.String()}, query: calls(node, "prom")}
+	c := clause{part: part{text: node.String()}}
 	// A part of what compiled compiles; were it not so, it would show as not
 	// known, with its text.
 	if compiled, _ := x.compiler.compile(c.text); compiled != nil {
@@ -75,8 +66,8 @@ func (x *explaining) clause(node ast.Node) clause {
 		for _, p := range compiled.parts {
 			c.reads = append(c.reads, p.reads...)
 		}
+		c.asks = compiled.query != ""
 	}
-	c.wants = wants(node, c.reads)
 	var sides []ast.Node
 	switch n := node.(type) {
 	case *ast.UnaryNode:
@@ -86,7 +77,10 @@ func (x *explaining) clause(node ast.Node) clause {
 	case *ast.BinaryNode:
 		switch n.Operator {
 		case "and", "&&":
-			c.op, sides = "and", conjuncts(n, nil)
+			c.op = "and"
+			for _, side := range conjuncts(&node, nil) {
+				sides = append(sides, *side)
+			}
 		case "or", "||":
 			c.op, sides = "or", disjuncts(n, nil)
 		}
@@ -105,93 +99,79 @@ func disjuncts(node ast.Node, list []ast.Node) []ast.Node {
 	return append(list, node)
 }
 
-// calls tells whether the node calls one of the functions.
-func calls(node ast.Node, names ...string) bool {
-	return ast.Find(node, func(n ast.Node) bool {
-		switch n := n.(type) {
-		case *ast.CallNode:
-			return slices.Contains(names, n.Callee.String())
-		case *ast.BuiltinNode:
-			return slices.Contains(names, n.Name)
-		}
-		return false
-	}) != nil
-}
-
-func wants(node ast.Node, reads []read) needs {
-	n := needs{
-		change: calls(node, "prom", "in_window", "same_label"),
-		target: calls(node, "prom"),
-	}
-	for _, r := range reads {
+// known tells whether the clause can be answered without what is missing.
+func (x *explaining) known(c *clause) bool {
+	return !slices.ContainsFunc(c.reads, func(r read) bool {
 		switch {
-		case strings.HasPrefix(r.name, "change."), strings.HasPrefix(r.name, "evidence."), isSignal(r.name):
-			n.change = true
-		case strings.HasPrefix(r.name, "target."):
-			n.target = true
+		case strings.HasPrefix(r.name, "change."), strings.HasPrefix(r.name, "evidence."), r.name == queried,
+			slices.Contains(fromSignals, r.name), r.name == "target.patched", r.name == "target.patched_at":
+			return true
 		}
-	}
-	return n
-}
-
-// isSignal tells whether a fact is one that is known of an alert on a target of a
-// change only.
-func isSignal(name string) bool {
-	switch name {
-	case "alert.flaps", "alert.silenced", "alert.inhibited", "alert.suppression_known",
-		"target.patched", "target.patched_at", "target.first_red_at", "target.red_before_patch":
-		return true
-	}
-	return false
+		return strings.HasPrefix(r.name, "target.") && x.m.facts.Target.Name == ""
+	})
 }
 
 // parts holds the alert against the rule's matchers and clauses. What cannot be
-// answered for want of a change or a target is not known, because missing.
-func (x *explaining) parts(r *rule, clauses []clause, missing string) []Part {
+// answered for want of a change or a target is not known, because missing; a query
+// is not asked where a guard stands.
+func (x *explaining) parts(r *rule, on *named, clauses []clause, missing, guard string) []Part {
 	list := make([]Part, 0, len(r.matchers)+len(clauses))
 	for _, m := range r.matchers {
 		list = append(list, Part{Kind: KindMatch, Text: matchText(m, x.a), Held: m.Matches(x.a.Labels[m.Name])})
 	}
-	queries := make([]bool, len(list), cap(list))
 	for i := range clauses {
-		list, queries = append(list, x.part(&clauses[i], missing)), append(queries, clauses[i].query)
+		list = append(list, x.part(&clauses[i], missing))
 	}
-	markFailed(list, queries)
+	// A query is asked last, and only when all else holds.
+	last := -1
+	for i := range clauses {
+		if place := len(r.matchers) + i; clauses[i].asks && missing == "" {
+			last = place
+		}
+	}
+	if last < 0 {
+		markFailed(list, last)
+		return list
+	}
+	if markFailed(list, last) || guard != "" {
+		list[last].Unknown = "it is not asked: what comes before it does not hold"
+		return list
+	}
+	x.ask(&clauses[last-len(r.matchers)], on, &list[last])
+	markFailed(list, -1)
 	return list
 }
 
-// markFailed marks the first part that does not hold; queries come last.
-func markFailed(list []Part, queries []bool) {
-	for _, query := range []bool{false, true} {
-		for i := range list {
-			if queries[i] == query && !list[i].Held {
-				list[i].Failed = true
-				return
-			}
+// markFailed marks the first part that does not hold, and tells whether there is
+// one. The part at the place is left out.
+func markFailed(list []Part, but int) bool {
+	for i := range list {
+		if i != but && !list[i].Held {
+			list[i].Failed = true
+			return true
 		}
 	}
+	return false
 }
 
 // part holds one clause against the facts.
 func (x *explaining) part(c *clause, missing string) Part {
 	p := Part{Kind: KindWhen, Text: c.text, Op: c.op}
-	queries := make([]bool, 0, len(c.sides))
 	for i := range c.sides {
-		p.Parts, queries = append(p.Parts, x.part(&c.sides[i], missing)), append(queries, c.sides[i].query)
+		p.Parts = append(p.Parts, x.part(&c.sides[i], missing))
 	}
-	known := missing == "" || !c.wants.change && (!c.wants.target || x.m.facts.Target.Name != "")
 	switch {
 	case c.compiled == nil && c.op == "":
 		p.Unknown = "it cannot be tried by itself"
-	case known && c.compiled != nil:
-		x.try(c, &p)
-	case c.op == "":
+	case missing != "" && !x.known(c) && c.op == "":
 		p.Unknown = missing
-	default:
+	case c.compiled == nil, missing != "" && !x.known(c):
 		p.join()
+	case !c.asks:
+		x.try(c, &p)
 	}
 	if c.op == "and" && !p.Held {
-		markFailed(p.Parts, queries)
+		markFailed(p.Parts, -1)
 	}
 	return p
 }
@@ -201,13 +181,29 @@ func (x *explaining) part(c *clause, missing string) Part {
 func (x *explaining) try(c *clause, p *Part) {
 	if c.op == "" {
 		p.Text = c.withValues(&x.m.facts)
+		if !x.m.facts.Alert.Known && slices.ContainsFunc(c.reads, suppression) {
+			p.Text += ": Alertmanager has not been asked about the alert yet"
+		}
 	}
 	held, err := x.m.run(c.compiled)
+	if p.Held = held && err == nil; err != nil {
+		p.Error = err.Error()
+	}
+}
+
+// suppression tells whether a fact is false for as long as Alertmanager has not
+// said.
+func suppression(r read) bool { return r.name == "alert.silenced" || r.name == "alert.inhibited" }
+
+// ask asks the query of a clause.
+func (x *explaining) ask(c *clause, on *named, p *Part) {
+	held, wait, err := x.m.holds(c.compiled, on, x.w)
+	p.Text = c.withValues(&x.m.facts)
 	switch {
-	case errors.Is(err, ErrNotYet):
-		p.Unknown = "the query has not been answered yet: it is being asked"
 	case err != nil:
 		p.Error = err.Error()
+	case wait != "":
+		p.Unknown = "not asked yet: its value is being found out"
 	default:
 		p.Held = held
 	}

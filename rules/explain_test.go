@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"testing"
@@ -179,6 +180,65 @@ func TestExplainTellsFailures(t *testing.T) {
 	got := set.Explain(alert("instance", "web-1"), worldOf(change("CHG1", "web-1")), opened.Add(13*time.Minute))
 	if got[0].Matched || !strings.Contains(got[0].Error, "divide by zero") || !strings.Contains(got[0].Parts[1].Error, "divide by zero") || !got[0].Parts[1].Failed {
 		t.Errorf("explained %+v", got[0])
+	}
+}
+
+// TestExplainSaysWhatWasNotAsked: a query costs somebody else something, and is asked
+// only where Match would ask it.
+func TestExplainSaysWhatWasNotAsked(t *testing.T) {
+	const query = `prom("up") > 0.5`
+	notAsked := "it is not asked: what comes before it does not hold"
+	for name, c := range map[string]struct {
+		when   string
+		bend   func(*backout.Alert, *backout.Change, *world)
+		asked  bool
+		part   Part
+		guard  string
+		failed string
+	}{
+		"known":                            {query, func(_ *backout.Alert, _ *backout.Change, w *world) { w.queries = map[string]float64{"up on web-1": 1} }, true, Part{Held: true}, "", ""},
+		"low":                              {query, func(_ *backout.Alert, _ *backout.Change, w *world) { w.queries = map[string]float64{"up on web-1": 0} }, true, Part{Failed: true}, "", ""},
+		"waits":                            {query, nil, true, Part{Failed: true, Unknown: "not asked yet: its value is being found out"}, "", ""},
+		"fails":                            {query, func(_ *backout.Alert, _ *backout.Change, w *world) { w.failing = errors.New("down") }, true, Part{Failed: true, Error: "prom: down"}, "", "prom: down"},
+		"behind a side that does not hold": {query + ` and alert.name == "Up"`, nil, false, Part{Unknown: notAsked}, "", ""},
+		"behind a guard":                   {query, func(a *backout.Alert, _ *backout.Change, _ *world) { a.Firing = false }, false, Part{Unknown: notAsked}, "the alert is resolved", ""},
+		"without a change":                 {query, func(_ *backout.Alert, _ *backout.Change, w *world) { w.changes = nil }, false, Part{Failed: true, Unknown: "there is no change to hold it against"}, "no live change has target web-1", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, ch := alert("alertname", "Down", "instance", "web-1"), change("CHG1", "web-1")
+			w := worldOf(ch)
+			w.queried = new(int)
+			if c.bend != nil {
+				c.bend(a, ch, &w)
+			}
+			e := load(t, one("when: '"+c.when+"'")).Explain(a, w, opened.Add(time.Hour))[0]
+			got := e.Parts[0]
+			if got.Held != c.part.Held || got.Failed != c.part.Failed || got.Unknown != c.part.Unknown || got.Error != c.part.Error || e.Guard != c.guard || e.Error != c.failed {
+				t.Errorf("explained %+v", e)
+			}
+			if (*w.queried > 0) != c.asked {
+				t.Errorf("asked %d times", *w.queried)
+			}
+		})
+	}
+}
+
+func TestExplainSaysThatAlertmanagerWasNotAsked(t *testing.T) {
+	w := worldOf(change("CHG1", "web-1"))
+	set := load(t, one(`when: not alert.silenced and alert.flaps == 0`))
+	a := alert("alertname", "Down", "instance", "web-1")
+	explain := func() []string { return lines(set.Explain(a, w, opened.Add(time.Hour))[0].Parts, "") }
+	want := []string{
+		"+ not alert.silenced", "  - alert.silenced (alert.silenced = false): Alertmanager has not been asked about the alert yet",
+		"+ alert.flaps == 0 (alert.flaps = 0)",
+	}
+	if diff := cmp.Diff(want, explain()); diff != "" {
+		t.Errorf("parts (-want +got):\n%s", diff)
+	}
+	w.signals = map[string]backout.Signals{"CHG1/web-1/00000000000000aa": {Asked: true, Silenced: true}}
+	want = []string{"-! not alert.silenced", "  + alert.silenced (alert.silenced = true)", "+ alert.flaps == 0 (alert.flaps = 0)"}
+	if diff := cmp.Diff(want, explain()); diff != "" {
+		t.Errorf("parts (-want +got):\n%s", diff)
 	}
 }
 
