@@ -198,14 +198,13 @@ func suppression(r read) bool { return r.name == "alert.silenced" || r.name == "
 // ask asks the query of a clause.
 func (x *explaining) ask(c *clause, on *named, p *Part) {
 	held, wait, err := x.m.holds(c.compiled, on, x.w)
-	p.Text = c.withValues(&x.m.facts)
 	switch {
 	case err != nil:
 		p.Error = err.Error()
 	case wait != "":
-		p.Unknown = "not asked yet: its value is being found out"
+		p.Unknown = "not asked yet"
 	default:
-		p.Held = held
+		p.Held, p.Text = held, c.withValues(&x.m.facts)
 	}
 }
 

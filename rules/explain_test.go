@@ -198,7 +198,7 @@ func TestExplainSaysWhatWasNotAsked(t *testing.T) {
 	}{
 		"known":                            {query, func(_ *backout.Alert, _ *backout.Change, w *world) { w.queries = map[string]float64{"up on web-1": 1} }, true, Part{Held: true}, "", ""},
 		"low":                              {query, func(_ *backout.Alert, _ *backout.Change, w *world) { w.queries = map[string]float64{"up on web-1": 0} }, true, Part{Failed: true}, "", ""},
-		"waits":                            {query, nil, true, Part{Failed: true, Unknown: "not asked yet: its value is being found out"}, "", ""},
+		"waits":                            {query, nil, true, Part{Failed: true, Unknown: "not asked yet"}, "", ""},
 		"fails":                            {query, func(_ *backout.Alert, _ *backout.Change, w *world) { w.failing = errors.New("down") }, true, Part{Failed: true, Error: "prom: down"}, "", "prom: down"},
 		"behind a side that does not hold": {query + ` and alert.name == "Up"`, nil, false, Part{Unknown: notAsked}, "", ""},
 		"behind a guard":                   {query, func(a *backout.Alert, _ *backout.Change, _ *world) { a.Firing = false }, false, Part{Unknown: notAsked}, "the alert is resolved", ""},
