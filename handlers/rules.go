@@ -9,6 +9,9 @@ import (
 
 func (h *Handler) ruleRoutes() []route {
 	return []route{
+		on("GET", "/rules", accessAPI, "The page of rules, for people.", h.rulesPage),
+		on("GET", "/rules/explain", accessAPI, "The page that says why a rule did, or did not, fire.", h.explainPage),
+		on("POST", "/rules/explain", accessAPI, "The same for alerts put into its form; does nothing.", h.explainPosted),
 		on("GET", "/api/v1/rules", accessAPI, "Lists the rules, what they may do and how they have done.", h.listRules),
 		on("POST", "/api/v1/rules/explain", accessAPI, "Says what every rule makes of one alert; does nothing.", h.explain),
 		on("POST", "/api/v1/rules/{rule}/promote", accessAPI, "Lets a rule do more, or less.", h.promoteRule),
@@ -28,6 +31,11 @@ func (h *Handler) explain(c *call) error {
 	}
 	if (in.Alert == nil) == (in.Fingerprint == "") {
 		return invalid("want either alert or fingerprint")
+	}
+	for _, id := range in.ChangeIDs {
+		if !validName(id) {
+			return invalid("change_ids: %s is not the id of a change", quoteShort(id))
+		}
 	}
 	explained, err := h.o.Rules.Explain(c.r.Context(), in)
 	return answerOne(c, explained, err)
