@@ -229,7 +229,7 @@ func (w *world) Evidence(c *backout.Change) backout.Evidence {
 		w.countAgain(cfg)
 		w.mu.RLock()
 	}
-	ev := w.evidence.Patched(c, time.Now())
+	ev := w.evidence.Patched(c, nil, time.Now())
 	if size := len(cfg.Inventory) - len(w.live); size > 0 && !c.OpenedAt.IsZero() {
 		ev.RedShareUnpatched = float64(w.control.since(c.OpenedAt)) / float64(size)
 	}
