@@ -197,11 +197,18 @@ func (x *explaining) Evidence(c *backout.Change) backout.Evidence {
 			as.Observe(target, a, x.at)
 		}
 	}
+	waits := func(target string) bool {
+		w.mu.RLock()
+		defer w.mu.RUnlock()
+		return w.waits(x.cfg, c, target)
+	}
+	without := as.Patched(c, waits, x.at)
 	for _, target := range x.targets() {
 		as.Observe(target, x.alert, x.at)
 	}
-	with := as.Patched(c, x.at)
+	with := as.Patched(c, waits, x.at)
 	ev.RedTargets, ev.RedSharePatched, ev.DistinctAlerts = with.RedTargets, with.RedSharePatched, with.DistinctAlerts
+	evidence.AddControl(&ev, with.RedUnpatched-without.RedUnpatched, 0)
 	return ev
 }
 
@@ -210,9 +217,21 @@ func (x *explaining) known() bool {
 	return slices.ContainsFunc(x.targets(), func(t string) bool { return x.e.world.firing(t, x.alert.Fingerprint) })
 }
 
-// Signals implements rules.World.
+// Signals implements rules.World. An alert that the server does not know is counted
+// here too.
 func (x *explaining) Signals(c *backout.Change, target, fingerprint string) backout.Signals {
-	return x.e.world.Signals(c, target, fingerprint)
+	s := x.e.world.Signals(c, target, fingerprint)
+	if !x.alert.Firing || x.known() || c.OpenedAt.IsZero() || x.alert.StartsAt.Before(c.OpenedAt) {
+		return s
+	}
+	start, patched := x.alert.StartsAt, c.PatchedOn(target)
+	switch {
+	case patched.IsZero() || start.Before(patched):
+		s.RedBeforePatch = true
+	case s.FirstRed.IsZero() || start.Before(s.FirstRed):
+		s.FirstRed = start
+	}
+	return s
 }
 
 // Query implements rules.World.
