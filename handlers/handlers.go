@@ -119,6 +119,7 @@ func New(o Options) *Handler {
 	h.decoding = make(chan struct{}, runtime.GOMAXPROCS(0))
 	h.streams = admission{maxCount: int64(h.limits.MaxStreams)}
 	h.slow = admission{maxCount: int64(h.limits.MaxSlow)}
+	h.explains = admission{maxCount: maxExplains}
 	h.metrics.watch(&h.intake, &h.streams)
 	h.mux = h.routed()
 	return h

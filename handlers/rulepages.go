@@ -98,7 +98,7 @@ func (h *Handler) explainPage(c *call) error {
 		return h.answerExplain(c, given, nil, err)
 	}
 	ask.Fingerprint = query("seen")
-	answer, err := h.o.Rules.Explain(c.r.Context(), ask)
+	answer, err := h.explainOne(c.r.Context(), ask)
 	return h.answerExplain(c, given, []Explained{answer}, err)
 }
 
@@ -151,7 +151,7 @@ func (h *Handler) explainGiven(ctx context.Context, given ui.Given) ([]Explained
 	out := make([]Explained, len(alerts))
 	for i := range alerts {
 		ask.Alert = &alerts[i]
-		if out[i], err = h.o.Rules.Explain(ctx, ask); err != nil {
+		if out[i], err = h.explainOne(ctx, ask); err != nil {
 			return nil, err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -183,6 +184,41 @@ func TestOtherSitesCannotHaveTheServerExplain(t *testing.T) {
 	if len(f.asked) > 0 {
 		t.Errorf("asked %v", f.asked)
 	}
+}
+
+// TestFewExplanationsAreMadeAtOnce: more are refused, not queued.
+func TestFewExplanationsAreMadeAtOnce(t *testing.T) {
+	f := &blockingRules{begun: make(chan struct{}), end: make(chan struct{})}
+	h := handlerFor(t, &fake{}, func(o *Options) { o.Rules = f })
+	ask := func() *httptest.ResponseRecorder {
+		return do(h, request("POST", "/api/v1/rules/explain", `{"fingerprint":"a"}`))
+	}
+	var all sync.WaitGroup
+	for range maxExplains {
+		all.Go(func() { ask() })
+		<-f.begun
+	}
+	wantError(t, ask(), 503, "overloaded", "")
+	close(f.end)
+	all.Wait()
+	if w := ask(); w.Code != 200 {
+		t.Errorf("after them: %d", w.Code)
+	}
+}
+
+// blockingRules explains until it may end.
+type blockingRules struct {
+	Rules
+	begun, end chan struct{}
+}
+
+func (f *blockingRules) Explain(context.Context, ExplainRequest) (Explained, error) {
+	select {
+	case <-f.end:
+	case f.begun <- struct{}{}:
+		<-f.end
+	}
+	return Explained{}, nil
 }
 
 func TestExplainRouteIsStrict(t *testing.T) {

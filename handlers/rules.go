@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -37,8 +38,20 @@ func (h *Handler) explain(c *call) error {
 			return invalid("change_ids: %s is not the id of a change", quoteShort(id))
 		}
 	}
-	explained, err := h.o.Rules.Explain(c.r.Context(), in)
+	explained, err := h.explainOne(c.r.Context(), in)
 	return answerOne(c, explained, err)
+}
+
+// maxExplains is how many explanations are made at once: each compiles every rule,
+// and reading the log for an alert takes seconds. More are answered 503.
+const maxExplains = 4
+
+func (h *Handler) explainOne(ctx context.Context, in ExplainRequest) (Explained, error) {
+	if !h.explains.enter() {
+		return Explained{}, errOverloaded
+	}
+	defer h.explains.leave()
+	return h.o.Rules.Explain(ctx, in)
 }
 
 func (h *Handler) promoteRule(c *call) error {
