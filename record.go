@@ -139,6 +139,7 @@ func Events() []Event {
 		RollbackRequested{},
 		RollbackEnded{},
 		VerdictGiven{},
+		RuleJudged{},
 		ChangeEnded{},
 	}
 }
