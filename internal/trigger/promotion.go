@@ -48,10 +48,13 @@ func Earned(file backout.Mode, hash string, g *Grant, p Policy) (mode backout.Mo
 }
 
 func lower(file, granted backout.Mode, why string) (backout.Mode, string) {
-	if rank(granted) >= rank(file) {
+	switch {
+	case rank(granted) >= rank(file):
 		return file, ""
+	case granted == backout.ModeAsk:
+		return granted, why
 	}
-	return granted, why
+	return backout.ModeShadow, why // also for what this release does not know
 }
 
 // rank orders the modes by how much they allow.
