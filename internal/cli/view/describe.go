@@ -152,6 +152,8 @@ func describeChange(e backout.Event) string {
 		return "patching started" + by(e.By)
 	case backout.PatchEnded:
 		return fmt.Sprintf("patching ended with exit code %d", e.ExitCode) + by(e.By)
+	case backout.TargetsPatched:
+		return fmt.Sprintf("patching of %s ended with exit code %d", names(e.Targets, 8), e.ExitCode) + by(e.By)
 	case backout.WatchStarted:
 		return "watching until " + stamp(e.Until)
 	case backout.RollbackRequested:
@@ -163,7 +165,7 @@ func describeChange(e backout.Event) string {
 	case backout.RuleJudged:
 		return judgedWords(e)
 	case backout.ChangeEnded:
-		return "ended " + changeSign(e.State).word + by(e.By) + because(e.Reason)
+		return "ended " + changeSign(e.State).word + by(e.By) + because(strings.TrimPrefix(strings.TrimSuffix(e.Reason+"; "+e.Blind, "; "), "; "))
 	}
 	return ""
 }
