@@ -88,6 +88,7 @@ type Handler struct {
 	decoding chan struct{}
 	streams  admission
 	slow     admission
+	explains admission
 	// backingUp is held while a backup is made.
 	backingUp sync.Mutex
 	mux       *http.ServeMux

@@ -33,10 +33,26 @@ func (e *Engine) Explain(ctx context.Context, r handlers.ExplainRequest) (handle
 		return handlers.Explained{}, err
 	}
 	out := explain.Answer(x.cfg.Rules, explain.Question{Alert: x.alert, At: x.at, Rules: names, World: &x, Follows: x.follows})
+	x.finish(out.Rules)
 	out.Notes = x.notes
 	var err error
 	out.Said, err = x.said(ctx, r.Rule)
 	return out, err
+}
+
+// finish says of rules that did not match what they may do, and that what waits for a
+// query is worth another try.
+func (x *explaining) finish(list []handlers.ExplainedRule) {
+	waiting := false
+	for i := range list {
+		waiting = waiting || list[i].Waiting
+		if r, ok := x.cfg.Rules.Rule(list[i].Rule); ok && !list[i].Matched {
+			list[i].Mode, _, _ = x.e.earned(r)
+		}
+	}
+	if waiting {
+		x.note("Prometheus is being asked a query: ask again in a moment")
+	}
 }
 
 // explaining is one explanation on its way. It implements [rules.World].
@@ -67,7 +83,7 @@ func (x *explaining) look(ctx context.Context, r handlers.ExplainRequest) error 
 		x.pause, err = x.e.store.Control.Pause(ctx)
 	}
 	if x.past {
-		x.note("evidence, signals and queries are those of now: what they were at %s is kept nowhere; the pause switch, limits and throttles are left out", x.at.Format(time.RFC3339))
+		x.note("evidence, signals, queries and promotions are those of now: what they were at %s is kept nowhere; the pause switch, limits and throttles are left out", x.at.Format(time.RFC3339))
 	}
 	return err
 }
@@ -104,7 +120,8 @@ func (x *explaining) follows(v *backout.Verdict) explain.Outcome {
 	if c.Frozen == nil {
 		c.Frozen = &backout.FrozenPlan{}
 	}
-	asked := trigger.Case{Verdict: *v, Alert: x.alert, Change: &c, Throttle: x.e.throttleOf(v.Rule), Now: x.at}
+	throttle := x.e.may(v)
+	asked := trigger.Case{Verdict: *v, Throttle: throttle, Alert: x.alert, Change: &c, Now: x.at}
 	if x.past {
 		return explain.Outcome{Next: trigger.Decide(asked, trigger.NewBook())}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/handlers"
 	"github.com/backout-io/backout/internal/alertwire"
+	"github.com/backout-io/backout/internal/trigger"
 	"github.com/backout-io/backout/rules"
 )
 
@@ -29,6 +30,9 @@ groups:
       - {rule: Whole, match: [alertname="Whole"], mode: auto, scope: change}
       - {rule: Second, match: [alertname="Second"], mode: auto, start_at: L2}
       - {rule: Seventh, match: [alertname="Seventh"], mode: auto, start_at: L7}
+      - {rule: Three, match: [alertname="Three"], mode: auto, throttle: {at_least: 3, within: 10m}}
+      - {rule: Once, match: [alertname="Once"], mode: auto, throttle: {once_within: 30m}}
+      - {rule: Latched, match: [alertname="Latched"], mode: auto, throttle: {latch: true}}
       - {rule: Many, match: [alertname="Many"], mode: auto, when: evidence.red_targets >= 2}
       - {rule: Failing, match: [alertname="Failing"], mode: auto, when: change.target_count % evidence.distinct_alerts == 5 or change.target_count % (evidence.distinct_alerts - 1) == 0}
 `
@@ -61,6 +65,23 @@ func (w *openWorld) opened(e *Engine, id string) {
 		w.t.Fatal(err)
 	}
 	time.Sleep(time.Minute)
+	synctest.Wait()
+}
+
+// promotionRequired makes rules earn what they may do.
+func (w *openWorld) promotionRequired(e *Engine) {
+	cfg := *w.cfg
+	cfg.Promotion = trigger.Policy{Required: true}
+	e.Reconfigure(&cfg)
+	synctest.Wait()
+}
+
+// let lets a rule do so much.
+func (w *openWorld) let(e *Engine, rule string, mode backout.Mode) {
+	w.t.Helper()
+	if _, err := e.PromoteRule(w.t.Context(), alice, rule, handlers.Promotion{Mode: mode, Reason: "tried"}); err != nil {
+		w.t.Fatal(err)
+	}
 	synctest.Wait()
 }
 
@@ -191,6 +212,36 @@ func TestExplainSaysWhatWillFollow(t *testing.T) {
 				synctest.Wait()
 			},
 			"Auto", "nothing", "it matches, and nothing follows: web1 was already rolled back by C1-r1: a person may start another",
+		},
+		"too few alerts": {
+			nil, nil, "Three", "record", "it matches, and that is only recorded: at_least: 1 of 3 alerts within 10m",
+		},
+		"acted before": {
+			nil, func(w *openWorld, e *Engine) { w.send(e, firing("Once", "web2")) },
+			"Once", "record", "it matches, and that is only recorded: once_within: it acted at 2000-01-01T00:01:00Z, and not again before 2000-01-01T00:31:00Z",
+		},
+		"a closed latch": {
+			nil, func(w *openWorld, e *Engine) { w.send(e, firing("Latched", "web2")) },
+			"Latched", "open", "it matches: a rollback of web1 opens, from L1, and waits for an approval: latch: a rollback of C1 has begun with L1 before",
+		},
+		"not promoted": {
+			nil, func(w *openWorld, e *Engine) { w.promotionRequired(e) },
+			"Auto", "record", "it matches, and that is only recorded: nobody has promoted it: it only records",
+		},
+		"promoted half way": {
+			nil, func(w *openWorld, e *Engine) {
+				w.promotionRequired(e)
+				w.let(e, "Auto", backout.ModeAsk)
+			},
+			"Auto", "open", "it matches: a rollback of web1 opens, from L1, and waits for an approval: rule Auto is in mode ask",
+		},
+		"lowered by a person": {
+			nil, func(w *openWorld, e *Engine) { w.let(e, "Auto", backout.ModeShadow) },
+			"Auto", "record", "it matches, and that is only recorded: alice lets it do no more than shadow",
+		},
+		"only recorded, and being rolled back": {
+			nil, func(w *openWorld, e *Engine) { w.send(e, firing("Ask", "web1")) },
+			"Shadow", "record", "it matches, and that is only recorded: web1 is being rolled back by C1-r1",
 		},
 		"the pause switch": {
 			nil, func(w *openWorld, e *Engine) {
@@ -334,7 +385,7 @@ func TestExplainOfAnAlertThatWasSeen(t *testing.T) {
 		if !got.Matched || got.ChangeID != "C1" || got.Follows != "record" {
 			t.Errorf("as it was: %+v", got)
 		}
-		if want := "evidence, signals and queries are those of now"; !strings.Contains(strings.Join(all.Notes, "\n"), want) {
+		if want := "evidence, signals, queries and promotions are those of now"; !strings.Contains(strings.Join(all.Notes, "\n"), want) {
 			t.Errorf("the notes %q lack %q", all.Notes, want)
 		}
 
