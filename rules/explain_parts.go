@@ -117,7 +117,7 @@ func (x *explaining) known(c *clause) bool {
 func (x *explaining) parts(r *rule, on *named, clauses []clause, missing, guard string) []Part {
 	list := make([]Part, 0, len(r.matchers)+len(clauses))
 	for _, m := range r.matchers {
-		list = append(list, Part{Kind: KindMatch, Text: matchText(m, x.a), Held: m.Matches(x.a.Labels[m.Name])})
+		list = append(list, Part{Kind: KindMatch, Text: matchText(m, x.a), Held: holds(m, x.a.Labels[m.Name])})
 	}
 	for i := range clauses {
 		list = append(list, x.part(&clauses[i], missing))
