@@ -57,6 +57,9 @@ type Options struct {
 	RulesFacts func() []FactRow
 	// RulesExplain says what every rule of the config makes of each alert.
 	RulesExplain func(ctx context.Context, o ExplainOptions) ([]handlers.Explained, error)
+	// RuleNames lists the rules of the config's files, for completion: nothing when
+	// they cannot be read.
+	RuleNames func(config string) []string
 	// Backup writes a backup of the store the config names to w. [ErrStoreInUse]
 	// says that a server holds it; then nothing was written.
 	Backup func(ctx context.Context, config string, w io.Writer) error
