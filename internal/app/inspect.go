@@ -20,6 +20,20 @@ func CheckRules(path string) backout.Problems {
 	return problems
 }
 
+// RuleNames lists the rules of the files that the config names; none when they
+// cannot be read.
+func RuleNames(path string) []string {
+	l, problems := read(path, true)
+	if problems.Fatal() != nil {
+		return nil
+	}
+	var names []string
+	for _, r := range l.rules.Rules() {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
 // Reached is one target's answer.
 type Reached struct {
 	Target string

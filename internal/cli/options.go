@@ -54,6 +54,9 @@ type Options struct {
 	RulesCheck func(ctx context.Context, config string) backout.Problems
 	// RulesFacts lists what an expression may speak of.
 	RulesFacts func() []FactRow
+	// RuleNames lists the rules of the config's files, for completion: nothing when
+	// they cannot be read.
+	RuleNames func(config string) []string
 	// RulesExplain says what every rule makes of one alert and one change.
 	RulesExplain func(ctx context.Context, o ExplainOptions) ([]RuleExplained, error)
 	// Backup writes a backup of the store the config names to w. [ErrStoreInUse]
