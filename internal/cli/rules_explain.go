@@ -65,7 +65,27 @@ Ends with 0 when a rule would open a rollback, and with 1 when none would.`,
 	for _, server := range []string{"seen", "server-side"} {
 		cmd.MarkFlagsMutuallyExclusive(server, "changes")
 	}
+	p.completeExplain(cmd, &f)
 	return cmd
+}
+
+// completeExplain offers rules of the config and changes of the server.
+func (p *program) completeExplain(cmd *cobra.Command, f *explainFlags) {
+	for flag, complete := range map[string]cobra.CompletionFunc{
+		"change": func(cmd *cobra.Command, _ []string, part string) ([]string, cobra.ShellCompDirective) {
+			return p.completeChanges(cmd, nil, part)
+		},
+		"rule": func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			if p.RuleNames == nil {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return p.RuleNames(f.config), cobra.ShellCompDirectiveNoFileComp
+		},
+	} {
+		if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
+			panic(err)
+		}
+	}
 }
 
 // explain answers for every alert there is.
