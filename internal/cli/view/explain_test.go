@@ -30,8 +30,10 @@ func (w seenWorld) Target(name string) (backout.Target, bool) {
 func (w seenWorld) Evidence(*backout.Change) backout.Evidence {
 	return backout.Evidence{RedTargets: 1, RedSharePatched: 0.5, RedShareUnpatched: 0.1}
 }
+
 func (w seenWorld) Signals(*backout.Change, string, string) backout.Signals { return backout.Signals{} }
-func (w seenWorld) Query(string, string) (float64, error)                   { return 0, rules.ErrNotYet }
+
+func (w seenWorld) Query(string, string) (float64, error) { return 0, rules.ErrNotYet }
 
 // explainedRules are rules of every fate, for one alert.
 const explainedRules = `
