@@ -1,6 +1,8 @@
 package ruletest
 
 import (
+	"slices"
+
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/replay"
 )
@@ -16,13 +18,11 @@ type Report struct {
 }
 
 // OK tells whether every file could be read, a test ran and all of them passed.
-func (r *Report) OK() bool {
-	for _, f := range r.Files {
-		if f.Problems.Fatal() != nil {
-			return false
-		}
-	}
-	return r.Tests > 0 && r.Failed == 0
+func (r *Report) OK() bool { return r.Readable() && r.Tests > 0 && r.Failed == 0 }
+
+// Readable tells whether no file has a problem that kept its tests from running.
+func (r *Report) Readable() bool {
+	return !slices.ContainsFunc(r.Files, func(f FileResult) bool { return f.Problems.Fatal() != nil })
 }
 
 // FileResult is what came of one test file.

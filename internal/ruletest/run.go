@@ -3,6 +3,7 @@ package ruletest
 import (
 	"context"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -137,6 +138,7 @@ func (m moment) compare(e expectSpec, what string, want []entry, got []replay.Ev
 	ofWant, ofGot := pair(want, got)
 	var diff []Difference
 	var why []Reason
+	var missing []entry
 	good := true
 	for i, entry := range want {
 		if j := ofWant[i]; j >= 0 {
@@ -144,6 +146,7 @@ func (m moment) compare(e expectSpec, what string, want []entry, got []replay.Ev
 			continue
 		}
 		good = false
+		missing = append(missing, entry)
 		diff = append(diff, Difference{"-", entry.text})
 		if what == "verdicts" {
 			why = append(why, m.noVerdict(entry)...)
@@ -157,7 +160,10 @@ func (m moment) compare(e expectSpec, what string, want []entry, got []replay.Ev
 		}
 		good = false
 		diff = append(diff, Difference{"+", text(event)})
-		why = append(why, m.because(event))
+		// One that differs from what is missing is explained by the comparison.
+		if !slices.ContainsFunc(missing, func(e entry) bool { return e.about(event) }) {
+			why = append(why, m.because(event))
+		}
 	}
 	if good {
 		return
