@@ -8,7 +8,7 @@ import (
 
 func (p *program) rulesCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "rules", Short: "Check and explain rules",
+		Use: "rules", Short: "Check, test and explain rules",
 		Long: "Rules say which alerts speak against which change. These commands need no server.",
 	}
 	var config string
@@ -18,7 +18,7 @@ func (p *program) rulesCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.checkFiles(cmd.Context(), p.RulesCheck, config) },
 	}
 	p.configFlag(check, &config)
-	cmd.AddCommand(check, p.rulesFacts(), p.rulesExplain())
+	cmd.AddCommand(check, p.rulesFacts(), p.rulesTest(), p.rulesExplain())
 	return cmd
 }
 
