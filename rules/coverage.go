@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/expr-lang/expr/ast"
-	"github.com/expr-lang/expr/parser"
 	"github.com/prometheus/alertmanager/pkg/labels"
 
 	"github.com/backout-io/backout"
@@ -51,6 +50,12 @@ type covered struct {
 	done  bool
 }
 
+// writtenRule is a rule as its file has it, and where its keys stand.
+type writtenRule struct {
+	ruleSpec
+	at func(key ...any) strictyaml.Pos
+}
+
 // condition is a node of an expression: an and, an or, a not or what they join.
 type condition struct {
 	branch *Branch
@@ -65,13 +70,19 @@ func NewCoverage(set *Set, files map[string][]byte) *Coverage {
 	if set.Len() == 0 {
 		return c
 	}
-	written := map[string]ruleSpec{}
+	written := map[string]writtenRule{}
 	for name, data := range files {
 		var spec fileSpec
-		_ = strictyaml.Decode(name, data, &spec) // it has been loaded, so nothing is wrong with it
-		for _, g := range spec.Groups {
-			for _, r := range g.Rules {
-				written[r.Rule.Value] = r
+		doc, problems := strictyaml.Parse(name, data)
+		if problems != nil {
+			continue
+		}
+		doc.Decode(&spec) // it has been loaded, so nothing is wrong with it
+		for i, g := range spec.Groups {
+			for j, r := range g.Rules {
+				written[r.Rule.Value] = writtenRule{r, func(key ...any) strictyaml.Pos {
+					return doc.Root().KeyAt(append([]any{"groups", i, "rules", j}, key...)...)
+				}}
 			}
 		}
 	}
@@ -82,7 +93,7 @@ func NewCoverage(set *Set, files map[string][]byte) *Coverage {
 	return c
 }
 
-func (c *Coverage) add(x *expressions, r *rule, spec ruleSpec) {
+func (c *Coverage) add(x *expressions, r *rule, spec writtenRule) {
 	of := &covered{rule: r}
 	branch := func(kind, text string, at strictyaml.Pos) *Branch {
 		b := &Branch{Rule: r.Name, Kind: kind, Text: text, File: at.File, Line: at.Line, Column: at.Column}
@@ -94,14 +105,31 @@ func (c *Coverage) add(x *expressions, r *rule, spec ruleSpec) {
 		of.match = append(of.match, branch("match", m.String(), spec.Match[i].Pos()))
 	}
 	if r.when != nil && r.when.constant == nil {
-		if tree, err := parser.ParseWithConfig(r.When, x.config); err == nil {
+		if tree, err := x.parse(r.When); err == nil {
 			of.when = x.divide(tree.Node, operator(tree.Node) == "", true, func(n ast.Node) *Branch {
 				return branch("when", n.String(), spec.When.At(first(n)))
 			})
 		}
 	}
+	for _, part := range throttleParts(r.Throttle) {
+		branch("throttle", part, spec.at("throttle", part))
+	}
 	c.rules = append(c.rules, of)
 	c.branches = append(c.branches, of.own...)
+}
+
+// throttleParts are the keys of a throttle that can stop a rule.
+func throttleParts(t backout.Throttle) (parts []string) {
+	if t.AtLeast > 1 {
+		parts = append(parts, "at_least")
+	}
+	if t.OnceWithin > 0 {
+		parts = append(parts, "once_within")
+	}
+	if t.Latch {
+		parts = append(parts, "latch")
+	}
+	return parts
 }
 
 // divide takes an expression apart; own tells whether it is a condition of its
@@ -164,15 +192,7 @@ func operands(n ast.Node, op string, list []ast.Node) []ast.Node {
 
 // rank is 1 for what asks a query.
 func rank(n ast.Node) int {
-	asks := ast.Find(n, func(n ast.Node) bool {
-		call, ok := n.(*ast.CallNode)
-		if !ok {
-			return false
-		}
-		name, ok := call.Callee.(*ast.IdentifierNode)
-		return ok && name.Value == "prom"
-	})
-	if asks != nil {
+	if ast.Find(n, isQuery) != nil {
 		return 1
 	}
 	return 0
@@ -214,12 +234,12 @@ func (c *Coverage) Observe(a *backout.Alert, w World, now time.Time) {
 				aimed = true
 				m.aim(on, w)
 			}
-			r.observe(m, a, ch, w)
+			r.observe(m, a, on, ch, w)
 		}
 	}
 }
 
-func (r *covered) observe(m *scratch, a *backout.Alert, ch *backout.Change, w World) {
+func (r *covered) observe(m *scratch, a *backout.Alert, on *named, ch *backout.Change, w World) {
 	for i, matcher := range r.matchers {
 		if !r.match[i].saw(matches(matcher, a)) {
 			r.whole.saw(false)
@@ -229,9 +249,11 @@ func (r *covered) observe(m *scratch, a *backout.Alert, ch *backout.Change, w Wo
 	held := true
 	if r.when != nil {
 		m.facts.Change.set(ch)
+		m.facts.Target.on(ch)
 		m.facts.Evidence = w.Evidence(ch)
-		var err error
-		if held, err = r.when.eval(m); err != nil {
+		m.facts.know(w.Signals(ch, on.target, a.Fingerprint))
+		var known bool
+		if held, known = r.when.eval(m, on, w); !known {
 			return
 		}
 	}
@@ -250,34 +272,31 @@ func (b *Branch) saw(held bool) bool {
 	return held
 }
 
-// eval says whether the condition holds, and notes it. A condition that fails to
-// run counts neither way.
-func (c *condition) eval(m *scratch) (bool, error) {
-	held := c.op != "or"
+// eval says whether the condition holds, and notes it. One that fails, or waits for
+// a query, is not known and counts neither way.
+func (c *condition) eval(m *scratch, on *named, w World) (held, known bool) {
 	switch c.op {
 	case "":
-		var err error
-		if held, err = m.run(c.leaf); err != nil {
-			return false, err
+		one, wait, err := m.holds(c.leaf, on, w)
+		if held = one; err != nil || wait != "" {
+			return false, false
 		}
 	case "not":
-		inner, err := c.sides[0].eval(m)
-		if err != nil {
-			return false, err
+		inner, known := c.sides[0].eval(m, on, w)
+		if held = !inner; !known {
+			return false, false
 		}
-		held = !inner
 	default:
 		for _, side := range c.sides {
-			one, err := side.eval(m)
-			if err != nil {
-				return false, err
+			if held, known = side.eval(m, on, w); !known {
+				return false, false
 			}
-			if held = one; one == (c.op == "or") {
+			if held == (c.op == "or") {
 				break
 			}
 		}
 	}
-	return c.branch.saw(held), nil
+	return c.branch.saw(held), true
 }
 
 // Throttled notes whether a part of the rule's throttle, such as at_least, let the

@@ -7,10 +7,10 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/promql"
 	"github.com/backout-io/backout/internal/replay"
 )
 
@@ -91,7 +91,7 @@ func (f *File) alertOf(t *test, e event) backout.Alert {
 func (f *File) history(t *test) replay.History {
 	h := replay.History{Inventory: map[string]backout.Target{}, Alerts: f.deliver(t), Signals: f.signals(t), Query: f.query(t)}
 	for name, target := range t.inventory {
-		h.Inventory[name] = backout.Target{Name: name, OS: target.OS, Site: target.Site, Labels: target.Labels}
+		h.Inventory[name] = target.target()
 	}
 	for _, c := range t.changes {
 		h.Changes = append(h.Changes, f.change(c))
@@ -126,6 +126,10 @@ func (f *File) signals(t *test) func(time.Time, string) (silenced, inhibited, as
 	}
 }
 
+func (t targetSpec) target() backout.Target {
+	return backout.Target{Name: t.Name.Value, Address: t.Address, OS: t.OS, Site: t.Site, Labels: t.Labels}
+}
+
 // query answers with the last value given by then. A query that the test does not
 // speak of is an error, which names it: a test that forgets one must not pass.
 func (f *File) query(t *test) func(time.Time, string, string) (float64, error) {
@@ -133,7 +137,7 @@ func (f *File) query(t *test) func(time.Time, string, string) (float64, error) {
 		var found *querySpec
 		for i := range t.spec.Queries {
 			q := &t.spec.Queries[i]
-			if fill(q.Query.Value, target) != fill(query, target) || q.Target.Value != "" && q.Target.Value != target || time.Duration(q.At.Value) > at.Sub(f.start) {
+			if !fits(q.Target.Value, target) || time.Duration(q.At.Value) > at.Sub(f.start) || !asks(q.Query.Value, query, t.inventory[target]) {
 				continue
 			}
 			if found == nil || q.At.Value >= found.At.Value {
@@ -141,15 +145,24 @@ func (f *File) query(t *test) func(time.Time, string, string) (float64, error) {
 			}
 		}
 		if found == nil {
-			return 0, fmt.Errorf("the test has no value of the query %q for target %s by then: add it under queries", short(query), target)
+			return 0, fmt.Errorf("the test has no value of the query %q for target %s by then: add it under queries", query, target)
 		}
 		return found.Value, nil
 	}
 }
 
-// fill writes a query as it is asked for a target.
-func fill(query, target string) string {
-	return strings.NewReplacer("{target}", target, "{address}", target).Replace(query)
+// asks tells whether a query of the file is the one that is asked, in which the
+// target is filled in.
+func asks(written, asked string, of targetSpec) bool {
+	if written == asked {
+		return true
+	}
+	target, address, err := promql.Names(of.target())
+	if err != nil {
+		return false
+	}
+	filled, err := promql.Fill(written, target, address)
+	return err == nil && filled == asked
 }
 
 func (f *File) change(c changeSpec) backout.Change {

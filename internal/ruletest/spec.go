@@ -33,10 +33,11 @@ type testSpec struct {
 
 type targetSpec struct {
 	Pos    strictyaml.Pos
-	Name   text              `yaml:"name" required:"true" doc:"Name of the target, as alerts call it."`
-	OS     string            `yaml:"os" doc:"Operating system, such as debian-12."`
-	Site   string            `yaml:"site" doc:"Where it stands."`
-	Labels map[string]string `yaml:"labels" doc:"Its labels in the inventory."`
+	Name    text              `yaml:"name" required:"true" doc:"Name of the target, as alerts call it."`
+	Address string            `yaml:"address" doc:"How it is reached, for {address} in queries. Default: its name."`
+	OS      string            `yaml:"os" doc:"Operating system, such as debian-12."`
+	Site    string            `yaml:"site" doc:"Where it stands."`
+	Labels  map[string]string `yaml:"labels" doc:"Its labels in the inventory."`
 }
 
 type changeSpec struct {
