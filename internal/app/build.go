@@ -150,7 +150,7 @@ func (l *loaded) engineConfig(hosts *host.Registry, log *slog.Logger) (*engine.C
 		servers[i] = checks.Alertmanager{URL: am.URL, Token: am.Token}
 	}
 	if alerts := checks.NewAlerts(servers); alerts != nil {
-		out.Alerts = alerts
+		out.Alerts, out.Treated = alerts, alerts
 	}
 	return out, nil
 }

@@ -65,6 +65,9 @@ func (e *Engine) handle(alerts []backout.Alert, at time.Time) {
 		a := &alerts[i]
 		targets := e.world.observe(a, at)
 		if a.Firing {
+			if len(targets) > 0 && !e.world.suppressed.knows(a.Fingerprint) {
+				e.reddenSoon()
+			}
 			e.judge(e.world.earliest(a), at)
 			continue
 		}
