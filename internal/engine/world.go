@@ -32,6 +32,7 @@ type world struct {
 	suppressed suppressions
 	// recorded says when a shadow verdict was last given to a live change.
 	recorded verdicts
+	queries  *queries
 }
 
 func newWorld(cfg func() *Config) *world {
@@ -290,7 +291,9 @@ func (w *world) Signals(c *backout.Change, target, fingerprint string) backout.S
 }
 
 // Query implements rules.World.
-func (w *world) Query(string, string) (float64, error) { return 0, rules.ErrNotYet }
+func (w *world) Query(query, target string) (float64, error) {
+	return w.queries.value(query, target, time.Now())
+}
 
 // count keeps the count of the control group in step with one target. The caller
 // holds w.mu.
