@@ -32,7 +32,7 @@ type testSpec struct {
 }
 
 type targetSpec struct {
-	Pos    strictyaml.Pos
+	Pos     strictyaml.Pos
 	Name    text              `yaml:"name" required:"true" doc:"Name of the target, as alerts call it."`
 	Address string            `yaml:"address" doc:"How it is reached, for {address} in queries. Default: its name."`
 	OS      string            `yaml:"os" doc:"Operating system, such as debian-12."`
