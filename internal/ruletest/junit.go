@@ -90,8 +90,11 @@ func (f *FileResult) junit() junitSuite {
 // Title says in one line what did not come true, and where it is expected.
 func (f *Failure) Title() string {
 	what := f.What + " are not as expected"
-	if f.What == "error" {
+	switch f.What {
+	case "error":
 		what = f.Error
+	case "stopped":
+		what = "stopped verdicts are not as expected"
 	}
 	return fmt.Sprintf("%s:%d:%d: at %s: %s", f.File, f.Line, f.Column, f.At, what)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -110,7 +111,7 @@ func (m moment) nearest(want entry) []Reason {
 	case !fired:
 		return []Reason{{About: "no alert has fired by then", Lines: []string{}}}
 	case best == nil:
-		return []Reason{{About: "no alert by then is on " + cmp.Or(list(want.targets), "a target of "+want.change), Lines: []string{}}}
+		return []Reason{{About: "no alert by then is on " + cmp.Or(strings.Join(want.targets, ", "), "a target of "+want.change), Lines: []string{}}}
 	}
 	about := fmt.Sprintf("the nearest miss of %s at %s: %s on %s", best.Rule, m.file.after(m.at), quoted(of.Name()), best.Target)
 	if best.ChangeID != "" {
