@@ -234,10 +234,13 @@ func (l *loader) templates() {
 }
 
 func (l *loader) rules() {
-	for _, name := range l.glob("rules", l.cfg.RuleGlobs) {
-		if rules.IsTestFile(name) {
-			continue
-		}
+	names := l.glob("rules", l.cfg.RuleGlobs)
+	tests := len(names)
+	names = slices.DeleteFunc(names, rules.IsTestFile)
+	if tests > 0 && len(names) == 0 {
+		l.add(l.at("rules").Problem("rules names files of tests only", "name rule files; tests belong under rule_tests"))
+	}
+	for _, name := range names {
 		if data, ok := l.read(name); ok {
 			l.cfg.RuleFiles = append(l.cfg.RuleFiles, File{name, data})
 		}

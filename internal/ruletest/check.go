@@ -212,12 +212,12 @@ func (l *loader) names(t *test, rule, change text, targets ...text) {
 		}
 	}
 	if given(change.Pos) && !slices.Contains(ids, change.Value) {
-		l.problem(change.Pos, fmt.Sprintf("unknown change %q", short(change.Value)), strictyaml.DidYouMean(change.Value, ids, "the test has no such change"))
+		l.problem(change.Pos, fmt.Sprintf("unknown change %q", short(change.Value)), suggest(change.Value, ids, "the test has no change"))
 		return
 	}
 	for _, target := range targets {
 		if given(target.Pos) && !of[target.Value] {
-			l.problem(target.Pos, fmt.Sprintf("unknown target %q", short(target.Value)), strictyaml.DidYouMean(target.Value, sortedKeys(of), "no change has it"))
+			l.problem(target.Pos, fmt.Sprintf("unknown target %q", short(target.Value)), suggest(target.Value, sortedKeys(of), "the test has no change"))
 		}
 	}
 }
@@ -235,7 +235,15 @@ func (l *loader) ruleNamed(name string, at strictyaml.Pos) {
 	for _, r := range set.Rules() {
 		known = append(known, r.Name)
 	}
-	l.problem(at, fmt.Sprintf("unknown rule %q", short(name)), strictyaml.DidYouMean(name, known, "no rule file under test has it"))
+	l.problem(at, fmt.Sprintf("unknown rule %q", short(name)), strictyaml.DidYouMean(name, known, ""))
+}
+
+// suggest is [strictyaml.DidYouMean] where there may be nothing to mean.
+func suggest(name string, known []string, none string) string {
+	if len(known) == 0 {
+		return none
+	}
+	return strictyaml.DidYouMean(name, known, "")
 }
 
 func (l *loader) level(t *test, r rollbackSpec) {

@@ -117,7 +117,9 @@ func TestProblems(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			extract(t, []txtar.File{
-				{Name: "web.yaml", Data: []byte(rulesFile)}, {Name: "empty.yaml", Data: []byte("groups: []\n")}, {Name: "web_test.yaml", Data: []byte(test.text)},
+				{Name: "web.yaml", Data: []byte(rulesFile)},
+				{Name: "empty.yaml", Data: []byte("groups: []\n")},
+				{Name: "web_test.yaml", Data: []byte(test.text)},
 				{Name: "bad.yaml", Data: []byte("groups:\n  - name: g\n    rules: [{rule: Errors, match: [team]}]\n")},
 			})
 			if err := os.Mkdir("dir", 0o700); err != nil {

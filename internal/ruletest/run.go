@@ -168,6 +168,7 @@ func (m moment) compare(e expectSpec, what string, want []entry, got []replay.Ev
 	if good {
 		return
 	}
+	why = m.fresh(e.Pos, why)
 	f := m.fail(e.Pos, e.At.Value, what, "")
-	f.Diff, f.Why = diff, unique(why)
+	f.Diff, f.Why = diff, why
 }

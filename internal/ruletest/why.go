@@ -9,6 +9,7 @@ import (
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/replay"
+	"github.com/backout-io/backout/internal/strictyaml"
 	"github.com/backout-io/backout/internal/trigger"
 	"github.com/backout-io/backout/rules"
 )
@@ -16,11 +17,16 @@ import (
 // maxReasons bounds how much is told of one expectation.
 const maxReasons = 5
 
-func unique(list []Reason) []Reason {
+// fresh drops reasons that were given already for the same expectation.
+func (r *testRun) fresh(at strictyaml.Pos, list []Reason) []Reason {
 	var out []Reason
-	for _, r := range list {
-		if !slices.ContainsFunc(out, func(o Reason) bool { return o.About == r.About && slices.Equal(o.Lines, r.Lines) }) {
-			out = append(out, r)
+	for _, reason := range list {
+		same := func(o Reason) bool { return o.About == reason.About && slices.Equal(o.Lines, reason.Lines) }
+		told := slices.ContainsFunc(r.failures, func(f Failure) bool {
+			return f.Line == at.Line && f.Column == at.Column && slices.ContainsFunc(f.Why, same)
+		})
+		if !told && !slices.ContainsFunc(out, same) {
+			out = append(out, reason)
 		}
 	}
 	return out[:min(len(out), maxReasons)]
