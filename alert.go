@@ -27,10 +27,13 @@ type Evidence struct {
 	// RedTargets is how many of the change's targets have a firing alert that
 	// started after the window opened.
 	RedTargets int `json:"red_targets" expr:"red_targets"`
-	// RedSharePatched is RedTargets over the change's targets, 0 to 1.
+	// RedSharePatched is RedTargets over the change's targets, 0 to 1. Where patching
+	// is told of single targets, only those told count here, and those that are
+	// known not to be patched yet count to the control group.
 	RedSharePatched float64 `json:"red_share_patched" expr:"red_share_patched"`
 	// RedShareUnpatched is the same among the control group: inventory targets
-	// outside every live change. 0 when there are none.
+	// outside every live change, and those of this change that are known not to be
+	// patched yet, see [Change.Unpatched]. 0 when there are none.
 	RedShareUnpatched float64 `json:"red_share_unpatched" expr:"red_share_unpatched"`
 	// RedUnpatched is how many of the control group are red, of ControlTargets. A
 	// share of nothing is 0, so a rule that compares shares may want to know.
@@ -59,7 +62,8 @@ type Signals struct {
 	// zero while it has not been red since.
 	FirstRed time.Time `json:"first_red,omitzero"`
 	// RedBeforePatch tells whether an alert began on the target after the window
-	// opened and before the target was patched.
+	// opened and before the target was patched. While it is not known to be patched,
+	// every alert since the opening is one.
 	RedBeforePatch bool `json:"red_before_patch"`
 }
 

@@ -196,6 +196,13 @@ func (c *Change) PatchedOn(target string) time.Time {
 	return c.PatchedAt
 }
 
+// Unpatched tells whether the target is known not to be patched yet: patching is told
+// of single targets, and not of this one. While nothing is told, nobody knows, and
+// every target counts as patched.
+func (c *Change) Unpatched(target string) bool {
+	return len(c.PatchedTargets) > 0 && c.PatchedOn(target).IsZero()
+}
+
 // Violation is one reason why the gate says no.
 type Violation struct {
 	// Check names what was checked, such as "plan", "targets" or "overlap".

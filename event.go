@@ -340,6 +340,13 @@ type (
 		ExitCode int    `json:"exit_code"`
 		By       string `json:"by,omitempty"`
 	}
+	// TargetsPatched says that patching of these targets is over, while others of the
+	// change wait for theirs.
+	TargetsPatched struct {
+		Targets  []string `json:"targets"`
+		ExitCode int      `json:"exit_code"`
+		By       string   `json:"by,omitempty"`
+	}
 	// WatchStarted begins the watch.
 	WatchStarted struct {
 		Until time.Time `json:"until"`
@@ -365,6 +372,9 @@ type (
 		State  ChangeState `json:"state"`
 		By     string      `json:"by,omitempty"`
 		Reason string      `json:"reason,omitempty"`
+		// Blind says when nobody would have seen a red target, though alerts counted;
+		// empty when somebody always would.
+		Blind string `json:"blind,omitempty"`
 	}
 )
 
@@ -381,6 +391,7 @@ func (WindowOpened) Kind() string      { return "window_opened" }
 func (WindowExtended) Kind() string    { return "window_extended" }
 func (PatchStarted) Kind() string      { return "patch_started" }
 func (PatchEnded) Kind() string        { return "patch_ended" }
+func (TargetsPatched) Kind() string    { return "targets_patched" }
 func (WatchStarted) Kind() string      { return "watch_started" }
 func (RollbackRequested) Kind() string { return "rollback_requested" }
 func (RollbackEnded) Kind() string     { return "rollback_ended" }

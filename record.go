@@ -135,6 +135,7 @@ func Events() []Event {
 		WindowExtended{},
 		PatchStarted{},
 		PatchEnded{},
+		TargetsPatched{},
 		WatchStarted{},
 		RollbackRequested{},
 		RollbackEnded{},

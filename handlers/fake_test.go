@@ -141,8 +141,8 @@ func (f *fake) PatchStarted(_ context.Context, by Actor, id string) (backout.Cha
 	return f.change, f.note("patch started %s by %s", id, by.Name)
 }
 
-func (f *fake) PatchEnded(_ context.Context, by Actor, id string, exitCode int) (backout.Change, error) {
-	return f.change, f.note("patch ended %s by %s: %d", id, by.Name, exitCode)
+func (f *fake) PatchEnded(_ context.Context, by Actor, id string, exitCode int, targets ...string) (backout.Change, error) {
+	return f.change, f.note("patch ended %s by %s: %d %v", id, by.Name, exitCode, targets)
 }
 
 func (f *fake) ListRollbacks(_ context.Context, filter RollbackFilter) ([]backout.Rollback, error) {

@@ -135,7 +135,9 @@ type Changes interface {
 	CloseChange(ctx context.Context, by Actor, id, reason string) (backout.Change, error)
 	CancelChange(ctx context.Context, by Actor, id, reason string) (backout.Change, error)
 	PatchStarted(ctx context.Context, by Actor, id string) (backout.Change, error)
-	PatchEnded(ctx context.Context, by Actor, id string, exitCode int) (backout.Change, error)
+	// PatchEnded tells that patching is over: on the targets given, or on all of the
+	// change.
+	PatchEnded(ctx context.Context, by Actor, id string, exitCode int, targets ...string) (backout.Change, error)
 }
 
 // Baselines is what the API needs of baselines, deltas, drift and holds.

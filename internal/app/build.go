@@ -19,6 +19,7 @@ import (
 	"github.com/backout-io/backout/internal/host/ssh"
 	"github.com/backout-io/backout/internal/outbox"
 	"github.com/backout-io/backout/internal/plugin"
+	"github.com/backout-io/backout/internal/promql"
 	"github.com/backout-io/backout/internal/runner"
 	"github.com/backout-io/backout/internal/secret"
 	"github.com/backout-io/backout/notifier"
@@ -145,12 +146,17 @@ func (l *loaded) engineConfig(hosts *host.Registry, log *slog.Logger) (*engine.C
 		ReadinessEvery: time.Duration(cfg.ReadinessEvery),
 		Groups:         l.groups(), Audiences: cfg.Audiences, ExternalURL: cfg.ExternalURL,
 	}
+	if cfg.Prometheus.URL != "" {
+		if out.Queries, err = promql.NewClient(cfg.Prometheus.URL, cfg.Prometheus.Token); err != nil {
+			return nil, err
+		}
+	}
 	servers := make([]checks.Alertmanager, len(cfg.Alertmanagers))
 	for i, am := range cfg.Alertmanagers {
 		servers[i] = checks.Alertmanager{URL: am.URL, Token: am.Token}
 	}
 	if alerts := checks.NewAlerts(servers); alerts != nil {
-		out.Alerts = alerts
+		out.Alerts, out.Treated = alerts, alerts
 	}
 	return out, nil
 }

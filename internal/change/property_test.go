@@ -168,7 +168,9 @@ func anyRequest(t *rapid.T, c backout.Change, now time.Time) Request {
 	case 16:
 		do := RecordDeltas{Deltas: digests(rapid.SampledFrom([]string{"d1", "d2"}).Draw(t, "digest"), some([]string{"a", "b", "c"}))}
 		if rapid.IntRange(0, 3).Draw(t, "early") > 0 {
-			do.PatchedAt = c.PatchedAt
+			for target := range do.Deltas {
+				do.PatchedAt = c.PatchedOn(target)
+			}
 		}
 		return do
 	case 17:
@@ -186,7 +188,7 @@ func anyRequest(t *rapid.T, c backout.Change, now time.Time) Request {
 	case 6:
 		return PatchStarted{}
 	case 7:
-		return PatchEnded{}
+		return PatchEnded{Targets: some([]string{"a", "b", "c", "a", "b", "c", "x"})}
 	case 8:
 		trigger := rapid.SampledFrom([]backout.Trigger{{By: "alice"}, {Verdict: &backout.Verdict{}}, {}}).Draw(t, "trigger")
 		targets := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c", "a", "b", "c", "x"}), 0, 3, rapid.ID).Draw(t, "targets")

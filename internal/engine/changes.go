@@ -180,8 +180,8 @@ func (e *Engine) PatchStarted(ctx context.Context, by handlers.Actor, id string)
 }
 
 // PatchEnded implements [handlers.Changes].
-func (e *Engine) PatchEnded(ctx context.Context, by handlers.Actor, id string, exitCode int) (backout.Change, error) {
-	return e.knownChange(ctx, by, id, change.PatchEnded{ExitCode: exitCode})
+func (e *Engine) PatchEnded(ctx context.Context, by handlers.Actor, id string, exitCode int, targets ...string) (backout.Change, error) {
+	return e.knownChange(ctx, by, id, change.PatchEnded{ExitCode: exitCode, Targets: targets})
 }
 
 func (e *Engine) knownChange(ctx context.Context, by handlers.Actor, id string, do change.Request) (backout.Change, error) {

@@ -37,6 +37,10 @@ type Config struct {
 	Audiences map[string][]string
 	// Alerts asks Alertmanager whether an alert still fires; nil asks nobody.
 	Alerts FiringAlerts
+	// Treated asks it whether an alert is silenced or inhibited; nil asks nobody.
+	Treated TreatedAlerts
+	// Queries answers the queries of rules; nil when there is no Prometheus.
+	Queries Querier
 	// ReadinessEvery is how often it is looked whether the way back of a live change
 	// would still work; 0 means 5 minutes.
 	ReadinessEvery time.Duration
@@ -106,12 +110,14 @@ type Engine struct {
 	carried   sync.Map // attempt id to who has it in this process
 	// armWake holds a token when the targets to keep connected may be others.
 	armWake   chan struct{}
-	waiting   sync.Map // attempt id to why nobody has claimed it, for people
-	passed    sync.Map // attempt id of those that this server could not look after
-	stepping  sync.Map // attempt id of the requested ones that this process tries to run
-	owedRed   sync.Map // "rollback/target" to the red look that is not recorded yet
-	plans     sync.Map // hash of a frozen plan to the one copy of it
+	reddened  chan struct{} // holds a token when something turned red on a live target
+	waiting   sync.Map      // attempt id to why nobody has claimed it, for people
+	passed    sync.Map      // attempt id of those that this server could not look after
+	stepping  sync.Map      // attempt id of the requested ones that this process tries to run
+	owedRed   sync.Map      // "rollback/target" to the red look that is not recorded yet
+	plans     sync.Map      // hash of a frozen plan to the one copy of it
 	throttles *throttles
+	queries   *queries
 	found     *found
 	watchers  *watchers
 	relay     *relay
@@ -145,7 +151,9 @@ func New(o Options, cfg *Config) *Engine {
 		e.remember = 24 * time.Hour
 	}
 	e.config.Store(cfg)
+	e.queries = newQueries(e)
 	e.world = newWorld(e.cfg)
+	e.world.queries = e.queries
 	e.relay = newRelay(e)
 	e.snapshots = newSnapshots(e, o.SnapshotEvery)
 	e.urgent = &lane{most: dueParallel, spawn: e.spawn, do: e.handleDue}
@@ -153,7 +161,7 @@ func New(o Options, cfg *Config) *Engine {
 	e.verifiers = newVerifiers(e)
 	e.compared = newComparisons(e)
 	e.cleaner = newCleaner(e)
-	e.armWake = make(chan struct{}, 1)
+	e.armWake, e.reddened = make(chan struct{}, 1), make(chan struct{}, 1)
 	e.tidier = newTidier(e)
 	e.changes = newTable(o.Store.Changes, o.Server, e.foldChange)
 	e.changes.moved, e.changes.rest = e.changeMoved, e.changePacker()
@@ -227,6 +235,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.spawn(e.pulseLoop)
 	e.spawn(e.sweepLoop)
 	e.spawn(e.armLoop)
+	e.spawn(e.treatedLoop)
 	e.spawn(e.cleaner.run)
 	e.spawn(e.tidier.run)
 	e.notReady.CompareAndSwap(&replaying, nil)

@@ -93,7 +93,7 @@ func (f filler) event(like backout.Event) backout.Event {
 func aboutChanges(e backout.Event) bool {
 	switch e.(type) {
 	case backout.Planned, backout.GateRefused, backout.GatePassed, backout.BaselineBegan, backout.BaselineCaptured, backout.BaselineFailed,
-		backout.DeltaCaptured, backout.ReadinessChanged, backout.WindowOpened, backout.WindowExtended, backout.PatchStarted, backout.PatchEnded,
+		backout.DeltaCaptured, backout.ReadinessChanged, backout.WindowOpened, backout.WindowExtended, backout.PatchStarted, backout.PatchEnded, backout.TargetsPatched,
 		backout.WatchStarted, backout.RollbackRequested, backout.RollbackEnded, backout.VerdictGiven, backout.ChangeEnded:
 		return true
 	}

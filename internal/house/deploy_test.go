@@ -77,7 +77,7 @@ func unitIsValidAndHardened(t *testing.T, name string) {
 	}
 }
 
-// TestPrometheusFiles: the scrape file is valid, and our alerts pass their tests.
+// TestPrometheusFiles: the scrape file is valid, and the alerts pass their tests.
 func TestPrometheusFiles(t *testing.T) {
 	promtool := need(t, "promtool", "prometheus")
 	dir := filepath.Join(root, "deploy", "prometheus")
@@ -85,6 +85,8 @@ func TestPrometheusFiles(t *testing.T) {
 		{"check", "config", "--syntax-only", "prometheus.yml"},
 		{"check", "rules", "backout-alerts.yml"},
 		{"test", "rules", "backout-alerts_test.yml"},
+		{"check", "rules", "kube-pods-by-node.yml"},
+		{"test", "rules", "kube-pods-by-node_test.yml"},
 	} {
 		if out, err := run(t, dir, promtool, args...); err != nil {
 			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)

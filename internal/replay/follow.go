@@ -120,17 +120,18 @@ func (r *run) follow(v backout.Verdict, a *backout.Alert) error {
 	return r.fn(e)
 }
 
+// evidenceMost is how many alerts a rollback remembers.
+const evidenceMost = 100
+
 // seen adds an alert to a rollback, and tells whether it is new there.
 func (r *run) seen(id string, ref backout.AlertRef) bool {
 	rb := r.rollbacks[id]
-	if rb == nil {
+	if rb == nil || len(rb.Evidence) >= evidenceMost || slices.ContainsFunc(rb.Evidence, func(known backout.AlertRef) bool {
+		return known.Fingerprint == ref.Fingerprint && known.Target == ref.Target
+	}) {
 		return false
 	}
-	events, after, err := rollback.Advance(*rb, r.w.now, rollback.AlertSeen{Alert: ref}, false)
-	if err != nil || len(events) == 0 {
-		return false
-	}
-	*rb = after
+	*rb = rollback.Apply(*rb, r.w.now, backout.EvidenceAdded{Alert: ref})
 	return true
 }
 

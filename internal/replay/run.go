@@ -247,6 +247,8 @@ func (r *run) moved(m moment) error {
 	case was && !is:
 		r.w.end(c)
 		r.ended(c)
+	case is:
+		r.w.watch(c)
 	}
 	return nil
 }

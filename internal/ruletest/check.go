@@ -200,15 +200,7 @@ func (l *loader) broken(i, j int, name string) bool {
 }
 
 func (l *loader) names(t *test, rule, change text, targets ...text) {
-	if set := l.file.set; set != nil && given(rule.Pos) {
-		if _, ok := set.Rule(rule.Value); !ok {
-			var known []string
-			for _, r := range set.Rules() {
-				known = append(known, r.Name)
-			}
-			l.problem(rule.Pos, fmt.Sprintf("unknown rule %q", short(rule.Value)), strictyaml.DidYouMean(rule.Value, known, ""))
-		}
-	}
+	l.ruleNamed(rule.Value, rule.Pos)
 	var ids []string
 	of := map[string]bool{}
 	for _, c := range t.changes {
@@ -236,6 +228,22 @@ func suggest(name string, known []string, none string) string {
 		return none
 	}
 	return strictyaml.DidYouMean(name, known, "")
+}
+
+// ruleNamed refuses the name of a rule that is not under test.
+func (l *loader) ruleNamed(name string, at strictyaml.Pos) {
+	set := l.file.set
+	if set == nil || !given(at) {
+		return
+	}
+	if _, ok := set.Rule(name); ok {
+		return
+	}
+	var known []string
+	for _, r := range set.Rules() {
+		known = append(known, r.Name)
+	}
+	l.problem(at, fmt.Sprintf("unknown rule %q", short(name)), strictyaml.DidYouMean(name, known, ""))
 }
 
 func (l *loader) level(t *test, r rollbackSpec) {

@@ -12,6 +12,7 @@ import (
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/promql"
 	"github.com/backout-io/backout/internal/replay"
+	"github.com/backout-io/backout/rules"
 )
 
 // series is an alert over time.
@@ -28,6 +29,14 @@ type event struct {
 	at, since time.Duration
 	series    int
 	firing    bool
+}
+
+// mode is what a rule may do in the test.
+func (t *test) mode(r rules.Rule) backout.Mode {
+	if m, ok := t.spec.Modes[r.Name]; ok {
+		return m.Value
+	}
+	return r.Mode
 }
 
 // end is the last moment of the test that anything is said of.

@@ -185,6 +185,9 @@ func (l *loader) test(i int, spec *fileSpec, s *testSpec) {
 			t.inventory[target.Name.Value] = target
 		}
 	}
+	for _, rule := range sortedKeys(s.Modes) {
+		l.ruleNamed(rule, s.Modes[rule].Pos)
+	}
 	l.alerts(t)
 	l.queries(t)
 	l.expectations(i, t)

@@ -71,6 +71,8 @@ func TestProblems(t *testing.T) {
 		"at is far away":              {expecting("{at: 1000d, verdicts: []}"), "longer than a test may take"},
 		"unknown rule":                {expecting("{at: 1h, verdicts: [{rule: Erors}]}"), `:11:41: unknown rule "Erors": did you mean "Errors"?`},
 		"unknown rule of a rollback":  {expecting("{at: 1h, rollbacks: [{change: CHG1, rule: Nope}]}"), `unknown rule "Nope"`},
+		"mode of an unknown rule":     {more("modes: {Erors: auto}", "expect: [{at: 1h, verdicts: []}]"), `unknown rule "Erors": did you mean "Errors"?`},
+		"unknown mode of a rule":      {more("modes: {Errors: atuo}", "expect: [{at: 1h, verdicts: []}]"), `unknown value "atuo": did you mean "auto"?`},
 		"unknown rule of a stop":      {expecting("{at: 1h, stopped: [{rule: Nope}]}"), `unknown rule "Nope"`},
 		"no rule":                     {expecting("{at: 1h, verdicts: [{change: CHG1}]}"), `the key "rule" is missing`},
 		"unknown change":              {expecting("{at: 1h, verdicts: [{rule: Errors, change: CHG2}]}"), `:11:57: unknown change "CHG2": did you mean "CHG1"?`},

@@ -75,7 +75,7 @@ type testRun struct {
 }
 
 func (r *testRun) run(ctx context.Context) error {
-	o := replay.Options{Until: r.file.start.Add(r.test.end()), Look: r.look, Judged: r.watch.judged}
+	o := replay.Options{Until: r.file.start.Add(r.test.end()), Look: r.look, Judged: r.watch.judged, Modes: r.test.mode}
 	for _, e := range r.test.spec.Expect {
 		o.Looks = append(o.Looks, r.file.start.Add(time.Duration(e.At.Value)))
 	}

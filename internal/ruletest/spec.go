@@ -23,12 +23,13 @@ type fileSpec struct {
 
 type testSpec struct {
 	Pos       strictyaml.Pos
-	Name      text         `yaml:"name" required:"true" doc:"What is tested, once in a file."`
-	Inventory []targetSpec `yaml:"inventory" doc:"Further targets; one of the same name takes the place of the file's."`
-	Changes   []changeSpec `yaml:"changes" doc:"Further changes; one of the same id takes the place of the file's."`
-	Alerts    []alertSpec  `yaml:"alerts" doc:"The alerts, as series over time."`
-	Queries   []querySpec  `yaml:"queries" doc:"What Prometheus answers to prom() in a rule."`
-	Expect    []expectSpec `yaml:"expect" required:"true" doc:"What must have come of it, at moments in order."`
+	Name      text                                   `yaml:"name" required:"true" doc:"What is tested, once in a file."`
+	Inventory []targetSpec                           `yaml:"inventory" doc:"Further targets; one of the same name takes the place of the file's."`
+	Changes   []changeSpec                           `yaml:"changes" doc:"Further changes; one of the same id takes the place of the file's."`
+	Modes     map[string]strictyaml.At[backout.Mode] `yaml:"modes" enum:"shadow,ask,auto" doc:"What rules may do in this test, by name, whatever their files say."`
+	Alerts    []alertSpec                            `yaml:"alerts" doc:"The alerts, as series over time."`
+	Queries   []querySpec                            `yaml:"queries" doc:"What Prometheus answers to prom() in a rule."`
+	Expect    []expectSpec                           `yaml:"expect" required:"true" doc:"What must have come of it, at moments in order."`
 }
 
 type targetSpec struct {

@@ -152,6 +152,8 @@ func describeChange(e backout.Event) string {
 		return "patching started" + by(e.By)
 	case backout.PatchEnded:
 		return fmt.Sprintf("patching ended with exit code %d", e.ExitCode) + by(e.By)
+	case backout.TargetsPatched:
+		return fmt.Sprintf("patching of %s ended with exit code %d", names(e.Targets, 8), e.ExitCode) + by(e.By)
 	case backout.WatchStarted:
 		return "watching until " + stamp(e.Until)
 	case backout.RollbackRequested:
@@ -162,7 +164,7 @@ func describeChange(e backout.Event) string {
 		return fmt.Sprintf("rule %s (%s) spoke of %s on %s", text(e.Verdict.Rule), text(string(e.Verdict.Mode)), text(e.Verdict.AlertName), text(e.Verdict.Target)) +
 			because(strings.Join(e.Verdict.Reasons, "; "))
 	case backout.ChangeEnded:
-		return "ended " + changeSign(e.State).word + by(e.By) + because(e.Reason)
+		return "ended " + changeSign(e.State).word + by(e.By) + because(strings.TrimPrefix(strings.TrimSuffix(e.Reason+"; "+e.Blind, "; "), "; "))
 	}
 	return ""
 }
