@@ -182,3 +182,19 @@ func TestCoverageOfNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestCoverageOfThrottles: each key that can stop a rule is a condition of its own,
+// at its place.
+func TestCoverageOfThrottles(t *testing.T) {
+	set, _ := watched(t, one(`match: [alertname="A"]`))
+	set.rules[0].Throttle = backout.Throttle{AtLeast: 3, OnceWithin: 1, Latch: true}
+	c := NewCoverage(set, map[string][]byte{"rules.yaml": []byte(one(`match: [alertname="A"]`, "throttle:", "  once_within: 30m", "  at_least: 3", "  latch: true"))})
+	c.Throttled("R", "at_least", false)
+	c.Throttled("R", "latch", true)
+	c.Throttled("Other", "latch", false)
+	c.Throttled("R", "per", false)
+	want := []string{"4:15 rule R", `5:17 match alertname="A"`, "8:11 throttle at_least -", "7:11 throttle once_within", "9:11 throttle latch +"}
+	if diff := cmp.Diff(want, seen(c)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

@@ -222,6 +222,14 @@ func (l *loader) names(t *test, rule, change text, targets ...text) {
 	}
 }
 
+// suggest is [strictyaml.DidYouMean] where there may be nothing to mean.
+func suggest(name string, known []string, none string) string {
+	if len(known) == 0 {
+		return none
+	}
+	return strictyaml.DidYouMean(name, known, "")
+}
+
 // ruleNamed refuses the name of a rule that is not under test.
 func (l *loader) ruleNamed(name string, at strictyaml.Pos) {
 	set := l.file.set
@@ -236,14 +244,6 @@ func (l *loader) ruleNamed(name string, at strictyaml.Pos) {
 		known = append(known, r.Name)
 	}
 	l.problem(at, fmt.Sprintf("unknown rule %q", short(name)), strictyaml.DidYouMean(name, known, ""))
-}
-
-// suggest is [strictyaml.DidYouMean] where there may be nothing to mean.
-func suggest(name string, known []string, none string) string {
-	if len(known) == 0 {
-		return none
-	}
-	return strictyaml.DidYouMean(name, known, "")
 }
 
 func (l *loader) level(t *test, r rollbackSpec) {

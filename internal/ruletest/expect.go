@@ -14,7 +14,7 @@ import (
 type seen struct {
 	verdicts  []replay.Event // one for each rule, change and target
 	rollbacks []replay.Event // those not cancelled
-	stopped   []replay.Event // one for each rule, change, target and reason
+	stopped   []replay.Event // likewise, with all reasons there were
 }
 
 func (s *seen) add(e replay.Event) {
@@ -33,9 +33,16 @@ func (s *seen) add(e replay.Event) {
 	if !slices.ContainsFunc(s.verdicts, same) {
 		s.verdicts = append(s.verdicts, e)
 	}
-	again := func(o replay.Event) bool { return same(o) && o.Verdict.Stopped == e.Verdict.Stopped }
-	if e.Do == trigger.Record && e.Verdict.Stopped != "" && !slices.ContainsFunc(s.stopped, again) {
+	if e.Do != trigger.Record || e.Verdict.Stopped == "" {
+		return
+	}
+	i := slices.IndexFunc(s.stopped, same)
+	if i < 0 {
 		s.stopped = append(s.stopped, e)
+		return
+	}
+	if why := &s.stopped[i].Verdict.Stopped; !strings.Contains(*why, e.Verdict.Stopped) {
+		*why += "; " + e.Verdict.Stopped
 	}
 }
 

@@ -87,7 +87,7 @@ type expectSpec struct {
 	At        duration       `yaml:"at" required:"true" doc:"The moment, after everything that happens at it."`
 	Verdicts  []verdictSpec  `yaml:"verdicts" doc:"Exactly the verdicts given by then: one for each rule, change and target. [] for none."`
 	Rollbacks []rollbackSpec `yaml:"rollbacks" doc:"Exactly the rollbacks opened by then and not cancelled. [] for none."`
-	Stopped   []stoppedSpec  `yaml:"stopped" doc:"Exactly the verdicts that were stopped by then, such as by a throttle. [] for none."`
+	Stopped   []stoppedSpec  `yaml:"stopped" doc:"Exactly the verdicts that were stopped by then, such as by a throttle: one for each rule, change and target. [] for none."`
 }
 
 type verdictSpec struct {
@@ -112,5 +112,5 @@ type stoppedSpec struct {
 	Rule   text `yaml:"rule" required:"true" doc:"The rule."`
 	Change text `yaml:"change" doc:"The change."`
 	Target text `yaml:"target" doc:"The target."`
-	Why    text `yaml:"why" doc:"A part of the reason, such as at_least."`
+	Why    text `yaml:"why" doc:"A part of the reason, or of one of them, such as at_least."`
 }
