@@ -38,6 +38,7 @@ func wire(o cli.Options) cli.Options {
 	o.CheckTargets = checkTargets
 	o.RulesFacts = facts
 	o.RuleNames = app.RuleNames
+	o.RulesTest = app.TestRules
 	o.RulesExplain = explain
 	o.Backup = takeBackup
 	o.CheckBackup = checkBackup

@@ -15,6 +15,7 @@ import (
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/handlers"
 	"github.com/backout-io/backout/internal/backup"
+	"github.com/backout-io/backout/internal/ruletest"
 )
 
 // Options are the command line's surroundings. Only Stdout and Stderr are
@@ -60,6 +61,9 @@ type Options struct {
 	// RuleNames lists the rules of the config's files, for completion: nothing when
 	// they cannot be read.
 	RuleNames func(config string) []string
+	// RulesTest runs the tests of rules in files, or in those that the config names.
+	// An error that is a [backout.Problems] is about the config.
+	RulesTest func(ctx context.Context, config string, files []string, o ruletest.Options) (ruletest.Report, error)
 	// Backup writes a backup of the store the config names to w. [ErrStoreInUse]
 	// says that a server holds it; then nothing was written.
 	Backup func(ctx context.Context, config string, w io.Writer) error

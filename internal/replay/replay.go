@@ -43,6 +43,9 @@ type Options struct {
 	// everything that happens at that moment.
 	Looks []time.Time
 	Look  func(at time.Time, w rules.World)
+	// Judged is called whenever the rules are asked about an alert, with the world as
+	// they see it.
+	Judged func(a *backout.Alert, w rules.World, at time.Time)
 }
 
 // Event is one thing that would have happened. Repetitions of the same verdict on

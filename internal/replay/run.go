@@ -247,6 +247,8 @@ func (r *run) moved(m moment) error {
 	case was && !is:
 		r.w.end(c)
 		r.ended(c)
+	case is:
+		r.w.watch(c)
 	}
 	return nil
 }
@@ -268,6 +270,9 @@ func (r *run) judgeAll() error {
 
 // judge asks the rules about one firing alert and follows their verdicts.
 func (r *run) judge(a *backout.Alert) error {
+	if r.o.Judged != nil {
+		r.o.Judged(a, r.w, r.w.now)
+	}
 	result := r.set.Match(a, r.w, r.w.now)
 	for _, problem := range result.Errors {
 		if !r.failedAnew(problem, a) {

@@ -61,6 +61,19 @@ func (w *world) begin(c *backout.Change) {
 		w.live[target] = list
 		w.moved(target)
 	}
+	w.watch(c)
+}
+
+// watch makes the table remember what was red first since each change on a target
+// was opened, and since it was patched.
+func (w *world) watch(c *backout.Change) {
+	for _, target := range c.Targets {
+		var moments []time.Time
+		for _, on := range w.live[target] {
+			moments = append(moments, on.OpenedAt, on.PatchedOn(target))
+		}
+		w.table.Watch(target, moments...)
+	}
 }
 
 func (w *world) end(c *backout.Change) {
@@ -76,6 +89,7 @@ func (w *world) end(c *backout.Change) {
 		}
 		w.moved(target)
 	}
+	w.watch(c)
 }
 
 // observe notes an alert, and returns the targets it names that a live change
@@ -148,10 +162,18 @@ func (w *world) Evidence(c *backout.Change) backout.Evidence {
 }
 
 // Signals implements rules.World.
-func (w *world) Signals(_ *backout.Change, _, fingerprint string) backout.Signals {
+func (w *world) Signals(c *backout.Change, target, fingerprint string) backout.Signals {
 	var s backout.Signals
 	if w.h.Signals != nil {
 		s.Silenced, s.Inhibited, s.Asked = w.h.Signals(w.now, fingerprint)
+	}
+	s.Flaps = w.table.Flaps(target, fingerprint, w.now)
+	patched := c.PatchedOn(target)
+	if first, red := w.table.FirstSince(target, c.OpenedAt); red && !c.OpenedAt.IsZero() {
+		s.RedBeforePatch = patched.IsZero() || first.Before(patched)
+	}
+	if !patched.IsZero() {
+		s.FirstRed, _ = w.table.FirstSince(target, patched)
 	}
 	return s
 }

@@ -138,15 +138,15 @@ func TestGuideShowsWhatExplainPrints(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	block := func(kind string) string {
-		return string(regexp.MustCompile("(?ms)^```" + kind + "\n(.*?)^```$").FindSubmatch(guide)[1])
+	block := func(begins string) string {
+		return string(regexp.MustCompile("(?ms)^```" + begins + ".*?)^```$").FindSubmatch(guide)[1])
 	}
-	set, problems := rules.Load(map[string][]byte{"r.yaml": []byte(block("yaml"))})
+	set, problems := rules.Load(map[string][]byte{"r.yaml": []byte(block(`yaml\n(groups:`))})
 	if err := problems.Fatal(); err != nil {
 		t.Fatal(err)
 	}
 	var a backout.Alert
-	if err := json.Unmarshal([]byte(block("json")), &a); err != nil {
+	if err := json.Unmarshal([]byte(block(`json\n(`)), &a); err != nil {
 		t.Fatal(err)
 	}
 	a.Fingerprint, a.Labels["severity"] = alertwire.Fingerprint(a.Labels), "page"
@@ -155,7 +155,7 @@ func TestGuideShowsWhatExplainPrints(t *testing.T) {
 	w := seenWorld{[]*backout.Change{c}}
 	e := explain.Answer(set, explain.Question{Alert: &a, At: a.StartsAt.Add(time.Minute), World: w})
 	want := "$ backout rules explain --alert alert.json --change CHG0030001\n" + Explained(&e, Style{}, false)
-	if got := block("console"); got != want {
+	if got := block(`console\n(\$ backout rules explain`); got != want {
 		if *update {
 			guide = bytes.Replace(guide, []byte(got), []byte(want), 1)
 			if err := os.WriteFile(path, guide, 0o644); err != nil {
