@@ -127,7 +127,7 @@ func (m *monitoring) red() string {
 	if !blind {
 		return ""
 	}
-	return "monitoring is blind since " + span.Since.UTC().Format(time.RFC3339) + ": nobody would tell that the target is red"
+	return "monitoring is blind since " + span.Since.UTC().Format(time.RFC3339) + ": nobody would tell that a target is red"
 }
 
 // start reads what the servers know, and begins to wait for the watchdog.

@@ -80,7 +80,7 @@ func TestPrometheusFiles(t *testing.T) {
 	dir := filepath.Join(root, "deploy", "prometheus")
 	for _, args := range [][]string{
 		{"check", "config", "--syntax-only", "prometheus.yml"},
-		{"check", "rules", "backout-alerts.yml"},
+		{"check", "rules", "backout-alerts.yml", "watchdog.yml"},
 		{"test", "rules", "backout-alerts_test.yml"},
 	} {
 		if out, err := run(t, dir, promtool, args...); err != nil {

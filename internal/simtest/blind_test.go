@@ -2,6 +2,7 @@ package simtest
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -148,6 +149,27 @@ func TestBlind_is_told_once(t *testing.T) {
 		w.Advance(missingAfter)
 		if got := w.Inbox("ops").Moments(); len(got) != 3 {
 			t.Errorf("a second blindness: told %v", got)
+		}
+	})
+}
+
+func TestBlind_monitoring_is_a_warning_of_the_gate(t *testing.T) {
+	Story(t, Setup{Monitoring: dog(t)}, func(t *testing.T, w *World) {
+		w.PlanChange(w.Spec("CHG1", "web-1"))
+		warned := func() bool {
+			t.Helper()
+			r, err := w.Server().Engine().CheckGate(t.Context(), as("rita"), "CHG1")
+			if err != nil || !r.Passed {
+				t.Fatalf("%+v, %v", r, err)
+			}
+			return slices.ContainsFunc(r.Warnings, func(v backout.Violation) bool { return v.Check == "monitoring" })
+		}
+		if warned() {
+			t.Error("warned too early")
+		}
+		w.Advance(missingAfter)
+		if !warned() {
+			t.Error("not warned")
 		}
 	})
 }
