@@ -371,8 +371,26 @@ type Control interface {
 	NotifyTest(ctx context.Context, by Actor, channel string) error
 	// Notices lists what is undelivered: waiting, and given up.
 	Notices(ctx context.Context) ([]NoticeStatus, error)
+	// Monitoring tells whether anybody would tell that a target is red.
+	Monitoring(ctx context.Context) (MonitoringStatus, error)
 	// Runners lists the runners near the targets that were heard of lately.
 	Runners(ctx context.Context) ([]RunnerStatus, error)
+}
+
+// MonitoringStatus is the dead-man's switch: an alert that always fires, and what it
+// means that it does not.
+type MonitoringStatus struct {
+	// Watched is false where the config names no such alert; the rest is zero then.
+	Watched bool `json:"watched"`
+	// Blind tells that it is missing: red targets may go unseen, and nothing counts
+	// as recovered.
+	Blind      bool      `json:"blind"`
+	BlindSince time.Time `json:"blind_since,omitzero"`
+	// LastSeen is when it came last; zero when it never has.
+	LastSeen time.Time `json:"last_seen,omitzero"`
+	// Watchdog are its matchers, MissingAfter how long it may stay away.
+	Watchdog     string           `json:"watchdog,omitempty"`
+	MissingAfter backout.Duration `json:"missing_after,omitempty"`
 }
 
 // RunnerStatus is one runner near the targets, as this server hears it.

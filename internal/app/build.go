@@ -162,6 +162,15 @@ func (l *loaded) engineConfig(hosts *host.Registry, log *slog.Logger) (*engine.C
 	for i, am := range cfg.Alertmanagers {
 		servers[i] = checks.Alertmanager{URL: am.URL, Token: am.Token}
 	}
+	if cfg.Monitoring.On() {
+		watchdog, err := rules.ParseMatchers(cfg.Monitoring.Watchdog)
+		if err != nil {
+			return nil, fmt.Errorf("monitoring: %w", err)
+		}
+		out.Monitoring = &engine.Monitoring{
+			Watchdog: watchdog, MissingAfter: time.Duration(cfg.Monitoring.MissingAfter), Audience: cfg.Monitoring.Audience,
+		}
+	}
 	if alerts := checks.NewAlerts(servers); alerts != nil {
 		out.Alerts, out.Treated = alerts, alerts
 	}

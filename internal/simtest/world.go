@@ -31,6 +31,8 @@ type Setup struct {
 	Groups map[string][]string
 	// Alerts answers for Alertmanager's API; nil asks nobody.
 	Alerts engine.FiringAlerts
+	// Monitoring is the dead-man's switch; nil has none.
+	Monitoring *engine.Monitoring
 	// Sole says that the one server there is uses the store alone.
 	Sole bool
 	// SnapshotEvery is after how many records a server stores its fold; 0 means
