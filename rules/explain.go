@@ -74,19 +74,21 @@ func (s *Set) Explain(a *backout.Alert, w World, now time.Time) []Explanation {
 		m.facts.Alert.set(a, now)
 		on := &named{target: Host(a.Labels[r.TargetLabel])}
 		if a.Labels[r.TargetLabel] == "" {
-			list = append(list, r.explain(m, a, on, nil, parts[i], "the alert has no label "+r.TargetLabel+" that names a target"))
+			list = append(list, r.explain(m, w, a, on, nil, parts[i], "the alert has no label "+r.TargetLabel+" that names a target"))
 			continue
 		}
 		m.aim(on, w)
 		changes := slices.Clone(w.ChangesOn(on.target))
 		slices.SortFunc(changes, func(a, b *backout.Change) int { return cmp.Compare(a.ID, b.ID) })
 		if len(changes) == 0 {
-			list = append(list, r.explain(m, a, on, nil, nil, "no live change has target "+on.target))
+			list = append(list, r.explain(m, w, a, on, nil, nil, "no live change has target "+on.target))
 		}
 		for _, c := range changes {
 			m.facts.Change.set(c)
+			m.facts.Target.on(c)
 			m.facts.Evidence = w.Evidence(c)
-			list = append(list, r.explain(m, a, on, c, parts[i], cmp.Or(guardAlert(a), guard(a, c))))
+			m.facts.know(w.Signals(c, on.target, a.Fingerprint))
+			list = append(list, r.explain(m, w, a, on, c, parts[i], cmp.Or(guardAlert(a), guard(a, c))))
 		}
 	}
 	return list
@@ -108,7 +110,7 @@ func (r *rule) separate(x *expressions) []*expression {
 
 // explain fills in one explanation. Without a change the expression has nothing
 // to be held against, so only the matchers are shown.
-func (r *rule) explain(m *scratch, a *backout.Alert, on *named, c *backout.Change, parts []*expression, why string) Explanation {
+func (r *rule) explain(m *scratch, w World, a *backout.Alert, on *named, c *backout.Change, parts []*expression, why string) Explanation {
 	e := Explanation{Rule: r.Name, Group: r.Group, Mode: r.Mode, Target: on.target, Guard: why}
 	for _, matcher := range r.matchers {
 		e.Parts = append(e.Parts, Part{Kind: "match", Text: matchText(matcher, a), Held: matcher.Matches(a.Labels[matcher.Name])})
@@ -118,16 +120,23 @@ func (r *rule) explain(m *scratch, a *backout.Alert, on *named, c *backout.Chang
 	}
 	e.ChangeID = c.ID
 	for i, compiled := range parts {
-		p := Part{Kind: "when", Text: r.when.parts[i].withValues(&m.facts)}
+		p := Part{Kind: "when"}
 		if compiled != nil {
-			held, err := m.run(compiled)
-			if p.Held = held; err != nil {
+			held, wait, err := m.holds(compiled, on, w)
+			switch p.Held = held; {
+			case err != nil:
 				p.Error = err.Error()
+			case wait != "":
+				p.Error = ErrNotYet.Error()
 			}
 		}
+		p.Text = r.when.parts[i].withValues(&m.facts)
 		e.Parts = append(e.Parts, p)
 	}
-	held, err := m.run(r.when)
+	held, wait, err := m.holds(r.when, on, w)
+	if wait != "" {
+		err = ErrNotYet
+	}
 	if err != nil {
 		e.Error = err.Error()
 	}

@@ -27,21 +27,27 @@ const (
 
 // expression is a compiled when.
 type expression struct {
-	program *vm.Program
+	// program is all of it but the sides that hold prom(), and last those; nil
+	// where there are none.
+	program, last *vm.Program
+	// query is the text of prom(), as written.
+	query string
 	// constant is set when the expression says the same of everything.
 	constant *bool
 	// parts are the sides of its top-level "and", as written.
 	parts []part
 	// demands are the labels it insists on: label name to possible values.
 	demands []demand
-	// evidence tells that it reads evidence, which is worth asking for only then.
-	evidence bool
+	// evidence and signals tell that it reads some, which are asked for only then.
+	evidence, signals bool
 }
 
 // part is one side of a top-level "and", and the facts it reads.
 type part struct {
 	text  string
 	reads []read
+	// asks tells that it holds prom().
+	asks bool
 }
 
 // exprError is a mistake in an expression, at this character of it, counted
@@ -70,11 +76,6 @@ func newExpressions() *expressions {
 	return &expressions{config: config}
 }
 
-// callable names the only functions that a rule may call.
-func callable(name string) bool {
-	return name == "len" || name == "lower" || name == "upper" || name == "duration"
-}
-
 // compile reads, checks and compiles one expression.
 //
 // The nodes are checked against the allow-list before the types, and both
@@ -92,47 +93,96 @@ func (x *expressions) compile(source string) (result *expression, failure *exprE
 			"split the rule in two, or say it with matchers",
 		}
 	}
-	tree, err := parser.ParseWithConfig(source, x.config)
+	tree, err := x.parse(source)
 	if err != nil {
 		return nil, asExprError(err)
 	}
+	sides := conjuncts(&tree.Node, nil)
 	result = &expression{}
-	for _, node := range conjuncts(tree.Node, nil) {
-		result.parts = append(result.parts, part{text: node.String()})
+	for _, side := range sides {
+		result.parts = append(result.parts, part{text: (*side).String()})
 	}
-	allow := &allowList{}
-	if err := allow.check(&tree.Node); err != nil {
+	allow := &allowList{config: x.config, source: source, made: map[ast.Node]bool{}, asks: queriesOf(sides)}
+	if err := x.check(tree, allow); err != nil {
 		return nil, asExprError(err)
 	}
-	if _, err := checker.Check(tree, x.config); err != nil {
+	result.evidence, result.signals, result.query = allow.evidence, allow.signals, allow.asking
+	result.read(sides)
+	if err := x.build(result, tree, sides); err != nil {
 		return nil, asExprError(err)
 	}
-	if err := checkOperands(tree); err != nil {
-		return nil, asExprError(err)
-	}
-	sure := true
-	for i, node := range conjuncts(tree.Node, nil) {
-		result.parts[i].reads = readsOf(node)
-		// A part behind one that can fail must not keep the rule from being
-		// tried: the failure is to be told.
-		sure = sure && !canFail(node)
-		if d, ok := demandOf(node); ok && sure {
-			result.demands = append(result.demands, d)
-		}
-	}
-	result.evidence = allow.evidence
-	if err := optimizer.Optimize(&tree.Node, x.config); err != nil {
-		return nil, asExprError(err)
-	}
-	program, err := compiler.Compile(tree, x.config)
-	if err != nil {
-		return nil, asExprError(err)
-	}
-	result.program = program
 	if failure := result.findConstant(); failure != nil {
 		return nil, failure
 	}
 	return result, nil
+}
+
+// check holds the tree against the allow-list and the types, and puts plain nodes
+// in the place of our functions.
+func (x *expressions) check(tree *parser.Tree, allow *allowList) error {
+	if err := allow.check(&tree.Node); err != nil {
+		return err
+	}
+	if _, err := checker.Check(tree, x.config); err != nil {
+		return err
+	}
+	return checkOperands(tree)
+}
+
+// read notes what each side reads, and the labels that the expression insists on.
+func (e *expression) read(sides []*ast.Node) {
+	sure := true
+	for i, side := range sides {
+		e.parts[i].reads = readsOf(*side)
+		e.parts[i].asks = asksQuery(e.parts[i].reads)
+		// A part behind one that can fail must not keep the rule from being
+		// tried: the failure is to be told.
+		sure = sure && !canFail(*side)
+		if d, ok := demandOf(*side); ok && sure {
+			e.demands = append(e.demands, d)
+		}
+	}
+}
+
+// build compiles the sides that ask nothing as one program, and the others as
+// another.
+func (x *expressions) build(e *expression, tree *parser.Tree, sides []*ast.Node) (err error) {
+	if e.query == "" {
+		e.program, err = x.program(tree)
+		return err
+	}
+	var cheap, last ast.Node
+	for i, side := range sides {
+		if e.parts[i].asks {
+			last = joined(last, *side)
+		} else {
+			cheap = joined(cheap, *side)
+		}
+	}
+	if cheap != nil {
+		if e.program, err = x.program(&parser.Tree{Node: cheap, Source: tree.Source}); err != nil {
+			return err
+		}
+	}
+	e.last, err = x.program(&parser.Tree{Node: last, Source: tree.Source})
+	return err
+}
+
+func joined(left, right ast.Node) ast.Node {
+	if left == nil {
+		return right
+	}
+	n := &ast.BinaryNode{Operator: "and", Left: left, Right: right}
+	n.SetType(reflect.TypeFor[bool]())
+	n.SetLocation(right.Location())
+	return n
+}
+
+func (x *expressions) program(tree *parser.Tree) (*vm.Program, error) {
+	if err := optimizer.Optimize(&tree.Node, x.config); err != nil {
+		return nil, err
+	}
+	return compiler.Compile(tree, x.config)
 }
 
 // canFail tells whether running the node can end in an error: a remainder of
@@ -165,10 +215,11 @@ func firstLine(s string) string {
 	return line
 }
 
-// conjuncts appends the sides of the top-level "and" of node, left to right.
-func conjuncts(node ast.Node, list []ast.Node) []ast.Node {
-	if b, ok := node.(*ast.BinaryNode); ok && (b.Operator == "and" || b.Operator == "&&") {
-		return conjuncts(b.Right, conjuncts(b.Left, list))
+// conjuncts appends the places of the sides of the top-level "and" of node, left
+// to right.
+func conjuncts(node *ast.Node, list []*ast.Node) []*ast.Node {
+	if b, ok := (*node).(*ast.BinaryNode); ok && (b.Operator == "and" || b.Operator == "&&") {
+		return conjuncts(&b.Right, conjuncts(&b.Left, list))
 	}
 	return append(list, node)
 }

@@ -18,12 +18,15 @@ func TestFactsAreTypedAndDocumented(t *testing.T) {
 	want := []string{
 		"alert.name string", "alert.labels map of strings", "alert.annotations map of strings", "alert.fingerprint string",
 		"alert.starts_at time", "alert.age duration",
+		"alert.flaps int", "alert.silenced bool", "alert.inhibited bool", "alert.suppression_known bool",
 		"change.id string", "change.title string", "change.state string", "change.plan string", "change.owner string",
-		"change.labels map of strings", "change.target_count int", "change.opened_at time", "change.patched bool",
+		"change.labels map of strings", "change.target_count int", "change.opened_at time",
+		"change.window_opens time", "change.window_closes time", "change.patched bool", "change.patched_at time",
 		"change.patch.kind string", "change.patch.ids list of strings", "change.patch.cves list of strings",
 		"target.name string", "target.os string", "target.site string", "target.labels map of strings",
+		"target.patched bool", "target.patched_at time", "target.first_red_at time", "target.red_before_patch bool",
 		"evidence.red_targets int", "evidence.red_share_patched float", "evidence.red_share_unpatched float",
-		"evidence.distinct_alerts int", "evidence.minutes_since_patch float",
+		"evidence.red_unpatched int", "evidence.control_targets int", "evidence.distinct_alerts int", "evidence.minutes_since_patch float",
 		"now time",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
@@ -52,7 +55,7 @@ func TestEveryFactCanBeRead(t *testing.T) {
 func TestFunctionsAreDocumented(t *testing.T) {
 	for _, f := range Functions() {
 		name, _, _ := strings.Cut(f.Name, "(")
-		if !callable(name) || f.Doc == "" || f.Type == "" {
+		if _, ok := functionNamed(name); !ok || f.Doc == "" || f.Type == "" {
 			t.Errorf("function %+v", f)
 		}
 	}

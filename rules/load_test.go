@@ -81,7 +81,7 @@ func TestLoadProblems(t *testing.T) {
 		"folded when":                  {one("when: >-", "  true and", "  alert.nme == 1"), "rules.yaml:7:17: unknown fact alert.nme"},
 		"bad duration":                 {one(`when: alert.age > duration("soon")`), `rules.yaml:5:36: duration "soon"`},
 		"duration of a fact":           {one(`when: alert.age > duration(alert.labels.x)`), "the text of duration must be constant"},
-		"bad constant pattern":         {one(`when: alert.name matches "["`), "rules.yaml:5:26: error parsing regexp"},
+		"bad constant pattern":         {one(`when: alert.name matches "["`), "rules.yaml:5:35: the pattern: missing closing ]"},
 		"pattern from a label":         {one(`when: alert.name matches alert.labels.p`), "the pattern of matches must be a constant text"},
 		"never, two values":            {one(`match: [team="a", team="b"]`), "rules.yaml:5:17: the rule can never match: no value of label team"},
 		"never, empty and not":         {one(`match: [team="", team!=""]`), "can never match"},

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/expr-lang/expr/vm"
 	"github.com/prometheus/alertmanager/pkg/labels"
 
 	"github.com/backout-io/backout"
@@ -141,14 +142,21 @@ func (m *scratch) aim(on *named, w World) {
 // try runs one rule on one change.
 func (m *scratch) try(r *rule, a *backout.Alert, on *named, c *candidate, w World, res *Result) {
 	m.facts.Change.set(c.change)
+	m.facts.Target.on(c.change)
 	if r.when != nil && r.when.evidence || len(r.annotations) > 0 {
 		c.ask(w)
 	}
 	m.facts.Evidence = c.evidence
-	held, err := m.run(r.when)
+	if r.when != nil && r.when.signals {
+		m.facts.know(c.listen(w, a, on))
+	}
+	held, wait, err := m.holds(r.when, on, w)
 	if err != nil {
 		res.Errors = append(res.Errors, RunError{Rule: r.Name, Group: r.Group, ChangeID: c.change.ID, Err: err})
 		return
+	}
+	if wait != "" {
+		res.Waiting = append(res.Waiting, Wait{Rule: r.Name, ChangeID: c.change.ID, Target: on.target, Query: wait})
 	}
 	if held {
 		v, errs := m.verdict(r, a, on, c)
@@ -164,14 +172,27 @@ func (c *candidate) ask(w World) {
 	}
 }
 
-// run says whether the expression holds for the facts. No expression holds
-// always. The machine turns its own panics into errors; only the first line of
+// listen asks for the signals, once.
+func (c *candidate) listen(w World, a *backout.Alert, on *named) backout.Signals {
+	if !c.listened {
+		c.listened = true
+		c.signals = w.Signals(c.change, on.target, a.Fingerprint)
+	}
+	return c.signals
+}
+
+// run says whether what an expression asks no query for holds for the facts. No
+// expression holds always. The machine turns its own panics into errors; only the first line of
 // them is for people, a drawing of the place follows.
 func (m *scratch) run(e *expression) (bool, error) {
-	if e == nil {
+	if e == nil || e.program == nil {
 		return true, nil
 	}
-	value, err := m.vm.Run(e.program, &m.facts)
+	return m.runProgram(e.program)
+}
+
+func (m *scratch) runProgram(p *vm.Program) (bool, error) {
+	value, err := m.vm.Run(p, &m.facts)
 	if err != nil {
 		return false, errors.New(firstLine(err.Error()))
 	}
@@ -196,7 +217,7 @@ func (r *rule) firstMismatch(a *backout.Alert) *labels.Matcher {
 // verdict writes down that a rule matched, and why.
 func (m *scratch) verdict(r *rule, a *backout.Alert, on *named, c *candidate) (backout.Verdict, []RunError) {
 	v := backout.Verdict{
-		Rule: r.Name, Group: r.Group, Mode: r.Mode, ChangeID: c.change.ID, Target: on.target, Scope: r.Scope,
+		Rule: r.Name, RuleHash: r.Hash, Group: r.Group, Mode: r.Mode, ChangeID: c.change.ID, Target: on.target, Scope: r.Scope,
 		StartAt: r.StartAt, For: r.For, Fingerprint: a.Fingerprint, AlertName: a.Name(), At: m.facts.Now,
 	}
 	v.Reasons = m.reasons(r, a, on, c.change)

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -60,7 +61,7 @@ func resolve(path []string) (read, bool) {
 
 func fieldByTag(t reflect.Type, tag string) (reflect.StructField, bool) {
 	for i := range t.NumField() {
-		if t.Field(i).Tag.Get("expr") == tag {
+		if tag != "" && t.Field(i).Tag.Get("expr") == tag {
 			return t.Field(i), true
 		}
 	}
@@ -113,12 +114,18 @@ func (r read) text(f *facts) string {
 	}
 	switch x := v.Interface().(type) {
 	case time.Time:
+		if x.IsZero() {
+			return "not known"
+		}
 		return x.UTC().Format(time.RFC3339)
 	case time.Duration:
 		return x.Round(time.Second).String()
 	case string:
 		return quote(x)
 	case float64:
+		if math.IsNaN(x) {
+			return "not known"
+		}
 		return strconv.FormatFloat(x, 'g', 4, 64)
 	case int:
 		return strconv.Itoa(x)
@@ -182,6 +189,15 @@ func suggestFact(name string) string {
 		names = append(names, f.Name)
 	}
 	return strictyaml.DidYouMean(name, names, "backout rules facts lists what there is")
+}
+
+// suggestFunction says which function was probably meant.
+func suggestFunction(name string) string {
+	names := make([]string, len(functions))
+	for i, f := range functions {
+		names[i] = f.name()
+	}
+	return strictyaml.DidYouMean(name, names, "use "+strings.Join(names, ", "))
 }
 
 // firstFact returns the first fact of a group.

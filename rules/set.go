@@ -179,6 +179,8 @@ type candidate struct {
 	change   *backout.Change
 	asked    bool
 	evidence backout.Evidence
+	listened bool
+	signals  backout.Signals
 }
 
 func (m *scratch) clear() {

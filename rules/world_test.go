@@ -20,7 +20,9 @@ type world struct {
 	// signals are by "change/target/fingerprint", queries by "query on target".
 	signals map[string]backout.Signals
 	queries map[string]float64
-	asked   *int
+	// asked, heard and queried count the calls; failing answers every query.
+	asked, heard, queried *int
+	failing               error
 }
 
 func (w world) ChangesOn(target string) []*backout.Change { return w.changes[target] }
@@ -38,10 +40,19 @@ func (w world) Evidence(ch *backout.Change) backout.Evidence {
 }
 
 func (w world) Signals(ch *backout.Change, target, fingerprint string) backout.Signals {
+	if w.heard != nil {
+		*w.heard++
+	}
 	return w.signals[ch.ID+"/"+target+"/"+fingerprint]
 }
 
 func (w world) Query(query, target string) (float64, error) {
+	if w.queried != nil {
+		*w.queried++
+	}
+	if w.failing != nil {
+		return 0, w.failing
+	}
 	value, ok := w.queries[query+" on "+target]
 	if !ok {
 		return 0, ErrNotYet

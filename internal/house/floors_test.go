@@ -13,7 +13,7 @@ var floors = [][]string{
 	{""},
 	{
 		"internal/rollback", "internal/change", "internal/gate", "internal/evidence", "internal/baseline", "internal/trigger", // the pure core
-		"internal/plugin", "internal/strictyaml", "internal/secret", "internal/alertwire", "internal/retry", "internal/planhash", "internal/metrics", "internal/lock",
+		"internal/plugin", "internal/strictyaml", "internal/secret", "internal/alertwire", "internal/retry", "internal/promql", "internal/planhash", "internal/metrics", "internal/lock",
 		"internal/backup", "internal/capture", "internal/packages", "internal/btrfs", "internal/sections", "internal/tail",
 		"internal/host/attempt",
 	},
