@@ -44,6 +44,7 @@ type Rule struct {
 type rule struct {
 	Rule
 	matchers    []*labels.Matcher
+	conditions  []*condition
 	when        *expression
 	annotations []annotation
 	// label is the place of TargetLabel in the set's labels.
@@ -66,6 +67,7 @@ func newSet(list []*rule) *Set {
 	s := &Set{rules: list, byName: make(map[string]int, len(list))}
 	places := map[string]int{}
 	demands := make([][]demand, len(list))
+	known := map[string]*condition{}
 	for i, r := range list {
 		place, ok := places[r.TargetLabel]
 		if !ok {
@@ -74,6 +76,7 @@ func newSet(list []*rule) *Set {
 			s.labels = append(s.labels, r.TargetLabel)
 		}
 		r.label = place
+		r.conditions = conditionsOf(r, known)
 		s.byName[r.Name] = i
 		demands[i] = r.demands()
 	}
@@ -163,6 +166,19 @@ type scratch struct {
 	facts      facts
 	named      []named
 	candidates []int32
+	// aimed is what the facts speak of: a change on a target; aimedChange and
+	// aimedTarget tell that what is known of these two stands there.
+	aimed                    *candidate
+	aimedChange, aimedTarget bool
+	reasons                  reasons
+	verdicts                 []verdict
+}
+
+// verdict is one that was given, without its reasons: they end at that place
+// among those of all.
+type verdict struct {
+	backout.Verdict
+	reasons int
 }
 
 // named is what one target label of an alert leads to.
@@ -181,6 +197,9 @@ type candidate struct {
 	evidence backout.Evidence
 	listened bool
 	signals  backout.Signals
+	// boxed are the facts of this alert and this change, once an expression has
+	// read them.
+	boxed any
 }
 
 func (m *scratch) clear() {
@@ -189,7 +208,10 @@ func (m *scratch) clear() {
 		clear(m.named[i].changes)
 		m.named[i] = named{changes: m.named[i].changes[:0]}
 	}
-	m.candidates = m.candidates[:0]
+	m.candidates, m.aimed = m.candidates[:0], nil
+	m.reasons.clear()
+	clear(m.verdicts)
+	m.verdicts = m.verdicts[:0]
 }
 
 // guard says why no rule may count this alert against this change, or "".

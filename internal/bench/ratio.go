@@ -20,17 +20,19 @@ const (
 // as good with -benchtime=1x as with more.
 func Loop(b *testing.B, work func()) {
 	b.Helper()
-	run(b, "x-ref", newReference(), work)
+	Against(b, "x-ref", newReference(), work)
 }
 
 // Growth is [Loop] for work on much, and reports as "x-growth" how many runs of the
 // same work on little it is worth.
 func Growth(b *testing.B, little, much func()) {
 	b.Helper()
-	run(b, "x-growth", little, much)
+	Against(b, "x-growth", little, much)
 }
 
-func run(b *testing.B, metric string, unit, work func()) {
+// Against is [Loop] with a unit of its own, and reports the quotient as metric. Only
+// ratios that get worse as they grow may have a metric that begins with "x-".
+func Against(b *testing.B, metric string, unit, work func()) {
 	b.Helper()
 	quotient := ratio(unit, work)
 	b.ReportAllocs()
