@@ -167,7 +167,7 @@ func (m *scratch) aimAt(r *rule, a *backout.Alert, on *named, c *candidate, w Wo
 	}
 	e := r.when
 	if !c.asked && (len(r.annotations) > 0 || e != nil && e.evidence) {
-		c.asked, c.boxed = true, nil
+		c.asked, c.boxed = true, [2]any{}
 		c.evidence = w.Evidence(c.change)
 		m.facts.Evidence = c.evidence
 	}
@@ -177,21 +177,29 @@ func (m *scratch) aimAt(r *rule, a *backout.Alert, on *named, c *candidate, w Wo
 	if e == nil {
 		return
 	}
+	if m.cut && e.searches == 0 {
+		m.aimedChange, m.aimedTarget = false, false
+		m.face(e, a)
+	}
+	whole := !m.cut
 	if e.change && !m.aimedChange {
-		m.aimedChange = true
+		m.aimedChange, whole = true, true
 		m.facts.Change.set(c.change)
 	}
 	if e.target && !m.aimedTarget {
-		m.aimedTarget = true
+		m.aimedTarget, whole = true, true
 		m.aim(on, w)
 		m.facts.Target.on(c.change)
 	}
 	if e.signals {
 		if !c.listened {
-			c.listened, c.boxed = true, nil
+			c.listened, c.boxed = true, [2]any{}
 			c.signals = w.Signals(c.change, on.target, a.Fingerprint)
 		}
 		m.facts.know(c.signals)
+	}
+	if whole && e.searches > 0 {
+		m.face(e, a)
 	}
 }
 
@@ -218,11 +226,15 @@ func (m *scratch) box() any {
 	if m.aimed == nil {
 		return &m.facts
 	}
-	if m.aimed.boxed == nil {
-		f := &m.facts
-		m.aimed.boxed = boxed{f.Alert, &f.Change, &f.Target, f.Evidence, f.Now, f.Queried}
+	place := 0
+	if m.cut {
+		place = 1
 	}
-	return m.aimed.boxed
+	if m.aimed.boxed[place] == nil {
+		f := &m.facts
+		m.aimed.boxed[place] = boxed{f.Alert, &f.Change, &f.Target, f.Evidence, f.Now, f.Queried}
+	}
+	return m.aimed.boxed[place]
 }
 
 func (m *scratch) runProgram(p *vm.Program) (bool, error) { return m.runIn(&m.facts, p) }
@@ -245,7 +257,7 @@ func (m *scratch) runIn(env any, p *vm.Program) (bool, error) {
 // nil. A label that is missing reads as empty, as in Alertmanager.
 func (r *rule) firstMismatch(a *backout.Alert) *labels.Matcher {
 	for _, m := range r.matchers {
-		if !m.Matches(a.Labels[m.Name]) {
+		if !holds(m, a.Labels[m.Name]) {
 			return m
 		}
 	}

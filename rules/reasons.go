@@ -47,7 +47,7 @@ func (c *condition) holds(a *backout.Alert) bool {
 	if c.few {
 		return slices.Contains(c.values, value)
 	}
-	return c.Matches(value)
+	return holds(c.Matcher, value)
 }
 
 // reasons are the texts of all verdicts of one alert. They are written behind one

@@ -49,6 +49,8 @@ type rule struct {
 	annotations []annotation
 	// label is the place of TargetLabel in the set's labels.
 	label int
+	// steps is what the patterns of its matchers cost.
+	steps int
 }
 
 // Set is the rules of all files, compiled and indexed. It never changes and may
@@ -166,6 +168,8 @@ type scratch struct {
 	facts      facts
 	named      []named
 	candidates []int32
+	// cut tells that the facts of the alert are cut.
+	cut bool
 	// aimed is what the facts speak of: a change on a target; aimedChange and
 	// aimedTarget tell that what is known of these two stands there.
 	aimed                    *candidate
@@ -197,13 +201,13 @@ type candidate struct {
 	evidence backout.Evidence
 	listened bool
 	signals  backout.Signals
-	// boxed are the facts of this alert and this change, once an expression has
-	// read them.
-	boxed any
+	// boxed are the facts of this alert and this change, whole and cut, once an
+	// expression has read them.
+	boxed [2]any
 }
 
 func (m *scratch) clear() {
-	m.facts = facts{}
+	m.facts, m.cut = facts{}, false
 	for i := range m.named {
 		clear(m.named[i].changes)
 		m.named[i] = named{changes: m.named[i].changes[:0]}

@@ -19,6 +19,7 @@ import (
 	"github.com/backout-io/backout/internal/host/ssh"
 	"github.com/backout-io/backout/internal/outbox"
 	"github.com/backout-io/backout/internal/plugin"
+	"github.com/backout-io/backout/internal/promql"
 	"github.com/backout-io/backout/internal/runner"
 	"github.com/backout-io/backout/internal/secret"
 	"github.com/backout-io/backout/notifier"
@@ -131,6 +132,11 @@ func (l *loaded) engineConfig(hosts *host.Registry, log *slog.Logger) (*engine.C
 		WantsDelta:     func(uses string) bool { k, ok := l.kinds.Executors.Lookup(uses); return ok && k.WantsDelta },
 		ReadinessEvery: time.Duration(cfg.ReadinessEvery),
 		Groups:         l.groups(), Audiences: cfg.Audiences, ExternalURL: cfg.ExternalURL,
+	}
+	if cfg.Prometheus.URL != "" {
+		if out.Queries, err = promql.NewClient(cfg.Prometheus.URL, cfg.Prometheus.Token); err != nil {
+			return nil, err
+		}
 	}
 	servers := make([]checks.Alertmanager, len(cfg.Alertmanagers))
 	for i, am := range cfg.Alertmanagers {

@@ -79,7 +79,14 @@ func (e *Engine) judge(a *backout.Alert, now time.Time) {
 	result := e.cfg().Rules.Match(a, e.world, now)
 	for _, problem := range result.Errors {
 		e.metrics.ruleErrors.Inc()
+		var query queryError
+		if errors.As(problem.Err, &query) && !e.queries.news(problem.Rule, now) {
+			continue
+		}
 		e.log.Warn("rule failed and counts as not matched", "rule", problem.Rule, "change_id", problem.ChangeID, "error", problem.Err)
+	}
+	for _, w := range result.Waiting {
+		e.queries.wants(w)
 	}
 	for _, v := range result.Verdicts {
 		next := e.next(&v, a, now)
@@ -212,6 +219,14 @@ func (e *Engine) judgeAll(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		e.judge(a, now)
+	}
+}
+
+// judgeTarget judges again what fires on one target.
+func (e *Engine) judgeTarget(target string) {
+	now := time.Now().UTC()
+	for _, a := range e.world.redSince(target, time.Time{}) {
 		e.judge(a, now)
 	}
 }

@@ -37,6 +37,8 @@ type Config struct {
 	Audiences map[string][]string
 	// Alerts asks Alertmanager whether an alert still fires; nil asks nobody.
 	Alerts FiringAlerts
+	// Queries answers the queries of rules; nil when there is no Prometheus.
+	Queries Querier
 	// ReadinessEvery is how often it is looked whether the way back of a live change
 	// would still work; 0 means 5 minutes.
 	ReadinessEvery time.Duration
@@ -112,6 +114,7 @@ type Engine struct {
 	owedRed   sync.Map // "rollback/target" to the red look that is not recorded yet
 	plans     sync.Map // hash of a frozen plan to the one copy of it
 	throttles *throttles
+	queries   *queries
 	found     *found
 	watchers  *watchers
 	relay     *relay
@@ -145,7 +148,9 @@ func New(o Options, cfg *Config) *Engine {
 		e.remember = 24 * time.Hour
 	}
 	e.config.Store(cfg)
+	e.queries = newQueries(e)
 	e.world = newWorld(e.cfg)
+	e.world.queries = e.queries
 	e.relay = newRelay(e)
 	e.snapshots = newSnapshots(e, o.SnapshotEvery)
 	e.urgent = &lane{most: dueParallel, spawn: e.spawn, do: e.handleDue}

@@ -28,6 +28,7 @@ type world struct {
 	countedFor *Config
 	// recorded says when a shadow verdict was last given to a live change.
 	recorded verdicts
+	queries  *queries
 }
 
 func newWorld(cfg func() *Config) *world {
@@ -240,7 +241,9 @@ func (w *world) Evidence(c *backout.Change) backout.Evidence {
 func (w *world) Signals(*backout.Change, string, string) backout.Signals { return backout.Signals{} }
 
 // Query implements rules.World.
-func (w *world) Query(string, string) (float64, error) { return 0, rules.ErrNotYet }
+func (w *world) Query(query, target string) (float64, error) {
+	return w.queries.value(query, target, time.Now())
+}
 
 // count keeps the count of the control group in step with one target. The caller
 // holds w.mu.

@@ -54,6 +54,20 @@ type answer struct {
 	} `json:"data"`
 }
 
+// downError says that no answer came at all, to any query.
+type downError struct{ error }
+
+// Unwrap returns the cause.
+func (e downError) Unwrap() error { return e.error }
+
+// IsDown tells whether the error of [Client.Ask] is about Prometheus rather than
+// about the query: asking something else now is of no use. An answer that takes too
+// long is about the query.
+func IsDown(err error) bool {
+	var down downError
+	return errors.As(err, &down) && !errors.Is(err, context.DeadlineExceeded)
+}
+
 // Ask runs an instant query and returns its samples; a scalar is one sample
 // without labels. The texts of errors and labels come from outside.
 func (c *Client) Ask(ctx context.Context, query string) ([]Sample, error) {
@@ -68,7 +82,7 @@ func (c *Client) Ask(ctx context.Context, query string) ([]Sample, error) {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("ask Prometheus: %w", err)
+		return nil, downError{fmt.Errorf("ask Prometheus: %w", err)}
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
@@ -80,10 +94,11 @@ func (c *Client) Ask(ctx context.Context, query string) ([]Sample, error) {
 	}
 	var a answer
 	if err := json.Unmarshal(body, &a); err != nil {
-		return nil, fmt.Errorf("ask Prometheus: status %d and no JSON", resp.StatusCode)
+		// Prometheus answers in JSON whatever the query: this is somebody else.
+		return nil, downError{fmt.Errorf("ask Prometheus: status %d and no JSON", resp.StatusCode)}
 	}
 	if a.Status != "success" || resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("ask Prometheus: status %d: %s", resp.StatusCode, a.Error)
+		return nil, fmt.Errorf("ask Prometheus: status %d: %s", resp.StatusCode, oneLine(a.Error))
 	}
 	return a.samples()
 }
@@ -105,16 +120,26 @@ func (a answer) samples() ([]Sample, error) {
 			return nil, errors.New("Prometheus answers a scalar that cannot be read")
 		}
 	default:
-		return nil, fmt.Errorf("the query yields a %s: it must yield a vector or a scalar", a.Data.ResultType)
+		return nil, fmt.Errorf("the query yields a %s: it must yield a vector or a scalar", oneLine(a.Data.ResultType))
 	}
 	samples := make([]Sample, len(list))
 	for i, s := range list {
 		text, _ := s.Value[1].(string)
 		value, err := strconv.ParseFloat(text, 64)
 		if err != nil && !errors.Is(err, strconv.ErrRange) {
-			return nil, fmt.Errorf("Prometheus answers %.40q for a number", text)
+			return nil, fmt.Errorf("the query yields %.40q, which is no number", text)
 		}
 		samples[i] = Sample{s.Metric, text, value}
 	}
 	return samples, nil
+}
+
+// oneLine keeps what a server said to one printable line.
+func oneLine(s string) string {
+	const most = 300
+	s = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), func(r rune) bool { return r < ' ' || r == 0x7f }), " ")
+	if runes := []rune(s); len(runes) > most {
+		s = string(runes[:most]) + "…"
+	}
+	return s
 }
