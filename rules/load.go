@@ -157,6 +157,7 @@ func (l *loader) rule(file string, g groupSpec, spec ruleSpec) {
 		return
 	}
 	r.Hash = hashOf(r)
+	r.noteUses(spec)
 	l.sense(r, spec)
 	l.rules = append(l.rules, r)
 }

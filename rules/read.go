@@ -17,9 +17,11 @@ import (
 type read struct {
 	name  string
 	index []int
-	// key is the label's name, when the fact is an entry of a map.
-	key   string
-	entry bool
+	// key is the label's name, when the fact is an entry of the map group.
+	key, group string
+	entry      bool
+	// offset is its place in the expression.
+	offset int
 	kind  reflect.Type
 }
 
@@ -44,7 +46,7 @@ func resolve(path []string) (read, bool) {
 	r := read{name: joinPath(path), kind: reflect.TypeFor[facts]()}
 	for i, name := range path {
 		if r.kind == reflect.TypeFor[map[string]string]() && i == len(path)-1 {
-			r.key, r.entry, r.kind = name, true, reflect.TypeFor[string]()
+			r.key, r.group, r.entry, r.kind = name, joinPath(path[:i]), true, reflect.TypeFor[string]()
 			return r, true
 		}
 		if r.kind.Kind() != reflect.Struct || factType(r.kind) != "" {
@@ -81,6 +83,7 @@ func readsOf(node ast.Node) []read {
 		}
 		seen[joinPath(path)] = true
 		if r, ok := resolve(path); ok {
+			r.offset = n.Location().From
 			list = append(list, r)
 		}
 	}

@@ -51,6 +51,7 @@ type rule struct {
 	label int
 	// steps is what the patterns of its matchers cost.
 	steps int
+	uses  []Use
 }
 
 // Set is the rules of all files, compiled and indexed. It never changes and may
