@@ -22,7 +22,7 @@ type read struct {
 	entry      bool
 	// offset is its place in the expression.
 	offset int
-	kind  reflect.Type
+	kind   reflect.Type
 }
 
 // pathOf returns the names of a chain such as alert.labels.team.

@@ -18,26 +18,22 @@ type condition struct {
 	values []string
 	few    bool
 	// text is what a reason says of it: all of it for an equality, else what stands
-	// before the alert's value.
-	text string
+	// before the alert's value. written is the matcher itself, in its plain form.
+	text, written string
+	// steps is what its pattern costs.
+	steps int
 }
 
-// conditionsOf are a rule's, and of many rules with the same matcher one.
-func conditionsOf(r *rule, known map[string]*condition) []*condition {
-	list := make([]*condition, len(r.matchers))
-	for i, m := range r.matchers {
-		c := known[r.Match[i]]
-		if c == nil {
-			d, few := demandOfMatcher(m)
-			c = &condition{Matcher: m, values: d.values, few: few, text: m.Name + "=" + quote(m.Value)}
-			if m.Type != labels.MatchEqual {
-				c.text = m.Name + m.Type.String() + strconv.Quote(m.Value) + " ("
-			}
-			known[r.Match[i]] = c
-		}
-		list[i], r.matchers[i] = c, c.Matcher
+func newCondition(m *labels.Matcher) *condition {
+	d, few := demandOfMatcher(m)
+	c := &condition{Matcher: m, written: m.String(), values: d.values, few: few, text: m.Name + "=" + quote(m.Value)}
+	if m.Type != labels.MatchEqual {
+		c.text = m.Name + m.Type.String() + strconv.Quote(m.Value) + " ("
 	}
-	return list
+	if m.Type == labels.MatchRegexp || m.Type == labels.MatchNotRegexp {
+		c.steps = stepsOf(anchored(m.Value))
+	}
+	return c
 }
 
 // holds tells whether the alert satisfies it. A label that is missing reads as

@@ -70,7 +70,6 @@ func newSet(list []*rule) *Set {
 	s := &Set{rules: list, byName: make(map[string]int, len(list))}
 	places := map[string]int{}
 	demands := make([][]demand, len(list))
-	known := map[string]*condition{}
 	for i, r := range list {
 		place, ok := places[r.TargetLabel]
 		if !ok {
@@ -79,7 +78,6 @@ func newSet(list []*rule) *Set {
 			s.labels = append(s.labels, r.TargetLabel)
 		}
 		r.label = place
-		r.conditions = conditionsOf(r, known)
 		s.byName[r.Name] = i
 		demands[i] = r.demands()
 	}
@@ -91,9 +89,9 @@ func newSet(list []*rule) *Set {
 // demands lists the labels that the rule insists on.
 func (r *rule) demands() []demand {
 	var list []demand
-	for _, m := range r.matchers {
-		if d, ok := demandOfMatcher(m); ok {
-			list = append(list, d)
+	for _, c := range r.conditions {
+		if c.few {
+			list = append(list, demand{c.Name, c.values})
 		}
 	}
 	if r.when != nil {
