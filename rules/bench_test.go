@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/vm"
 	"github.com/prometheus/alertmanager/matcher/parse"
 	"github.com/prometheus/alertmanager/pkg/labels"
 	"github.com/prometheus/common/model"
@@ -51,10 +53,10 @@ func benchAlert(name, instance string) *backout.Alert {
 
 // alerts are a thousand different ones, on hosts and of names that lie far apart,
 // so that no figure is that of one alert whose path is warm.
-func (w *benchChanges) alerts(name func(i int) string, host func(change int) string) []*backout.Alert {
+func (w *benchChanges) alerts(rules int, name func(i int) string, host func(change int) string) []*backout.Alert {
 	list := make([]*backout.Alert, 1000)
 	for i := range list {
-		list[i] = benchAlert(name(i*7), host(i*(w.n/len(list))%w.n))
+		list[i] = benchAlert(name(i*7%rules), host(i*max(1, w.n/len(list))%w.n))
 	}
 	return list
 }
@@ -81,7 +83,7 @@ func matching(tb testing.TB, set *Set, w World, alerts []*backout.Alert, verdict
 	}
 }
 
-func nameOf(i int) string { return fmt.Sprintf("Alert%d", i) }
+func alertOf(i int) string { return fmt.Sprintf("Alert%d", i) }
 
 func otherName(i int) string { return fmt.Sprintf("Other%d", i) }
 
@@ -93,10 +95,10 @@ var kinds = []struct {
 	each     int // how many rules want the same alert
 	verdicts int
 }{
-	{"no change touched", nameOf, untouched, 1, 0},
+	{"no change touched", alertOf, untouched, 1, 0},
 	{"change touched, no rule", otherName, touched, 1, 0},
-	{"one verdict", nameOf, touched, 1, 1},
-	{"eight verdicts", func(i int) string { return nameOf(i / 8) }, touched, 8, 8},
+	{"one verdict", alertOf, touched, 1, 1},
+	{"eight verdicts", func(i int) string { return alertOf(i / 8) }, touched, 8, 8},
 }
 
 // BenchmarkMatch judges alerts with ten thousand rules and as many open changes.
@@ -105,7 +107,7 @@ func BenchmarkMatch(b *testing.B) {
 	for _, k := range kinds {
 		set := loadAll(b, manyRules(10_000, k.each))
 		b.Run(k.name, func(b *testing.B) {
-			bench.Loop(b, matching(b, set, w, w.alerts(k.alert, k.host), k.verdicts))
+			bench.Loop(b, matching(b, set, w, w.alerts(9000, k.alert, k.host), k.verdicts))
 			if k.verdicts > 0 {
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*k.verdicts), "ns/verdict")
 			}
@@ -122,7 +124,7 @@ func BenchmarkMatchGrowth(b *testing.B) {
 			continue
 		}
 		b.Run(k.name, func(b *testing.B) {
-			bench.Growth(b, matching(b, set, little, little.alerts(k.alert, k.host), k.verdicts), matching(b, set, much, much.alerts(k.alert, k.host), k.verdicts))
+			bench.Growth(b, matching(b, set, little, little.alerts(9000, k.alert, k.host), k.verdicts), matching(b, set, much, much.alerts(9000, k.alert, k.host), k.verdicts))
 		})
 	}
 }
@@ -145,7 +147,7 @@ func BenchmarkMatchUnindexed(b *testing.B) {
 			continue
 		}
 		b.Run(k.name, func(b *testing.B) {
-			alerts := w.alerts(k.alert, k.host)
+			alerts := w.alerts(9000, k.alert, k.host)
 			bench.Against(b, "to-none", matching(b, plain, w, alerts, k.verdicts), matching(b, set, w, alerts, k.verdicts))
 		})
 	}
@@ -156,7 +158,7 @@ func BenchmarkMatchUnindexed(b *testing.B) {
 func BenchmarkPeers(b *testing.B) {
 	w := newBenchChanges(10_000)
 	set := loadAll(b, manyRules(10_000, 1))
-	alerts := w.alerts(nameOf, touched)
+	alerts := w.alerts(9000, alertOf, touched)
 	ours := matching(b, set, w, alerts, 1)
 
 	b.Run("matchers one after the other, as Alertmanager's routes", func(b *testing.B) {
@@ -192,23 +194,24 @@ func BenchmarkPeers(b *testing.B) {
 	})
 
 	b.Run("expressions one after the other", func(b *testing.B) {
-		x := newExpressions()
-		list := make([]*expression, set.Len())
+		list := make([]*vm.Program, set.Len())
 		for i := range list {
-			compiled, err := x.compile(fmt.Sprintf(`alert.name == "Alert%d" and alert.labels.severity in ["critical", "page"] and %s`, i, set.rules[i].When))
+			when := fmt.Sprintf(`alert.labels.alertname == "Alert%d" and alert.labels.severity in ["critical", "page"] and %s`, i, set.rules[i].When)
+			program, err := expr.Compile(when, expr.Env(facts{}), expr.AsBool())
 			if err != nil {
 				b.Fatal(err)
 			}
-			list[i] = compiled
+			list[i] = program
 		}
-		m := &scratch{}
+		var machine vm.VM
+		var f facts
 		i, found := 0, 0
 		bench.Against(b, "to-ours", ours, func() {
 			i = (i + 1) % len(alerts)
-			m.facts.Alert.set(alerts[i], opened.Add(time.Hour))
-			m.facts.Evidence = w.Evidence(nil)
-			for _, e := range list {
-				if held, err := m.run(e); held && err == nil {
+			f.Alert.set(alerts[i], opened.Add(time.Hour))
+			f.Evidence = w.Evidence(nil)
+			for _, program := range list {
+				if held, err := machine.Run(program, &f); err == nil && held.(bool) {
 					found++
 				}
 			}
