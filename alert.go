@@ -27,10 +27,13 @@ type Evidence struct {
 	// RedTargets is how many of the change's targets have a firing alert that
 	// started after the window opened.
 	RedTargets int `json:"red_targets" expr:"red_targets"`
-	// RedSharePatched is RedTargets over the change's targets, 0 to 1.
+	// RedSharePatched is RedTargets over the change's targets, 0 to 1. Where patching
+	// is told of single targets, only those told count here, and those that are
+	// known not to be patched yet count to the control group.
 	RedSharePatched float64 `json:"red_share_patched" expr:"red_share_patched"`
 	// RedShareUnpatched is the same among the control group: inventory targets
-	// outside every live change. 0 when there are none.
+	// outside every live change, and those of this change that are known not to be
+	// patched yet, see [Change.Unpatched]. 0 when there are none.
 	RedShareUnpatched float64 `json:"red_share_unpatched" expr:"red_share_unpatched"`
 	// RedUnpatched is how many of the control group are red, of ControlTargets. A
 	// share of nothing is 0, so a rule that compares shares may want to know.
@@ -59,7 +62,8 @@ type Signals struct {
 	// zero while it has not been red since.
 	FirstRed time.Time `json:"first_red,omitzero"`
 	// RedBeforePatch tells whether an alert began on the target after the window
-	// opened and before the target was patched.
+	// opened and before the target was patched. While it is not known to be patched,
+	// every alert since the opening is one.
 	RedBeforePatch bool `json:"red_before_patch"`
 }
 
@@ -123,10 +127,12 @@ type RuleRecord struct {
 	Hash string `json:"hash"`
 	// Mode is what the rule was allowed to do.
 	Mode Mode `json:"mode"`
-	// First and Last are the times of its verdicts; Verdicts counts those recorded.
+	// First and Last are the times of its verdicts; Verdicts counts those recorded,
+	// Moot those of them from which no mode would have made a rollback.
 	First    time.Time `json:"first"`
 	Last     time.Time `json:"last"`
 	Verdicts int       `json:"verdicts"`
+	Moot     int       `json:"moot,omitempty"`
 	// Targets are those it spoke of, the first 50.
 	Targets []string `json:"targets,omitempty"`
 	// Judged is what a person said of it; nil when nobody has.
@@ -161,6 +167,12 @@ type Verdict struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 	// Stopped says in words what kept a rule that matched from acting; empty when
 	// nothing did.
-	Stopped string    `json:"stopped,omitempty"`
-	At      time.Time `json:"at"`
+	Stopped string `json:"stopped,omitempty"`
+	// Moot is set when nothing would have been opened whatever the rule's mode: its
+	// throttle was not satisfied, or the target was being rolled back, or had been.
+	Moot bool `json:"moot,omitempty"`
+	// Promoted says in words who let the rule do what it may, and on what evidence;
+	// empty when nobody had to.
+	Promoted string    `json:"promoted,omitempty"`
+	At       time.Time `json:"at"`
 }

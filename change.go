@@ -160,6 +160,13 @@ type RollbackRef struct {
 	Status  RollbackStatus `json:"status"`
 	// RequestedAt is when it came to be.
 	RequestedAt time.Time `json:"requested_at,omitzero"`
+	// Rule opened it, with the content RuleHash; empty when a person did.
+	Rule     string `json:"rule,omitempty"`
+	RuleHash string `json:"rule_hash,omitempty"`
+	// StartAt is the index of the level it begins with.
+	StartAt int `json:"start_at,omitempty"`
+	// Asked tells whether it was held for an approval before it began.
+	Asked bool `json:"asked,omitempty"`
 }
 
 // ActiveRollback returns the id of the rollback that is not final and holds the
@@ -194,6 +201,13 @@ func (c *Change) PatchedOn(target string) time.Time {
 		return at
 	}
 	return c.PatchedAt
+}
+
+// Unpatched tells whether the target is known not to be patched yet: patching is told
+// of single targets, and not of this one. While nothing is told, nobody knows, and
+// every target counts as patched.
+func (c *Change) Unpatched(target string) bool {
+	return len(c.PatchedTargets) > 0 && c.PatchedOn(target).IsZero()
 }
 
 // Violation is one reason why the gate says no.

@@ -340,6 +340,13 @@ type (
 		ExitCode int    `json:"exit_code"`
 		By       string `json:"by,omitempty"`
 	}
+	// TargetsPatched says that patching of these targets is over, while others of the
+	// change wait for theirs.
+	TargetsPatched struct {
+		Targets  []string `json:"targets"`
+		ExitCode int      `json:"exit_code"`
+		By       string   `json:"by,omitempty"`
+	}
 	// WatchStarted begins the watch.
 	WatchStarted struct {
 		Until time.Time `json:"until"`
@@ -356,15 +363,27 @@ type (
 		Status     RollbackStatus `json:"status"`
 	}
 	// VerdictGiven records what a rule said and nothing followed from: a shadow
-	// rule, or a target that is being rolled back already.
+	// rule, or one that its throttle stopped.
 	VerdictGiven struct {
 		Verdict Verdict `json:"verdict"`
 	}
-	// ChangeEnded is the last event of a change.
+	// RuleJudged says whether a person agrees with what a rule of this content said
+	// of the change. It may come after the change's end.
+	RuleJudged struct {
+		Rule   string `json:"rule"`
+		Hash   string `json:"hash"`
+		Agree  bool   `json:"agree"`
+		By     string `json:"by"`
+		Reason string `json:"reason,omitempty"`
+	}
+	// ChangeEnded ends the life of a change: nothing but judgements follows.
 	ChangeEnded struct {
 		State  ChangeState `json:"state"`
 		By     string      `json:"by,omitempty"`
 		Reason string      `json:"reason,omitempty"`
+		// Blind says when nobody would have seen a red target, though alerts counted;
+		// empty when somebody always would.
+		Blind string `json:"blind,omitempty"`
 	}
 )
 
@@ -381,8 +400,10 @@ func (WindowOpened) Kind() string      { return "window_opened" }
 func (WindowExtended) Kind() string    { return "window_extended" }
 func (PatchStarted) Kind() string      { return "patch_started" }
 func (PatchEnded) Kind() string        { return "patch_ended" }
+func (TargetsPatched) Kind() string    { return "targets_patched" }
 func (WatchStarted) Kind() string      { return "watch_started" }
 func (RollbackRequested) Kind() string { return "rollback_requested" }
 func (RollbackEnded) Kind() string     { return "rollback_ended" }
 func (VerdictGiven) Kind() string      { return "verdict_given" }
+func (RuleJudged) Kind() string        { return "rule_judged" }
 func (ChangeEnded) Kind() string       { return "change_ended" }

@@ -135,10 +135,12 @@ func Events() []Event {
 		WindowExtended{},
 		PatchStarted{},
 		PatchEnded{},
+		TargetsPatched{},
 		WatchStarted{},
 		RollbackRequested{},
 		RollbackEnded{},
 		VerdictGiven{},
+		RuleJudged{},
 		ChangeEnded{},
 	}
 }

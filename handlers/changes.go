@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -145,7 +146,8 @@ func (h *Handler) patchEnded(c *call) error {
 		return err
 	}
 	var in struct {
-		ExitCode *int `json:"exit_code"`
+		ExitCode *int      `json:"exit_code"`
+		Targets  *[]string `json:"targets"`
 	}
 	if err := h.body(c, &in); err != nil {
 		return err
@@ -153,6 +155,12 @@ func (h *Handler) patchEnded(c *call) error {
 	if in.ExitCode == nil {
 		return invalid("exit_code: missing, want the patch command's exit code")
 	}
-	change, err := h.o.Changes.PatchEnded(c.r.Context(), c.actor, id, *in.ExitCode)
+	var targets []string
+	if in.Targets != nil {
+		if targets = *in.Targets; len(targets) == 0 || slices.Contains(targets, "") {
+			return invalid("targets: want the names of targets; leave it out when patching is over on all of them")
+		}
+	}
+	change, err := h.o.Changes.PatchEnded(c.r.Context(), c.actor, id, *in.ExitCode, targets...)
 	return answerOne(c, change, err)
 }

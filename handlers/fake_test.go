@@ -141,8 +141,8 @@ func (f *fake) PatchStarted(_ context.Context, by Actor, id string) (backout.Cha
 	return f.change, f.note("patch started %s by %s", id, by.Name)
 }
 
-func (f *fake) PatchEnded(_ context.Context, by Actor, id string, exitCode int) (backout.Change, error) {
-	return f.change, f.note("patch ended %s by %s: %d", id, by.Name, exitCode)
+func (f *fake) PatchEnded(_ context.Context, by Actor, id string, exitCode int, targets ...string) (backout.Change, error) {
+	return f.change, f.note("patch ended %s by %s: %d %v", id, by.Name, exitCode, targets)
 }
 
 func (f *fake) ListRollbacks(_ context.Context, filter RollbackFilter) ([]backout.Rollback, error) {
@@ -178,6 +178,24 @@ func (f *fake) Act(_ context.Context, by Actor, id string, a Action) (backout.Ro
 
 func (f *fake) StepOutput(_ context.Context, id, attempt string) ([]byte, error) {
 	return f.output, f.note("output %s %s", id, attempt)
+}
+
+func (f *fake) ListRules(context.Context) ([]RuleStatus, error) { return nil, f.note("list rules") }
+
+func (f *fake) Explain(context.Context, ExplainRequest) (Explained, error) {
+	return Explained{}, f.note("explain")
+}
+
+func (f *fake) PromoteRule(_ context.Context, by Actor, rule string, p Promotion) (RuleStatus, error) {
+	return RuleStatus{}, f.note("promote %s to %s by %s: %s%s", rule, p.Mode, by.Name, p.Reason, p.Hash)
+}
+
+func (f *fake) JudgeRule(_ context.Context, by Actor, id, rule string, j backout.Judgement) (backout.Change, error) {
+	return f.change, f.note("judge %s on %s by %s: %v %s", rule, id, by.Name, j.Agree, j.Reason)
+}
+
+func (f *fake) History(context.Context, time.Time, time.Time, func(HistoryEntry) error) error {
+	return f.note("history")
 }
 
 func (f *fake) Pause(_ context.Context, by Actor, reason string) (PauseState, error) {
@@ -230,7 +248,7 @@ func testAuth(tb testing.TB) *Auth {
 // handlerFor builds a handler on the fake, with change to its options.
 func handlerFor(tb testing.TB, f *fake, change ...func(*Options)) *Handler {
 	tb.Helper()
-	o := Options{Intake: f, Changes: f, Baselines: f, Rollbacks: f, Control: f, Version: "1.2.3"}
+	o := Options{Intake: f, Changes: f, Baselines: f, Rollbacks: f, Rules: f, Control: f, Version: "1.2.3"}
 	for _, c := range change {
 		c(&o)
 	}

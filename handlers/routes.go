@@ -78,7 +78,7 @@ func (h *Handler) changeRoutes() []route {
 		on("POST", one+"/close", accessAPI, "Ends the window and the watch.", h.closeChange),
 		on("POST", one+"/cancel", accessAPI, "Withdraws a change whose window never opened.", h.cancelChange),
 		on("POST", one+"/patch-started", accessAPI, "Tells that the patch is being applied.", h.patchStarted),
-		on("POST", one+"/patch-ended", accessAPI, "Tells that patching is over; the watch begins.", h.patchEnded),
+		on("POST", one+"/patch-ended", accessAPI, "Tells that patching is over, on the `targets` given or on all; after the last the watch begins.", h.patchEnded),
 	}
 }
 

@@ -179,7 +179,7 @@ func (f *fake) PatchStarted(_ context.Context, by handlers.Actor, id string) (ba
 	return f.note(id, backout.PatchStarted{By: by.Name}, func(*backout.Change) {})
 }
 
-func (f *fake) PatchEnded(_ context.Context, by handlers.Actor, id string, code int) (backout.Change, error) {
+func (f *fake) PatchEnded(_ context.Context, by handlers.Actor, id string, code int, targets ...string) (backout.Change, error) {
 	f.mu.Lock()
 	if f.lost > 0 {
 		f.lost--
@@ -187,6 +187,14 @@ func (f *fake) PatchEnded(_ context.Context, by handlers.Actor, id string, code 
 		return backout.Change{}, backout.ErrUnavailable
 	}
 	f.mu.Unlock()
+	if len(targets) > 0 {
+		return f.note(id, backout.TargetsPatched{Targets: targets, ExitCode: code, By: by.Name}, func(c *backout.Change) {
+			c.PatchedTargets = map[string]time.Time{}
+			for _, t := range targets {
+				c.PatchedTargets[t] = epoch
+			}
+		})
+	}
 	return f.note(id, backout.PatchEnded{ExitCode: code, By: by.Name}, func(c *backout.Change) {
 		c.State, c.PatchedAt = backout.ChangeWatching, epoch
 	})

@@ -61,17 +61,21 @@ func Apply(c backout.Change, seq uint64, at time.Time, e backout.Event) backout.
 	case backout.WindowExtended:
 		c.Window.Closes = e.Closes
 	case backout.PatchEnded:
-		c.PatchedAt, c.Deltas = at, stillCounting(c)
+		c.Deltas = stillCounting(c, func(target string) bool { return c.PatchedOn(target).IsZero() })
+		c.PatchedAt = at
+	case backout.TargetsPatched:
+		c = applyTargetsPatched(c, at, e)
 	case backout.WatchStarted:
 		c.WatchUntil = e.Until
 		if c.State == backout.ChangeOpen {
 			c.State = backout.ChangeWatching
 		}
 	case backout.RollbackRequested:
-		c.State = backout.ChangeBackingOut
-		c.Rollbacks = append(slices.Clone(c.Rollbacks), backout.RollbackRef{
-			ID: e.Opened.RollbackID, Targets: slices.Clone(e.Opened.Targets), Status: backout.RollbackPending, RequestedAt: at,
-		})
+		c = applyRequested(c, at, e.Opened)
+	case backout.VerdictGiven:
+		c.Rules = spoken(c.Rules, e.Verdict, at)
+	case backout.RuleJudged:
+		c.Rules = judged(c.Rules, e, at)
 	case backout.RollbackEnded:
 		c = applyRollbackEnded(c, e)
 	case backout.ChangeEnded:
@@ -112,13 +116,31 @@ func applyFailed(c backout.Change, at time.Time, e backout.BaselineFailed) backo
 	return c
 }
 
-// stillCounting are the deltas that count once patching is over: what was seen
-// before may be half of it. Only where a rollback has begun, or may have, there is
-// nothing better.
-func stillCounting(c backout.Change) map[string]string {
+// applyTargetsPatched notes when these targets were done. The first word on a target
+// counts.
+func applyTargetsPatched(c backout.Change, at time.Time, e backout.TargetsPatched) backout.Change {
+	c.Deltas = stillCounting(c, func(target string) bool {
+		return slices.Contains(e.Targets, target) && c.PatchedOn(target).IsZero()
+	})
+	c.PatchedTargets = maps.Clone(c.PatchedTargets)
+	if c.PatchedTargets == nil {
+		c.PatchedTargets = map[string]time.Time{}
+	}
+	for _, target := range e.Targets {
+		if c.PatchedOn(target).IsZero() {
+			c.PatchedTargets[target] = at
+		}
+	}
+	return c
+}
+
+// stillCounting are the deltas that count once patching of some targets, those that
+// are new, is over: what was seen before may be half of it. Only where a rollback has
+// begun, or may have, there is nothing better.
+func stillCounting(c backout.Change, fresh func(target string) bool) map[string]string {
 	var out map[string]string
 	for target, digest := range c.Deltas {
-		if c.ActiveRollback(target) == "" && c.TakenBack(target) == "" {
+		if fresh(target) && c.ActiveRollback(target) == "" && c.TakenBack(target) == "" {
 			continue
 		}
 		if out == nil {

@@ -101,9 +101,6 @@ func recordDeltas(c backout.Change, do RecordDeltas) ([]backout.Event, error) {
 	if !c.State.Live() {
 		return nil, refused("what the patch changed is captured while it is open or watched; it is %s", c.State)
 	}
-	if !do.PatchedAt.Equal(c.PatchedAt) {
-		return nil, fmt.Errorf("%w: patching ended while it was looked what the patch changed: look again", backout.ErrConflict)
-	}
 	fresh := map[string]string{}
 	for t, digest := range do.Deltas {
 		switch {
@@ -111,6 +108,8 @@ func recordDeltas(c backout.Change, do RecordDeltas) ([]backout.Event, error) {
 			return nil, invalid("target %q does not belong to the change", t)
 		case digest == "":
 			return nil, invalid("the delta of target %s has no digest", t)
+		case !do.PatchedAt.Equal(c.PatchedOn(t)):
+			return nil, fmt.Errorf("%w: patching of %s ended while it was looked what the patch changed: look again", backout.ErrConflict, t)
 		case c.Deltas[t] == "":
 			fresh[t] = digest
 		}

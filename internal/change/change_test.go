@@ -273,6 +273,7 @@ func everyRequest(c backout.Change) []Request {
 		Cancel{},
 		PatchStarted{},
 		PatchEnded{ExitCode: 1},
+		PatchEnded{Targets: []string{"a"}},
 		Tick{},
 		RequestRollback{backout.RollbackRequested{Opened: backout.Opened{
 			RollbackID: "R2", ChangeID: c.ID, Frozen: testFrozen(), Targets: []string{"b"}, Trigger: backout.Trigger{By: "bob"},
@@ -281,5 +282,6 @@ func everyRequest(c backout.Change) []Request {
 		RollbackEnded{},
 		RecordVerdict{backout.Verdict{ChangeID: c.ID}},
 		RecordVerdict{},
+		JudgeRule{Rule: "R", Agree: true},
 	}
 }

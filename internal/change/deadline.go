@@ -61,16 +61,16 @@ func tick(c backout.Change, in Input) []backout.Event {
 		events = append(events, started)
 		c = Apply(c, c.Revision, in.At, started)
 	}
-	return append(events, watchOver(c, in.At)...)
+	return append(events, watchOver(c, in)...)
 }
 
 // watchOver ends a watch whose time is up. While a rollback is active the state
 // is backing_out, and the watch goes on.
-func watchOver(c backout.Change, at time.Time) []backout.Event {
-	if c.State != backout.ChangeWatching || at.Before(c.WatchUntil) {
+func watchOver(c backout.Change, in Input) []backout.Event {
+	if c.State != backout.ChangeWatching || in.At.Before(c.WatchUntil) {
 		return nil
 	}
-	return []backout.Event{backout.ChangeEnded{State: endOfWatch(c), Reason: "the watch is over"}}
+	return []backout.Event{backout.ChangeEnded{State: endOfWatch(c), Reason: "the watch is over", Blind: in.Blind}}
 }
 
 // endOfWatch is closed when nothing had to be taken back.

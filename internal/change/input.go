@@ -17,6 +17,9 @@ type Input struct {
 	By string
 	// Do is what is asked for.
 	Do Request
+	// Blind says when monitoring was blind since the window opened, for the change's
+	// last notice; empty when it was not.
+	Blind string
 }
 
 // Request is one thing that can be asked of a change.
@@ -71,8 +74,8 @@ type (
 		Baselines map[string]string
 	}
 
-	// RecordDeltas says what the patch changed on targets. PatchedAt is that of the
-	// change when they were looked at.
+	// RecordDeltas says what the patch changed on targets. PatchedAt is when patching of
+	// them was over, as it was known when they were looked at.
 	RecordDeltas struct {
 		Deltas    map[string]string
 		PatchedAt time.Time
@@ -99,8 +102,12 @@ type (
 	PatchStarted struct{}
 
 	// PatchEnded says that patching is over, whatever its exit code; the watch
-	// counts from here.
-	PatchEnded struct{ ExitCode int }
+	// counts from here. With targets it is over on those only, and the last of them
+	// ends it for the change.
+	PatchEnded struct {
+		ExitCode int
+		Targets  []string
+	}
 
 	// Tick says only that it is At.
 	Tick struct{}
@@ -117,6 +124,15 @@ type (
 
 	// RecordVerdict notes what a rule said and nothing follows from.
 	RecordVerdict struct{ Verdict backout.Verdict }
+
+	// JudgeRule says whether a person agrees with what a rule said of the change,
+	// with the content it had when it spoke last. Judging again replaces what the
+	// person or another one said before.
+	JudgeRule struct {
+		Rule   string
+		Agree  bool
+		Reason string
+	}
 )
 
 func (Plan) verb() string            { return "plan" }
@@ -136,3 +152,4 @@ func (Tick) verb() string            { return "tick" }
 func (RequestRollback) verb() string { return "roll back" }
 func (RollbackEnded) verb() string   { return "end rollback of" }
 func (RecordVerdict) verb() string   { return "record verdict on" }
+func (JudgeRule) verb() string       { return "judge rule on" }

@@ -2,6 +2,7 @@ package change
 
 import (
 	"maps"
+	"slices"
 
 	"pgregory.net/rapid"
 
@@ -37,10 +38,19 @@ func checkCaptures(t *rapid.T, before, after backout.Change, in Input, events []
 		}
 	}
 	for target, digest := range before.Deltas {
-		dropped := after.Deltas[target] == "" && before.PatchedAt.IsZero() && !after.PatchedAt.IsZero() && before.ActiveRollback(target) == "" && before.TakenBack(target) == ""
+		patched := before.PatchedOn(target).IsZero() && !after.PatchedOn(target).IsZero()
+		dropped := after.Deltas[target] == "" && patched && before.ActiveRollback(target) == "" && before.TakenBack(target) == ""
 		if after.Deltas[target] != digest && !dropped {
 			t.Fatalf("the delta of %s was %s and is %s", target, digest, after.Deltas[target])
 		}
+	}
+	for target, at := range before.PatchedTargets {
+		if !after.PatchedOn(target).Equal(at) {
+			t.Fatalf("%s was patched at %v, and now at %v", target, at, after.PatchedOn(target))
+		}
+	}
+	if len(after.PatchedTargets) > 0 && !slices.ContainsFunc(after.Targets, after.Unpatched) && after.PatchedAt.IsZero() {
+		t.Fatal("every target is told, and the change is not patched")
 	}
 	if before.State.Live() && !maps.Equal(before.Baselines, after.Baselines) {
 		t.Fatalf("baselines move while it is %s: %v, %v", before.State, before.Baselines, after.Baselines)

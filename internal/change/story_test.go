@@ -142,7 +142,9 @@ func detail(t *testing.T, e backout.Event) string {
 	case backout.RollbackEnded:
 		return fmt.Sprintf(" %s %s", e.RollbackID, e.Status)
 	case backout.ChangeEnded:
-		return fmt.Sprintf(" %s: %s", e.State, e.Reason)
+		return strings.TrimRight(fmt.Sprintf(" %s: %s %s", e.State, e.Reason, e.Blind), " ")
+	case backout.TargetsPatched:
+		return fmt.Sprintf(" %v", e.Targets)
 	case backout.BaselineBegan:
 		return fmt.Sprintf(" %d by %s", e.Number, e.Server)
 	case backout.BaselineFailed:
@@ -184,6 +186,7 @@ func parse(t *testing.T, c backout.Change, line string) Input {
 			rest = append(rest, w)
 		}
 	}
+	in.Blind = strings.ReplaceAll(args["blind"], "_", " ")
 	in.Do = request(t, c, in.By, words[2], args, rest)
 	return in
 }
@@ -206,7 +209,7 @@ func request(t *testing.T, c backout.Change, by, verb string, args map[string]st
 	case "capture_failed":
 		return CaptureFailed{Number: c.Captures, Violations: []backout.Violation{{Check: "capture", Reason: reason}}}
 	case "deltas":
-		return RecordDeltas{Deltas: digests(args["digest"], rest), PatchedAt: c.PatchedAt}
+		return RecordDeltas{Deltas: digests(args["digest"], rest), PatchedAt: c.PatchedOn(cmp.Or(rest...))}
 	case "readiness":
 		if reason == "" {
 			return Readiness{}
@@ -224,7 +227,7 @@ func request(t *testing.T, c backout.Change, by, verb string, args map[string]st
 		return PatchStarted{}
 	case "patch_ended":
 		code, _ := strconv.Atoi(args["code"])
-		return PatchEnded{ExitCode: code}
+		return PatchEnded{ExitCode: code, Targets: rest}
 	case "tick":
 		return Tick{}
 	case "rollback":

@@ -72,6 +72,10 @@ func notice(c backout.Change, at time.Time, e backout.Event) (backout.Notice, bo
 		n.Moment = backout.MomentWindowClosed
 		n.Summary = fmt.Sprintf("%s is %s", c.ID, strings.ReplaceAll(string(e.State), "_", " "))
 		n.Reason = e.Reason
+		if e.Blind != "" {
+			n.Reason = strings.TrimPrefix(n.Reason+"; ", "; ") + e.Blind
+			n.IfNobodyActs = "nobody knows whether a target was red meanwhile: look at the targets"
+		}
 		if e.State == backout.ChangeBackoutFailed && c.Captures > 0 {
 			n.IfNobodyActs = "what was made on the targets for the way back (snapshots, kept packages) stays there: remove it by hand once nobody needs it"
 		}

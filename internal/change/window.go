@@ -122,7 +122,7 @@ func closeChange(c backout.Change, in Input, do Close) ([]backout.Event, error) 
 			backout.WatchStarted{Until: in.At.Add(time.Duration(c.Window.Watch))},
 		}, nil
 	case backout.ChangeWatching:
-		return []backout.Event{backout.ChangeEnded{State: endOfWatch(c), By: in.By, Reason: do.Reason}}, nil
+		return []backout.Event{backout.ChangeEnded{State: endOfWatch(c), By: in.By, Reason: do.Reason, Blind: in.Blind}}, nil
 	case backout.ChangeBackingOut:
 		return nil, refused("a rollback of it is active: wait for its end, or abort it")
 	case backout.ChangePlanned, backout.ChangeReady:
@@ -162,6 +162,22 @@ func patchEnded(c backout.Change, in Input, do PatchEnded) ([]backout.Event, err
 	if !c.PatchedAt.IsZero() {
 		return nil, refused("patching was over at %s already", clock(c.PatchedAt))
 	}
+	if len(do.Targets) == 0 {
+		return allPatched(c, in, do), nil
+	}
+	fresh, err := freshlyPatched(c, do.Targets)
+	if err != nil {
+		return nil, err
+	}
+	events := []backout.Event{backout.TargetsPatched{Targets: fresh, ExitCode: do.ExitCode, By: in.By}}
+	after := Apply(c, c.Revision, in.At, events[0])
+	if slices.ContainsFunc(after.Targets, after.Unpatched) {
+		return events, nil
+	}
+	return append(events, allPatched(c, in, do)...), nil
+}
+
+func allPatched(c backout.Change, in Input, do PatchEnded) []backout.Event {
 	until := in.At.Add(time.Duration(c.Window.Watch))
 	if until.Before(c.WatchUntil) {
 		until = c.WatchUntil
@@ -169,5 +185,23 @@ func patchEnded(c backout.Change, in Input, do PatchEnded) ([]backout.Event, err
 	return []backout.Event{
 		backout.PatchEnded{ExitCode: do.ExitCode, By: in.By},
 		backout.WatchStarted{Until: until},
-	}, nil
+	}
+}
+
+// freshlyPatched are those of the targets that nobody has told of yet. To tell of
+// one again is harmless, as long as another is new.
+func freshlyPatched(c backout.Change, targets []string) ([]string, error) {
+	var fresh []string
+	for _, t := range targets {
+		switch {
+		case !slices.Contains(c.Targets, t):
+			return nil, invalid("target %q does not belong to the change", t)
+		case c.PatchedOn(t).IsZero() && !slices.Contains(fresh, t):
+			fresh = append(fresh, t)
+		}
+	}
+	if fresh == nil {
+		return nil, refused("patching of %s was over at %s already", targets[0], clock(c.PatchedOn(targets[0])))
+	}
+	return fresh, nil
 }

@@ -37,22 +37,44 @@ func NewAlerts(servers []Alertmanager) *Alerts {
 // alertsMax bounds an answer, in bytes.
 const alertsMax = 64 << 20
 
+// Treatment is how Alertmanager treats an alert that fires.
+type Treatment struct {
+	// Known tells whether it has looked at the alert yet; without that it says
+	// nothing.
+	Known     bool
+	Silenced  bool
+	Inhibited bool
+}
+
 // Firing returns the fingerprints of all alerts that fire, silenced and inhibited
 // ones too: a silence says that nobody wants to hear of it, not that it is over.
-// The API is documented in Alertmanager's OpenAPI file (api/v2/openapi.yaml).
 func (a *Alerts) Firing(ctx context.Context) (map[string]bool, error) {
+	treated, err := a.Treated(ctx)
+	if err != nil {
+		return nil, err
+	}
+	firing := make(map[string]bool, len(treated))
+	for fingerprint := range treated {
+		firing[fingerprint] = true
+	}
+	return firing, nil
+}
+
+// Treated returns how each alert that fires is treated, by fingerprint. The API is
+// documented in Alertmanager's OpenAPI file (api/v2/openapi.yaml).
+func (a *Alerts) Treated(ctx context.Context) (map[string]Treatment, error) {
 	var failed []error
 	for _, s := range a.servers {
-		firing, err := a.ask(ctx, s)
+		treated, err := a.ask(ctx, s)
 		if err == nil {
-			return firing, nil
+			return treated, nil
 		}
 		failed = append(failed, fmt.Errorf("ask alertmanager %s: %w", s.URL, err))
 	}
 	return nil, errors.Join(failed...)
 }
 
-func (a *Alerts) ask(ctx context.Context, s Alertmanager) (map[string]bool, error) {
+func (a *Alerts) ask(ctx context.Context, s Alertmanager) (map[string]Treatment, error) {
 	address, err := url.JoinPath(s.URL, "/api/v2/alerts")
 	if err != nil {
 		return nil, err
@@ -74,13 +96,22 @@ func (a *Alerts) ask(ctx context.Context, s Alertmanager) (map[string]bool, erro
 	}
 	var alerts []struct {
 		Fingerprint string `json:"fingerprint"`
+		Status      struct {
+			State       string   `json:"state"`
+			SilencedBy  []string `json:"silencedBy"`
+			InhibitedBy []string `json:"inhibitedBy"`
+		} `json:"status"`
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, alertsMax)).Decode(&alerts); err != nil {
 		return nil, fmt.Errorf("decode answer: %w", err)
 	}
-	firing := make(map[string]bool, len(alerts))
+	treated := make(map[string]Treatment, len(alerts))
 	for _, alert := range alerts {
-		firing[alert.Fingerprint] = true
+		st := alert.Status
+		treated[alert.Fingerprint] = Treatment{
+			Known:    st.State == "active" || st.State == "suppressed",
+			Silenced: len(st.SilencedBy) > 0, Inhibited: len(st.InhibitedBy) > 0,
+		}
 	}
-	return firing, nil
+	return treated, nil
 }

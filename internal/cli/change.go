@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -170,10 +171,19 @@ func (p *program) changeExtend() *cobra.Command {
 
 func (p *program) changePatched() *cobra.Command {
 	var exit int
+	var targets []string
 	cmd := p.onChange("patched CHANGE", "Tell that patching is over",
-		"Tell that patching is over, for pipelines that do not use \"change run\". The watch begins. --started tells that it begins.",
+		`Tell that patching is over, for pipelines that do not use "change run". The watch
+begins. --started tells that it begins.
+
+A pipeline that patches one target after another tells of each with --target. Until
+its turn comes, a target counts as not patched: rules compare those that are done with
+it. After the last one the watch begins.`,
 		func(ctx context.Context, c *client.Client, id string) error {
-			change, err := c.PatchEnded(ctx, id, exit)
+			if slices.Contains(targets, "") {
+				return usagef("--target: empty, want the name of a target; leave it out when all are done")
+			}
+			change, err := c.PatchEnded(ctx, id, exit, targets...)
 			return p.brief(c, change, err)
 		})
 	var started bool
@@ -189,10 +199,13 @@ func (p *program) changePatched() *cobra.Command {
 		change, err := c.PatchStarted(cmd.Context(), args[0])
 		return p.brief(c, change, err)
 	}
-	cmd.Example = "  backout change patched CHG0030001 --started\n  dnf -y upgrade --advisory=RHSA-2026:1234\n  backout change patched CHG0030001 --exit-code $?"
+	cmd.Example = "  backout change patched CHG0030001 --started\n  dnf -y upgrade --advisory=RHSA-2026:1234\n  backout change patched CHG0030001 --exit-code $?\n" +
+		"  backout change patched CHG0030001 --target web-1"
 	cmd.Flags().IntVar(&exit, "exit-code", 0, "how the patch command ended")
 	cmd.Flags().BoolVar(&started, "started", false, "tell that patching begins instead")
+	cmd.Flags().StringSliceVar(&targets, "target", nil, "only this target is done; may be repeated")
 	cmd.MarkFlagsMutuallyExclusive("exit-code", "started")
+	cmd.MarkFlagsMutuallyExclusive("target", "started")
 	return cmd
 }
 

@@ -103,10 +103,12 @@ func (c *Client) PatchStarted(ctx context.Context, id string) (backout.Change, e
 	return post[backout.Change](ctx, c, changePath(id, "/patch-started"), struct{}{})
 }
 
-// PatchEnded tells that patching is over, and how.
-func (c *Client) PatchEnded(ctx context.Context, id string, exitCode int) (backout.Change, error) {
+// PatchEnded tells that patching is over, and how: on the targets given, or on all of
+// the change.
+func (c *Client) PatchEnded(ctx context.Context, id string, exitCode int, targets ...string) (backout.Change, error) {
 	body := struct {
-		ExitCode int `json:"exit_code"`
-	}{exitCode}
+		ExitCode int      `json:"exit_code"`
+		Targets  []string `json:"targets,omitempty"`
+	}{exitCode, targets}
 	return post[backout.Change](ctx, c, changePath(id, "/patch-ended"), body)
 }

@@ -19,6 +19,7 @@ func (e *Engine) changeMoved(_ context.Context, _ string, before, after backout.
 	if !e.live.Load() {
 		return
 	}
+	e.noteRules(after.ID)
 	e.world.changed(after)
 	e.armChange(after.ID)
 	e.armDelta(before, after)
@@ -180,8 +181,8 @@ func (e *Engine) PatchStarted(ctx context.Context, by handlers.Actor, id string)
 }
 
 // PatchEnded implements [handlers.Changes].
-func (e *Engine) PatchEnded(ctx context.Context, by handlers.Actor, id string, exitCode int) (backout.Change, error) {
-	return e.knownChange(ctx, by, id, change.PatchEnded{ExitCode: exitCode})
+func (e *Engine) PatchEnded(ctx context.Context, by handlers.Actor, id string, exitCode int, targets ...string) (backout.Change, error) {
+	return e.knownChange(ctx, by, id, change.PatchEnded{ExitCode: exitCode, Targets: targets})
 }
 
 func (e *Engine) knownChange(ctx context.Context, by handlers.Actor, id string, do change.Request) (backout.Change, error) {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -33,9 +34,10 @@ func TestControlGroupIsCountedRight(t *testing.T) {
 		}
 		cfg := config()
 		w := newWorld(func() *Config { return cfg })
-		subject := backout.Change{ChangeSpec: backout.ChangeSpec{ID: "CHG9", Targets: []string{"web-9"}}, State: backout.ChangeOpen}
+		subject := backout.Change{ChangeSpec: backout.ChangeSpec{ID: "CHG9", Targets: []string{"web-4", "web-5", "web-9"}}, State: backout.ChangeOpen}
+		w.changed(subject)
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
-			switch rapid.IntRange(0, 7).Draw(t, "step") {
+			switch rapid.IntRange(0, 8).Draw(t, "step") {
 			case 0:
 				cfg = config()
 			case 1:
@@ -44,6 +46,12 @@ func TestControlGroupIsCountedRight(t *testing.T) {
 				state := rapid.SampledFrom([]backout.ChangeState{backout.ChangeOpen, backout.ChangeClosed}).Draw(t, "state")
 				id := rapid.SampledFrom([]string{"CHG1", "CHG2"}).Draw(t, "change")
 				w.changed(backout.Change{ChangeSpec: backout.ChangeSpec{ID: id, Targets: []string{name()}}, State: state})
+			case 4:
+				subject.PatchedTargets = map[string]time.Time{}
+				for _, target := range rapid.SliceOfNDistinct(rapid.SampledFrom(subject.Targets), 0, 3, rapid.ID).Draw(t, "patched") {
+					subject.PatchedTargets[target] = moment()
+				}
+				w.changed(subject)
 			default:
 				a := &backout.Alert{
 					Fingerprint: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "alert"), Labels: map[string]string{"instance": name()},
@@ -55,14 +63,22 @@ func TestControlGroupIsCountedRight(t *testing.T) {
 				w.observe(a, moment())
 			}
 			subject.OpenedAt = moment()
-			control := func(target string) bool {
-				_, known := cfg.Inventory[target]
-				return known && len(w.live[target]) == 0
+			red, size := 0, 0
+			for target := range cfg.Inventory {
+				others := slices.DeleteFunc(slices.Clone(w.live[target]), func(c *backout.Change) bool { return c.ID == subject.ID })
+				own := slices.Contains(subject.Targets, target)
+				if len(others) > 0 || own && !subject.Unpatched(target) && len(w.live[target]) > 0 {
+					continue
+				}
+				size++
+				red += min(1, len(w.redSince(target, subject.OpenedAt)))
 			}
-			now := time.Now()
-			want := w.evidence.EvidenceAmong(&subject, max(0, len(cfg.Inventory)-len(w.live)), control, now)
-			if got := w.Evidence(&subject); got.RedShareUnpatched != want.RedShareUnpatched {
-				t.Fatalf("%v of the control group is red, counted anew it is %v", got.RedShareUnpatched, want.RedShareUnpatched)
+			got := w.Evidence(&subject)
+			if got.RedUnpatched != red || got.ControlTargets != size {
+				t.Fatalf("%d of %d of the control group are red, counted anew it is %d of %d", got.RedUnpatched, got.ControlTargets, red, size)
+			}
+			if want := float64(red) / float64(max(1, size)); got.RedShareUnpatched != want {
+				t.Fatalf("a share of %v, want %v", got.RedShareUnpatched, want)
 			}
 		}
 	})

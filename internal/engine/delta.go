@@ -29,17 +29,23 @@ const (
 var errTooLate = errors.New("a step of a rollback has begun on it already")
 
 // owed are the targets of which the change's log does not say yet what the patch
-// changed, though patching is over. Changes without baselines owe nothing.
+// changed, though patching of them is over. Changes without baselines owe nothing.
 func owed(c backout.Change) []string {
-	if !c.State.Live() || c.PatchedAt.IsZero() && c.WatchUntil.IsZero() {
+	if !c.State.Live() {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(c.Targets), func(t string) bool { return c.Baselines[t] == "" || c.Deltas[t] != "" })
+	return slices.DeleteFunc(slices.Clone(c.Targets), func(t string) bool {
+		return c.PatchedOn(t).IsZero() && c.WatchUntil.IsZero() || c.Baselines[t] == "" || c.Deltas[t] != ""
+	})
 }
 
 // armDelta wakes this server when a delta becomes due.
 func (e *Engine) armDelta(before, after backout.Change) {
-	if len(owed(before)) == 0 && len(owed(after)) > 0 {
+	known := map[string]bool{}
+	for _, t := range owed(before) {
+		known[t] = true
+	}
+	if slices.ContainsFunc(owed(after), func(t string) bool { return !known[t] }) {
 		e.deadlines.set(deltaKey+after.ID, time.Now(), true)
 	}
 }
@@ -89,7 +95,7 @@ func (e *Engine) ensureDelta(ctx context.Context, changeID, target string) error
 	if err != nil {
 		return fmt.Errorf("capture what the patch changed on %s: %w", target, err)
 	}
-	_, err = e.changeInput(ctx, changeID, "", change.RecordDeltas{Deltas: map[string]string{target: digest}, PatchedAt: c.PatchedAt})
+	_, err = e.changeInput(ctx, changeID, "", change.RecordDeltas{Deltas: map[string]string{target: digest}, PatchedAt: c.PatchedOn(target)})
 	return err
 }
 

@@ -76,6 +76,36 @@ func TestDeltaIsCapturedOnceAfterPatching(t *testing.T) {
 	}
 }
 
+// TestDeltaOfATargetIsCapturedWhenItIsPatched: in a rolling patch not only when the
+// last one is, and what was captured then counts to the end.
+func TestDeltaOfATargetIsCapturedWhenItIsPatched(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		e := w.serve("me", w.store)
+		defer e.Close()
+		w.open1(e)
+		patch := func(target, version string) backout.Change {
+			t.Helper()
+			w.site.set(func() { w.site.version[target] = version })
+			if _, err := e.PatchEnded(t.Context(), alice, "C1", 0, target); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			synctest.Wait()
+			c, _ := e.Change(t.Context(), "C1")
+			return c
+		}
+		c := patch("web1", "0:2.0-1")
+		if diff := cmp.Diff([]string{"web1"}, deltasOf(c)); diff != "" || c.State != backout.ChangeOpen {
+			t.Fatalf("%s, deltas (-want +got):\n%s", c.State, diff)
+		}
+		first := c.Deltas["web1"]
+		w.site.set(func() { w.site.version["web1"] = "0:3.0-1" })
+		if c = patch("web2", "0:2.0-1"); c.State != backout.ChangeWatching || len(c.Deltas) != 2 || c.Deltas["web1"] != first {
+			t.Errorf("%s, deltas %v, of web1 first %s", c.State, c.Deltas, first)
+		}
+	})
+}
+
 // TestDeltaFromTheMiddleOfPatchingDoesNotCount: a patch command may outlive its
 // window, or a rollback may have been asked for that never began.
 func TestDeltaFromTheMiddleOfPatchingDoesNotCount(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/backout-io/backout/internal/change"
 	"github.com/backout-io/backout/internal/rollback"
 	"github.com/backout-io/backout/internal/store"
+	"github.com/backout-io/backout/internal/trigger"
 	"github.com/backout-io/backout/rules"
 )
 
@@ -37,11 +38,15 @@ type Config struct {
 	Audiences map[string][]string
 	// Alerts asks Alertmanager whether an alert still fires; nil asks nobody.
 	Alerts FiringAlerts
+	// Treated asks it whether an alert is silenced or inhibited; nil asks nobody.
+	Treated TreatedAlerts
 	// Queries answers the queries of rules; nil when there is no Prometheus.
 	Queries Querier
 	// ReadinessEvery is how often it is looked whether the way back of a live change
 	// would still work; 0 means 5 minutes.
 	ReadinessEvery time.Duration
+	// Promotion is what rules need before they may act.
+	Promotion trigger.Policy
 	// ExternalURL is where people find this server, for links in notices.
 	ExternalURL string
 }
@@ -108,12 +113,15 @@ type Engine struct {
 	carried   sync.Map // attempt id to who has it in this process
 	// armWake holds a token when the targets to keep connected may be others.
 	armWake   chan struct{}
-	waiting   sync.Map // attempt id to why nobody has claimed it, for people
-	passed    sync.Map // attempt id of those that this server could not look after
-	stepping  sync.Map // attempt id of the requested ones that this process tries to run
-	owedRed   sync.Map // "rollback/target" to the red look that is not recorded yet
-	plans     sync.Map // hash of a frozen plan to the one copy of it
+	reddened  chan struct{} // holds a token when something turned red on a live target
+	waiting   sync.Map      // attempt id to why nobody has claimed it, for people
+	passed    sync.Map      // attempt id of those that this server could not look after
+	stepping  sync.Map      // attempt id of the requested ones that this process tries to run
+	owedRed   sync.Map      // "rollback/target" to the red look that is not recorded yet
+	plans     sync.Map      // hash of a frozen plan to the one copy of it
 	throttles *throttles
+	grants    *grants
+	scores    *scores
 	queries   *queries
 	found     *found
 	watchers  *watchers
@@ -139,7 +147,7 @@ func New(o Options, cfg *Config) *Engine {
 	e := &Engine{
 		store: o.Store, server: o.Server, sole: o.Sole, peers: o.Peers, sender: o.Sender, log: o.Log, pulse: o.Pulse, remember: o.Remember,
 		deadlines: newDeadlines(), outputs: newOutputs(), watchers: newWatchers(), metrics: NewMetrics(),
-		throttles: newThrottles(), found: newFound(), losses: newLosses(), ctx: ctx, cancel: cancel,
+		throttles: newThrottles(), grants: newGrants(), scores: newScores(), found: newFound(), losses: newLosses(), ctx: ctx, cancel: cancel,
 	}
 	if e.pulse == 0 {
 		e.pulse = 5 * time.Second
@@ -158,7 +166,7 @@ func New(o Options, cfg *Config) *Engine {
 	e.verifiers = newVerifiers(e)
 	e.compared = newComparisons(e)
 	e.cleaner = newCleaner(e)
-	e.armWake = make(chan struct{}, 1)
+	e.armWake, e.reddened = make(chan struct{}, 1), make(chan struct{}, 1)
 	e.tidier = newTidier(e)
 	e.changes = newTable(o.Store.Changes, o.Server, e.foldChange)
 	e.changes.moved, e.changes.rest = e.changeMoved, e.changePacker()
@@ -197,6 +205,7 @@ func (e *Engine) cfg() *Config { return e.config.Load() }
 // Reconfigure swaps the config. Rules are judged again on what is red.
 func (e *Engine) Reconfigure(cfg *Config) {
 	e.config.Store(cfg)
+	e.recallMatches(time.Now())
 	e.spawn(func(ctx context.Context) { e.judgeAll(ctx) })
 	e.armSoon()
 }
@@ -226,12 +235,15 @@ func (e *Engine) Start(ctx context.Context) error {
 		return err
 	}
 	e.live.Store(true)
+	e.countRules()
+	e.recallMatches(time.Now())
 	e.startPaused(ctx)
 	e.takeUp()
 	e.spawn(func(ctx context.Context) { e.deadlines.run(ctx, e.due) })
 	e.spawn(e.pulseLoop)
 	e.spawn(e.sweepLoop)
 	e.spawn(e.armLoop)
+	e.spawn(e.treatedLoop)
 	e.spawn(e.cleaner.run)
 	e.spawn(e.tidier.run)
 	e.notReady.CompareAndSwap(&replaying, nil)
@@ -298,7 +310,8 @@ func (e *Engine) replay(ctx context.Context) error {
 			return nil
 		}, caughtUp)
 	})
-	for range 2 {
+	follow("promotions", e.followGrants)
+	for range 3 {
 		if err := e.await(ctx, caught); err != nil {
 			return err
 		}

@@ -26,6 +26,10 @@ type world struct {
 	// control counts the red targets of the control group, for this config.
 	control    controlGroup
 	countedFor *Config
+	// touched is how many targets of that config's inventory a live change touches.
+	touched int
+	// suppressed is what Alertmanager says of silences and inhibitions.
+	suppressed suppressions
 	// recorded says when a shadow verdict was last given to a live change.
 	recorded verdicts
 	queries  *queries
@@ -53,19 +57,14 @@ func (w *world) changed(c backout.Change) {
 	defer w.mu.Unlock()
 	before := w.where[c.ID]
 	for _, target := range before {
-		rest := slices.DeleteFunc(slices.Clone(w.live[target]), func(o *backout.Change) bool { return o.ID == c.ID })
-		if len(rest) == 0 {
-			delete(w.live, target)
-		} else {
-			w.live[target] = rest
-		}
+		w.list(target, slices.DeleteFunc(slices.Clone(w.live[target]), func(o *backout.Change) bool { return o.ID == c.ID }))
 	}
 	delete(w.where, c.ID)
 	if c.State.Live() {
 		for _, target := range c.Targets {
 			list := append(slices.Clone(w.live[target]), &c)
 			slices.SortFunc(list, func(a, b *backout.Change) int { return cmp.Compare(a.ID, b.ID) })
-			w.live[target] = list
+			w.list(target, list)
 		}
 		w.where[c.ID] = c.Targets
 	} else {
@@ -73,7 +72,35 @@ func (w *world) changed(c backout.Change) {
 	}
 	for _, target := range slices.Concat(before, c.Targets) {
 		w.count(target)
+		w.watch(target)
 	}
+}
+
+// list replaces the live changes on a target, and counts the targets that have any.
+func (w *world) list(target string, list []*backout.Change) {
+	was, is := len(w.live[target]) > 0, len(list) > 0
+	if is {
+		w.live[target] = list
+	} else {
+		delete(w.live, target)
+	}
+	if _, known := w.cfg().Inventory[target]; known && was != is {
+		if is {
+			w.touched++
+		} else {
+			w.touched--
+		}
+	}
+}
+
+// watch makes the evidence remember who was red first after what the live changes on
+// the target did.
+func (w *world) watch(target string) {
+	var moments []time.Time
+	for _, c := range w.live[target] {
+		moments = append(moments, c.OpenedAt, c.PatchedOn(target))
+	}
+	w.evidence.Watch(target, moments...)
 }
 
 // observe notes an alert, and returns the targets it names that a live change
@@ -171,11 +198,16 @@ func (vs verdicts) noteKey(changeID string, key verdictKey, at time.Time) {
 	}
 }
 
-// noteAll notes the verdicts that a record gives.
+// noteAll notes the verdicts that a record gives, or that opened its rollbacks.
 func (vs verdicts) noteAll(rec backout.Record) {
 	for _, ev := range rec.Events {
-		if given, ok := ev.(backout.VerdictGiven); ok {
-			vs.note(given.Verdict, rec.At)
+		switch ev := ev.(type) {
+		case backout.VerdictGiven:
+			vs.note(ev.Verdict, rec.At)
+		case backout.RollbackRequested:
+			if v := ev.Opened.Trigger.Verdict; v != nil {
+				vs.note(*v, rec.At)
+			}
 		}
 	}
 }
@@ -190,6 +222,21 @@ func (w *world) once(v backout.Verdict, a *backout.Alert) bool {
 	}
 	w.recorded.note(v, v.At)
 	return true
+}
+
+// givenBy lists what a rule has said of live changes, each with its time.
+func (w *world) givenBy(rule string) []backout.Verdict {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	var out []backout.Verdict
+	for id, known := range w.recorded {
+		for key, at := range known {
+			if key.rule == rule {
+				out = append(out, backout.Verdict{Rule: rule, ChangeID: id, Target: key.target, Fingerprint: key.fingerprint, At: at})
+			}
+		}
+	}
+	return out
 }
 
 // notRecorded takes back what once counted.
@@ -220,7 +267,9 @@ func (w *world) Target(name string) (backout.Target, bool) {
 }
 
 // Evidence implements rules.World. The control group is the part of the
-// inventory that no live change touches.
+// inventory that no live change touches, and what the change itself is known not to
+// have patched yet. The first is counted as alerts and changes come and go, however
+// large it is.
 func (w *world) Evidence(c *backout.Change) backout.Evidence {
 	cfg := w.cfg()
 	w.mu.RLock()
@@ -230,15 +279,36 @@ func (w *world) Evidence(c *backout.Change) backout.Evidence {
 		w.countAgain(cfg)
 		w.mu.RLock()
 	}
-	ev := w.evidence.Patched(c, time.Now())
-	if size := len(cfg.Inventory) - len(w.live); size > 0 && !c.OpenedAt.IsZero() {
-		ev.RedShareUnpatched = float64(w.control.since(c.OpenedAt)) / float64(size)
+	ev := w.evidence.Patched(c, func(target string) bool { return w.waits(cfg, c, target) }, time.Now())
+	if size := len(cfg.Inventory) - w.touched; size > 0 && !c.OpenedAt.IsZero() {
+		evidence.AddControl(&ev, w.control.since(c.OpenedAt), size)
 	}
 	return ev
 }
 
+// waits tells whether the change's target, not patched yet, is in the inventory and
+// no other change's. The caller holds w.mu.
+func (w *world) waits(cfg *Config, c *backout.Change, target string) bool {
+	_, known := cfg.Inventory[target]
+	return known && !slices.ContainsFunc(w.live[target], func(o *backout.Change) bool { return o.ID != c.ID })
+}
+
 // Signals implements rules.World.
-func (w *world) Signals(*backout.Change, string, string) backout.Signals { return backout.Signals{} }
+func (w *world) Signals(c *backout.Change, target, fingerprint string) backout.Signals {
+	now := time.Now()
+	s := w.suppressed.of(fingerprint, now)
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	s.Flaps = w.evidence.Flaps(target, fingerprint, now)
+	patched := c.PatchedOn(target)
+	if first, red := w.evidence.FirstSince(target, c.OpenedAt); red && !c.OpenedAt.IsZero() {
+		s.RedBeforePatch = patched.IsZero() || first.Before(patched)
+	}
+	if !patched.IsZero() {
+		s.FirstRed, _ = w.evidence.FirstSince(target, patched)
+	}
+	return s
+}
 
 // Query implements rules.World.
 func (w *world) Query(query, target string) (float64, error) {
@@ -260,7 +330,12 @@ func (w *world) count(target string) {
 func (w *world) countAgain(cfg *Config) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.control = controlGroup{}
+	w.control, w.touched = controlGroup{}, 0
+	for target := range w.live {
+		if _, known := cfg.Inventory[target]; known {
+			w.touched++
+		}
+	}
 	for _, target := range w.evidence.RedNames() {
 		w.count(target)
 	}

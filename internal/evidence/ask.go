@@ -65,49 +65,10 @@ func (t *Table) Resolved(target string, fingerprints []string) bool {
 	return true
 }
 
-// Patched says what is known about the change without any control group.
-func (t *Table) Patched(change *backout.Change, now time.Time) backout.Evidence {
-	return t.patched(change, now)
-}
-
-// Evidence says what is known about the change, with the control group given by
-// name: the inventory targets outside every live change. It looks at every name;
-// for a large control group see [Table.EvidenceAmong].
-func (t *Table) Evidence(change *backout.Change, control []string, now time.Time) backout.Evidence {
-	ev := t.patched(change, now)
-	if len(control) == 0 || change.OpenedAt.IsZero() {
-		return ev
-	}
-	red := 0
-	for _, name := range control {
-		if t.redSince(name, change.OpenedAt) {
-			red++
-		}
-	}
-	ev.RedShareUnpatched = float64(red) / float64(len(control))
-	return ev
-}
-
-// EvidenceAmong is [Table.Evidence] for a control group of the given size that
-// can be asked for a name: it looks at the red targets only, however many are
-// green.
-func (t *Table) EvidenceAmong(change *backout.Change, size int, inControl func(target string) bool, now time.Time) backout.Evidence {
-	ev := t.patched(change, now)
-	if size <= 0 || change.OpenedAt.IsZero() {
-		return ev
-	}
-	red := 0
-	for name := range t.targets {
-		if inControl(name) && t.redSince(name, change.OpenedAt) {
-			red++
-		}
-	}
-	ev.RedShareUnpatched = float64(red) / float64(size)
-	return ev
-}
-
-// patched fills in everything but the control group.
-func (t *Table) patched(change *backout.Change, now time.Time) backout.Evidence {
+// Patched says what is known about the change. Its control group are those of its
+// own targets that are known not to be patched yet and that waits says yes to, nil
+// meaning to all; see [AddControl].
+func (t *Table) Patched(change *backout.Change, waits func(target string) bool, now time.Time) backout.Evidence {
 	var ev backout.Evidence
 	if change.OpenedAt.IsZero() {
 		return ev
@@ -118,6 +79,7 @@ func (t *Table) patched(change *backout.Change, now time.Time) backout.Evidence 
 	}
 	ev.MinutesSincePatch = max(0, now.Sub(since).Minutes())
 	names := map[string]struct{}{}
+	patched, redPatched := 0, 0
 	for _, target := range change.Targets {
 		red := false
 		for _, e := range t.targets[target] {
@@ -126,15 +88,78 @@ func (t *Table) patched(change *backout.Change, now time.Time) backout.Evidence 
 				names[a.Name()] = struct{}{}
 			}
 		}
-		if red {
-			ev.RedTargets++
+		one := count(red)
+		ev.RedTargets += one
+		switch {
+		case !change.Unpatched(target):
+			patched++
+			redPatched += one
+		case waits == nil || waits(target):
+			ev.ControlTargets++
+			ev.RedUnpatched += one
 		}
 	}
 	ev.DistinctAlerts = len(names)
-	if len(change.Targets) > 0 {
-		ev.RedSharePatched = float64(ev.RedTargets) / float64(len(change.Targets))
-	}
+	ev.RedSharePatched = share(redPatched, patched)
+	ev.RedShareUnpatched = share(ev.RedUnpatched, ev.ControlTargets)
 	return ev
+}
+
+// AddControl adds targets outside the change to its control group: size of them, of
+// which red are red.
+func AddControl(ev *backout.Evidence, red, size int) {
+	ev.RedUnpatched += red
+	ev.ControlTargets += size
+	ev.RedShareUnpatched = share(ev.RedUnpatched, ev.ControlTargets)
+}
+
+// Evidence says what is known about the change, with the control group given by
+// name: the inventory targets outside every live change. It looks at every name;
+// for a large control group see [Table.EvidenceAmong].
+func (t *Table) Evidence(change *backout.Change, control []string, now time.Time) backout.Evidence {
+	ev := t.Patched(change, nil, now)
+	if change.OpenedAt.IsZero() {
+		return ev
+	}
+	red := 0
+	for _, name := range control {
+		red += count(t.redSince(name, change.OpenedAt))
+	}
+	AddControl(&ev, red, len(control))
+	return ev
+}
+
+// EvidenceAmong is [Table.Evidence] for a control group of the given size that
+// can be asked for a name: it looks at the red targets only, however many are
+// green.
+func (t *Table) EvidenceAmong(change *backout.Change, size int, inControl func(target string) bool, now time.Time) backout.Evidence {
+	ev := t.Patched(change, nil, now)
+	if size <= 0 || change.OpenedAt.IsZero() {
+		return ev
+	}
+	red := 0
+	for name := range t.targets {
+		if inControl(name) {
+			red += count(t.redSince(name, change.OpenedAt))
+		}
+	}
+	AddControl(&ev, red, size)
+	return ev
+}
+
+// share is a part of a whole; of nothing it is 0.
+func share(part, whole int) float64 {
+	if whole == 0 {
+		return 0
+	}
+	return float64(part) / float64(whole)
+}
+
+func count(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 // redSince tells whether an alert fires on the target that started at or after

@@ -10,6 +10,24 @@
 // the same. An ending clears what started before it; a firing that started
 // later stays.
 //
+// # What has been
+//
+// An alert that has ended leaves two things behind. How often it came back lately
+// is kept for an hour, see [Table.Flaps]. When the first alert began after a moment
+// that somebody watches is kept until nobody does, see [Table.Watch]: an alert that
+// was red for a minute after the patch has been red after the patch for ever. Both
+// are the same in whatever order and how often the deliveries come, and both are
+// bounded.
+//
+// # Patched and unpatched
+//
+// A change's red share is compared with that of a control group: targets that no
+// live change touches. Where patching is told of single targets, those of the change
+// whose turn has not come yet are the best control group there is, and count to it:
+// same service, same night, no patch. How many targets are red at all, and by how
+// many alerts, counts all targets of the change all the same: one that goes down
+// while it is being patched is told by nobody.
+//
 // # What goes stale
 //
 // A firing alert that nobody confirms any more expires: at its own end, when it

@@ -17,6 +17,9 @@ type Options struct {
 	// MaxBytes is how much the remembered alerts may take, about, in bytes; default
 	// 128 MiB. Room is made as for MaxAlerts. One alert alone may take more.
 	MaxBytes int
+	// MaxPasts is of how many alerts on targets the beginnings and endings of the last
+	// hour are remembered, beside MaxBytes; default 50,000, about 1 KiB each at most.
+	MaxPasts int
 	// Keep tells whether alerts on the target are kept whole. Of others the table
 	// keeps a copy with the fingerprint, the alertname label and the times only,
 	// so that strangers cost little. nil keeps all whole. It is asked at every
@@ -45,6 +48,8 @@ type Table struct {
 	targets map[string][]*entry // firing ones, in no order
 	due     dueHeap             // firing ones, by a time not after their expiry
 	ended   endedList           // ended ones, oldest arrival first
+	pasts   pasts               // what those that have ended once did lately
+	watched map[string][]first  // by target, see Watch
 	bytes   int                 // what the entries weigh, about
 	evicted int
 }
@@ -95,12 +100,13 @@ const maxFirings = 8
 func New(opts Options) *Table {
 	opts.MaxAlerts = cmp.Or(max(0, opts.MaxAlerts), 500_000)
 	opts.MaxBytes = cmp.Or(max(0, opts.MaxBytes), 128<<20)
+	opts.MaxPasts = cmp.Or(max(0, opts.MaxPasts), 50_000)
 	opts.StaleAfter = cmp.Or(max(0, opts.StaleAfter), 24*time.Hour)
 	opts.RememberEnded = cmp.Or(max(0, opts.RememberEnded), 2*time.Minute)
 	if opts.Moved == nil {
 		opts.Moved = func(string) {}
 	}
-	return &Table{opts: opts, alerts: map[key]*entry{}, targets: map[string][]*entry{}}
+	return &Table{opts: opts, alerts: map[key]*entry{}, targets: map[string][]*entry{}, watched: map[string][]first{}}
 }
 
 // Observe takes in one delivery of an alert on a target, received at the given
@@ -136,6 +142,7 @@ func (t *Table) Observe(target string, a *backout.Alert, at time.Time) (changed 
 // fire takes in a firing.
 func (t *Table) fire(e *entry, a *backout.Alert, at time.Time) bool {
 	if !e.endedSeen.IsZero() && !a.StartsAt.After(e.endedAt) {
+		t.began(e, a.StartsAt, at)
 		return false
 	}
 	i, known := slices.BinarySearchFunc(e.firings, a.StartsAt, func(f firing, start time.Time) int {
@@ -152,6 +159,7 @@ func (t *Table) fire(e *entry, a *backout.Alert, at time.Time) bool {
 		e.firings[i] = f
 		return false
 	}
+	t.began(e, a.StartsAt, at)
 	wasRed := len(e.firings) > 0
 	if len(e.firings) == maxFirings {
 		// The oldest says since when, the newest survives an ending; one between
@@ -182,6 +190,7 @@ func (t *Table) end(e *entry, a *backout.Alert, at time.Time) bool {
 	if ended.Before(a.StartsAt) {
 		ended = a.StartsAt
 	}
+	t.over(e, a.StartsAt, ended, at)
 	if !e.endedSeen.IsZero() && !ended.After(e.endedAt) {
 		return false
 	}
@@ -246,13 +255,16 @@ func (t *Table) forget(e *entry) {
 	}
 }
 
-// Expire drops firing alerts that nobody has confirmed in time and endings that
-// are no longer worth remembering, and returns the targets on which an alert
+// Expire drops firing alerts that nobody has confirmed in time, and endings and
+// flaps that are no longer worth remembering, and returns the targets on which an alert
 // expired, each once, in order. Their alerts count as unknown from then on, not
 // as resolved: a later firing with the old start is red again.
 func (t *Table) Expire(now time.Time) []string {
 	for e := t.ended.oldest; e != nil && !now.Before(e.endedSeen.Add(t.opts.RememberEnded)); e = t.ended.oldest {
 		t.forget(e)
+	}
+	for p := t.pasts.oldest(); p != nil && !now.Before(p.seen.Add(flapsWithin)); p = t.pasts.oldest() {
+		t.pasts.forget(p)
 	}
 	var targets []string
 	for len(t.due) > 0 && !now.Before(t.due[0].dueAt) {

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -306,6 +307,7 @@ func check(t interface {
 	if firing != listed || firing != len(table.due) {
 		t.Errorf("%d firing, %d listed, %d due", firing, listed, len(table.due))
 	}
+	checkPasts(t, table)
 	chained, previous := 0, (*entry)(nil)
 	for e := table.ended.oldest; e != nil; previous, e = e, e.newer {
 		if chained++; e.older != previous {
@@ -314,5 +316,28 @@ func check(t interface {
 	}
 	if chained != len(table.alerts)-firing || table.ended.newest != previous {
 		t.Errorf("%d chained, %d ended", chained, len(table.alerts)-firing)
+	}
+}
+
+// checkPasts holds what has been against itself.
+func checkPasts(t interface {
+	Helper()
+	Errorf(string, ...any)
+}, table *Table,
+) {
+	t.Helper()
+	listed := 0
+	for target, on := range table.pasts.byTarget {
+		if listed += len(on); len(on) == 0 {
+			t.Errorf("empty past of %s", target)
+		}
+		for fingerprint, p := range on {
+			if p.place.Value != p || p.key != (key{target, fingerprint}) || len(p.turns) > maxTurns || !slices.IsSortedFunc(p.turns, turn.compare) {
+				t.Errorf("past of %v is wrong: %+v", p.key, p)
+			}
+		}
+	}
+	if n := table.pasts.order.Len(); n != listed || n > table.opts.MaxPasts {
+		t.Errorf("%d pasts in order, %d by target, at most %d", n, listed, table.opts.MaxPasts)
 	}
 }

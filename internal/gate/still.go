@@ -35,14 +35,14 @@ func Still(f Facts) []backout.Violation {
 // it would not begin. A target that is in other trouble is left out, which is the cause.
 func (v *verdict) checkDeltas(f Facts) {
 	c := f.Change
-	over := c.PatchedAt
-	if over.IsZero() && !c.WatchUntil.IsZero() {
-		over = c.WatchUntil.Add(-time.Duration(c.Window.Watch))
-	}
-	if over.IsZero() || f.Now.Before(over.Add(deltaGrace)) {
-		return
-	}
 	for _, name := range c.Targets {
+		over := c.PatchedOn(name)
+		if over.IsZero() && !c.WatchUntil.IsZero() {
+			over = c.WatchUntil.Add(-time.Duration(c.Window.Watch))
+		}
+		if over.IsZero() || f.Now.Before(over.Add(deltaGrace)) {
+			continue
+		}
 		if c.Baselines[name] == "" || c.Deltas[name] != "" || slices.ContainsFunc(v.violations, func(o backout.Violation) bool { return o.Target == name }) {
 			continue
 		}

@@ -2,6 +2,7 @@ package view
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -53,7 +54,7 @@ func Change(c *backout.Change, s Style, now time.Time) string {
 		"baseline", baselineWords(c, now),
 		"delta", ofAll(len(c.Deltas), c, "known"),
 		"opened", timeOrNone(c.OpenedAt, s, now),
-		"patched", timeOrNone(c.PatchedAt, s, now),
+		"patched", patchedWords(c, s, now),
 		"ended", timeOrNone(c.EndedAt, s, now),
 		"owner", text(c.Owner),
 		"requester", text(c.Requester),
@@ -65,6 +66,9 @@ func Change(c *backout.Change, s Style, now time.Time) string {
 	}
 	if len(c.NotReady) > 0 {
 		b.WriteString("\n" + s.paint(toneBad, "the way back would not work now:") + "\n" + Violations(c.NotReady, s))
+	}
+	if len(c.Rules) > 0 {
+		b.WriteString("\n" + Said(c, s, now))
 	}
 	if len(c.Rollbacks) > 0 {
 		rows := make([][]cell, len(c.Rollbacks))
@@ -181,4 +185,12 @@ func Brief(c *backout.Change, s Style, now time.Time) string {
 		out += ", " + next
 	}
 	return out + "\n"
+}
+
+// patchedWords says when patching was over, or on how many targets it is.
+func patchedWords(c *backout.Change, s Style, now time.Time) string {
+	if !c.PatchedAt.IsZero() || len(c.PatchedTargets) == 0 {
+		return timeOrNone(c.PatchedAt, s, now)
+	}
+	return fmt.Sprintf("%d of %d targets: %s", len(c.PatchedTargets), len(c.Targets), names(slices.Sorted(maps.Keys(c.PatchedTargets)), 8))
 }

@@ -152,6 +152,8 @@ func describeChange(e backout.Event) string {
 		return "patching started" + by(e.By)
 	case backout.PatchEnded:
 		return fmt.Sprintf("patching ended with exit code %d", e.ExitCode) + by(e.By)
+	case backout.TargetsPatched:
+		return fmt.Sprintf("patching of %s ended with exit code %d", names(e.Targets, 8), e.ExitCode) + by(e.By)
 	case backout.WatchStarted:
 		return "watching until " + stamp(e.Until)
 	case backout.RollbackRequested:
@@ -159,10 +161,11 @@ func describeChange(e backout.Event) string {
 	case backout.RollbackEnded:
 		return "rollback " + text(e.RollbackID) + " ended " + rollbackSign(e.Status).word
 	case backout.VerdictGiven:
-		return fmt.Sprintf("rule %s (%s) spoke of %s on %s", text(e.Verdict.Rule), text(string(e.Verdict.Mode)), text(e.Verdict.AlertName), text(e.Verdict.Target)) +
-			because(strings.Join(e.Verdict.Reasons, "; "))
+		return spoke(e.Verdict)
+	case backout.RuleJudged:
+		return judgedWords(e)
 	case backout.ChangeEnded:
-		return "ended " + changeSign(e.State).word + by(e.By) + because(e.Reason)
+		return "ended " + changeSign(e.State).word + by(e.By) + because(strings.TrimPrefix(strings.TrimSuffix(e.Reason+"; "+e.Blind, "; "), "; "))
 	}
 	return ""
 }
@@ -221,7 +224,11 @@ func orNobody(groups []string) string {
 func trigger(t backout.Trigger) string {
 	switch {
 	case t.Verdict != nil:
-		return "rule " + t.Verdict.Rule + " on " + t.Verdict.AlertName
+		out := "rule " + t.Verdict.Rule + " on " + t.Verdict.AlertName
+		if t.Verdict.Promoted != "" {
+			out += ", " + t.Verdict.Promoted
+		}
+		return out
 	case t.By != "":
 		return "started by " + t.By + because(t.Reason)
 	}
