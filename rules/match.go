@@ -166,9 +166,8 @@ func (m *scratch) aimAt(r *rule, a *backout.Alert, on *named, c *candidate, w Wo
 		m.facts.Evidence = c.evidence
 	}
 	e := r.when
-	if !c.asked && (len(r.annotations) > 0 || e != nil && e.evidence) {
-		c.asked, c.boxed = true, [2]any{}
-		c.evidence = w.Evidence(c.change)
+	if len(r.annotations) > 0 || e != nil && e.evidence {
+		c.ask(w)
 		m.facts.Evidence = c.evidence
 	}
 	if len(r.annotations) > 0 || e != nil && e.query != "" {
@@ -192,15 +191,28 @@ func (m *scratch) aimAt(r *rule, a *backout.Alert, on *named, c *candidate, w Wo
 		m.facts.Target.on(c.change)
 	}
 	if e.signals {
-		if !c.listened {
-			c.listened, c.boxed = true, [2]any{}
-			c.signals = w.Signals(c.change, on.target, a.Fingerprint)
-		}
-		m.facts.know(c.signals)
+		m.facts.know(c.listen(w, a, on))
 	}
 	if whole && e.searches > 0 {
 		m.face(e, a)
 	}
+}
+
+// ask asks for the evidence, once.
+func (c *candidate) ask(w World) {
+	if !c.asked {
+		c.asked, c.boxed = true, [2]any{}
+		c.evidence = w.Evidence(c.change)
+	}
+}
+
+// listen asks for the signals, once.
+func (c *candidate) listen(w World, a *backout.Alert, on *named) backout.Signals {
+	if !c.listened {
+		c.listened, c.boxed = true, [2]any{}
+		c.signals = w.Signals(c.change, on.target, a.Fingerprint)
+	}
+	return c.signals
 }
 
 // run says whether what an expression asks no query for holds for the facts. No
@@ -301,6 +313,13 @@ func (m *scratch) give(r *rule, a *backout.Alert, on *named, c *candidate) []Run
 		v.Annotations[t.name] = text
 	}
 	return errs
+}
+
+// verdict writes down that a rule matched as the only verdict there is.
+func (m *scratch) verdict(r *rule, a *backout.Alert, on *named, c *candidate) (backout.Verdict, []RunError) {
+	m.forget()
+	errs := m.give(r, a, on, c)
+	return m.given()[0], errs
 }
 
 // given returns the verdicts, for the caller to keep: one list of them, one of

@@ -212,6 +212,11 @@ func (m *scratch) clear() {
 		m.named[i] = named{changes: m.named[i].changes[:0]}
 	}
 	m.candidates, m.aimed = m.candidates[:0], nil
+	m.forget()
+}
+
+// forget drops the verdicts that were given.
+func (m *scratch) forget() {
 	m.reasons.clear()
 	clear(m.verdicts)
 	m.verdicts = m.verdicts[:0]
