@@ -271,3 +271,11 @@ func TestEveryCommandHasGoodHelp(t *testing.T) {
 		}
 	}
 }
+
+func TestRuleNamesAreCompletedFromTheConfig(t *testing.T) {
+	o := Options{RuleNames: func(config string) []string { return []string{"of " + config, "Down\x1b[2J"} }}
+	stdout, _, code := run(t, o, "__complete", "rules", "explain", "--config", "other.yaml", "--rule", "")
+	if code != 0 || !strings.Contains(stdout, "of other.yaml\n") || strings.Contains(stdout, "\x1b") {
+		t.Errorf("exit code %d, completed %q", code, stdout)
+	}
+}

@@ -60,6 +60,9 @@ Ends with 0 when a rule would open a rollback, and with 1 when none would.`,
 	cmd.Flags().StringVar(&f.at, "at", "now", "the moment to explain (RFC 3339)")
 	cmd.Flags().BoolVar(&f.server, "server-side", false, "let the server answer, by what it knows")
 	cmd.Flags().BoolVar(&f.all, "all", false, "show every rule in full")
+	if err := cmd.RegisterFlagCompletionFunc("rule", p.completeLocalRules); err != nil {
+		panic(err) // the flag is defined above
+	}
 	cmd.MarkFlagsOneRequired("alert", "seen")
 	cmd.MarkFlagsMutuallyExclusive("alert", "seen")
 	for _, server := range []string{"seen", "server-side"} {

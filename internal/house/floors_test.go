@@ -32,7 +32,7 @@ var floors = [][]string{
 // them, and they may import anything below cmd.
 var supports = []string{
 	"executors/executorstest", "notifier/notifiertest", "internal/bus/bustest", "internal/host/hosttest", "internal/simtest", "internal/host/ssh/sshtest",
-	"internal/capture/capturetest", "internal/house", "internal/parts", "internal/e2e",
+	"internal/capture/capturetest", "internal/house", "internal/parts", "internal/e2e", "internal/bench", "internal/bench/check",
 }
 
 func floorOf(pkg string) int {
