@@ -16,7 +16,7 @@ import (
 // follower knows what has followed from verdicts so far.
 type follower struct {
 	book  *trigger.Book
-	rules map[string]ruleOf
+	rules map[string]*ruleOf
 	// recorded says when a verdict was last recorded, by change; failed, of which
 	// firing a rule's failure was told.
 	recorded map[string]map[verdictKey]time.Time
@@ -30,6 +30,7 @@ type follower struct {
 type ruleOf struct {
 	throttle backout.Throttle
 	mode     backout.Mode
+	reads    rules.Reads
 }
 
 // verdictKey is one rule's word on one alert, within a change.
@@ -39,11 +40,11 @@ type failure struct{ rule, change, annotation, fingerprint string }
 
 func newFollower(set *rules.Set, o Options) follower {
 	f := follower{
-		book: trigger.NewBook(), rules: map[string]ruleOf{}, recorded: map[string]map[verdictKey]time.Time{},
+		book: trigger.NewBook(), rules: map[string]*ruleOf{}, recorded: map[string]map[verdictKey]time.Time{},
 		failed: map[failure]time.Time{}, rollbacks: map[string]*backout.Rollback{},
 	}
 	for _, rule := range set.Rules() {
-		of := ruleOf{throttle: rule.Throttle, mode: rule.Mode}
+		of := &ruleOf{throttle: rule.Throttle, mode: rule.Mode, reads: set.Reads(rule.Name)}
 		if o.Modes != nil {
 			of.mode = o.Modes(rule)
 		}
@@ -76,6 +77,24 @@ func (f *follower) once(v backout.Verdict, a *backout.Alert) bool {
 	}
 	known[k] = v.At
 	return true
+}
+
+// settled tells whether nothing new can follow from the rule and the alert on the
+// change, whatever the rule says, and else on what its answer rests. What a throttle
+// counts is never settled.
+func (f *follower) settled(name string, c *backout.Change, target string, a *backout.Alert) (bool, rules.Reads) {
+	rule := f.rules[name]
+	switch {
+	case rule.throttle != (backout.Throttle{}):
+		return false, rules.Reads{Time: true}
+	case rule.mode == backout.ModeShadow:
+		at, ok := f.recorded[c.ID][verdictKey{name, target, a.Fingerprint}]
+		return ok && !at.Before(a.StartsAt), rule.reads
+	case len(c.Rollbacks) == 0:
+		return false, rule.reads
+	}
+	rb := f.rollbacks[c.ActiveRollback(target)]
+	return rb != nil && knows(rb, target, a.Fingerprint), rule.reads
 }
 
 // change returns the live change of that id on the target.
@@ -123,12 +142,17 @@ func (r *run) follow(v backout.Verdict, a *backout.Alert) error {
 // evidenceMost is how many alerts a rollback remembers.
 const evidenceMost = 100
 
+// knows tells whether one more word of the alert adds nothing to the rollback.
+func knows(rb *backout.Rollback, target, fingerprint string) bool {
+	return len(rb.Evidence) >= evidenceMost || slices.ContainsFunc(rb.Evidence, func(ref backout.AlertRef) bool {
+		return ref.Fingerprint == fingerprint && ref.Target == target
+	})
+}
+
 // seen adds an alert to a rollback, and tells whether it is new there.
 func (r *run) seen(id string, ref backout.AlertRef) bool {
 	rb := r.rollbacks[id]
-	if rb == nil || len(rb.Evidence) >= evidenceMost || slices.ContainsFunc(rb.Evidence, func(known backout.AlertRef) bool {
-		return known.Fingerprint == ref.Fingerprint && known.Target == ref.Target
-	}) {
+	if rb == nil || knows(rb, ref.Target, ref.Fingerprint) {
 		return false
 	}
 	*rb = rollback.Apply(*rb, r.w.now, backout.EvidenceAdded{Alert: ref})
@@ -202,6 +226,7 @@ func (r *run) settle(c *backout.Change, rb *backout.Rollback) error {
 // keep keeps the list of those that wait, and tells the change of an end.
 func (r *run) keep(c *backout.Change, rb *backout.Rollback) {
 	r.stale = true
+	r.w.turns++
 	if !rb.Status.Final() && rb.Level < 0 {
 		if !slices.Contains(r.waiting, rb) {
 			r.waiting = append(r.waiting, rb)
