@@ -43,8 +43,13 @@ func (h *Handler) promoteRule(c *call) error {
 	if err := h.body(c, &in); err != nil {
 		return err
 	}
-	if strings.TrimSpace(in.Reason) == "" {
-		return invalid("reason: missing, want why the rule may do this")
+	switch in.Mode {
+	case backout.ModeShadow, backout.ModeAsk, backout.ModeAuto:
+	default:
+		return invalid("mode %s: want shadow, ask or auto", quoteShort(string(in.Mode)))
+	}
+	if err := whyRule(in.Reason, "reason: missing, want why the rule may do this"); err != nil {
+		return err
 	}
 	status, err := h.o.Rules.PromoteRule(c.r.Context(), c.actor, rule, in)
 	return answerOne(c, status, err)
@@ -69,10 +74,26 @@ func (h *Handler) judgeRule(c *call) error {
 	if in.Agree == nil {
 		return invalid("agree: missing, want true or false")
 	}
+	if err := whyRule(in.Reason, "reason: missing, want why the rule was right or wrong"); err != nil {
+		return err
+	}
 	change, err := h.o.Rules.JudgeRule(c.r.Context(), c.actor, id, rule, backout.Judgement{
 		Agree: *in.Agree, By: c.actor.Name, Reason: in.Reason, At: time.Now().UTC(),
 	})
 	return answerOne(c, change, err)
+}
+
+// maxReason is how long a reason may be that is kept for ever, in bytes.
+const maxReason = 2000
+
+func whyRule(reason, missing string) error {
+	switch {
+	case strings.TrimSpace(reason) == "":
+		return invalid("%s", missing)
+	case len(reason) > maxReason:
+		return invalid("reason: %d bytes, want at most %d", len(reason), maxReason)
+	}
+	return nil
 }
 
 // rule returns the name of a rule in the path.

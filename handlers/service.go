@@ -202,14 +202,18 @@ type RuleStatus struct {
 	When        string   `json:"when,omitempty"`
 	TargetLabel string   `json:"target_label"`
 	Hash        string   `json:"hash"`
+	// Throttle is what keeps it from acting too soon and too often.
+	Throttle backout.Throttle `json:"throttle,omitzero"`
 	// FileMode is what the file says, Mode what the rule may do now; Why says why
 	// that is less.
 	FileMode backout.Mode `json:"file_mode"`
 	Mode     backout.Mode `json:"mode"`
 	Why      string       `json:"why,omitempty"`
-	// Promotion is who let it act and on what evidence; nil when nobody has.
-	Promotion *Promoted `json:"promotion,omitempty"`
-	Score     RuleScore `json:"score"`
+	// Promotion is the last word on what it may do and on what evidence, nil when
+	// nobody has said any; History are the last 50, the newest first.
+	Promotion *Promoted  `json:"promotion,omitempty"`
+	History   []Promoted `json:"history,omitempty"`
+	Score     RuleScore  `json:"score"`
 	// LastVerdict is when it matched last; zero when it never did.
 	LastVerdict time.Time `json:"last_verdict,omitzero"`
 }
@@ -232,16 +236,22 @@ type RuleScore struct {
 type Promotion struct {
 	Mode   backout.Mode `json:"mode"`
 	Reason string       `json:"reason"`
+	// Hash is that of the rule as the person knows it; when it is given and the rule
+	// says something else by now, nothing is promoted.
+	Hash string `json:"hash,omitempty"`
 }
 
 // Promoted is who let a rule act, and what was known of it then.
 type Promoted struct {
-	Mode   backout.Mode `json:"mode"`
-	By     string       `json:"by"`
-	Reason string       `json:"reason"`
-	At     time.Time    `json:"at"`
-	Hash   string       `json:"hash"`
-	Score  RuleScore    `json:"score"`
+	Mode backout.Mode `json:"mode"`
+	// Lowered says that it takes something from the rule: it counts also where no
+	// promotion is required.
+	Lowered bool      `json:"lowered,omitempty"`
+	By      string    `json:"by"`
+	Reason  string    `json:"reason"`
+	At      time.Time `json:"at"`
+	Hash    string    `json:"hash"`
+	Score   RuleScore `json:"score"`
 }
 
 // ExplainRequest asks about one alert: given whole, or one that the server has

@@ -22,6 +22,7 @@ import (
 	"github.com/backout-io/backout/internal/promql"
 	"github.com/backout-io/backout/internal/runner"
 	"github.com/backout-io/backout/internal/secret"
+	"github.com/backout-io/backout/internal/trigger"
 	"github.com/backout-io/backout/notifier"
 	notifierall "github.com/backout-io/backout/notifier/all"
 	"github.com/backout-io/backout/rules"
@@ -131,6 +132,7 @@ func (l *loaded) engineConfig(hosts *host.Registry, log *slog.Logger) (*engine.C
 		}),
 		WantsDelta:     func(uses string) bool { k, ok := l.kinds.Executors.Lookup(uses); return ok && k.WantsDelta },
 		ReadinessEvery: time.Duration(cfg.ReadinessEvery),
+		Promotion:      trigger.Policy{Required: cfg.Promotion.Required, Agreed: cfg.Promotion.Agreed, Precision: cfg.Promotion.Precision},
 		Groups:         l.groups(), Audiences: cfg.Audiences, ExternalURL: cfg.ExternalURL,
 	}
 	if cfg.Prometheus.URL != "" {

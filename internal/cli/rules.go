@@ -8,8 +8,8 @@ import (
 
 func (p *program) rulesCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "rules", Short: "Check and explain rules",
-		Long: "Rules say which alerts speak against which change. These commands need no server.",
+		Use: "rules", Short: "Check, explain and promote rules",
+		Long: "Rules say which alerts speak against which change. \"list\", \"promote\" and \"judge\" ask a server, the others need none.",
 	}
 	var config string
 	check := &cobra.Command{
@@ -18,7 +18,7 @@ func (p *program) rulesCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.checkFiles(cmd.Context(), p.RulesCheck, config) },
 	}
 	p.configFlag(check, &config)
-	cmd.AddCommand(check, p.rulesFacts(), p.rulesExplain())
+	cmd.AddCommand(check, p.rulesFacts(), p.rulesExplain(), p.rulesList(), p.rulesPromote(), p.rulesJudge())
 	return cmd
 }
 

@@ -32,6 +32,7 @@ type Settings struct {
 	// Audiences are lists of channel names.
 	Audiences map[string][]string `yaml:"audiences" doc:"Which channels tell whom."`
 	Retention Retention           `yaml:"retention" doc:"How long alerts are kept."`
+	Promotion Promotion           `yaml:"promotion" doc:"What rules need before they may act."`
 	Runners   Runners             `yaml:"runners" doc:"Runners near the targets, and what they are told apart from strangers by."`
 }
 
@@ -103,6 +104,14 @@ type Retention struct {
 	AlertsMaxBytes Size             `yaml:"alerts_max_bytes" doc:"Default 1GiB."`
 }
 
+// Promotion says how a rule earns its right to act.
+type Promotion struct {
+	Required bool `yaml:"required" doc:"A rule only records until somebody promotes it, whatever its file says; that is the most it may do. Default false: its file counts."`
+	// Agreed changes at Precision are what a rule needs to be promoted to auto.
+	Agreed    int     `yaml:"agreed" doc:"How many changes must have agreed with a rule before it may be promoted to auto. Default 20."`
+	Precision float64 `yaml:"precision" doc:"The share of changes that agreed with it, of those that agreed or did not, which it needs for that. 0 to 1. Default 0.95."`
+}
+
 // Runners says which sites have runners of their own. Without sites a target's
 // site is a label like others.
 type Runners struct {
@@ -128,6 +137,7 @@ func defaults() Settings {
 		Intake:         Intake{MaxBody: 4 << 20, MaxWaiting: 1024},
 		SSH:            SSH{Port: 22, ConnectTimeout: backout.Duration(10 * time.Second)},
 		ReadinessEvery: backout.Duration(5 * time.Minute),
+		Promotion:      Promotion{Agreed: 20, Precision: 0.95},
 		Retention:      Retention{Alerts: backout.Duration(14 * 24 * time.Hour), AlertsMaxBytes: 1 << 30},
 	}
 }

@@ -198,11 +198,16 @@ func (vs verdicts) noteKey(changeID string, key verdictKey, at time.Time) {
 	}
 }
 
-// noteAll notes the verdicts that a record gives.
+// noteAll notes the verdicts that a record gives, or that opened its rollbacks.
 func (vs verdicts) noteAll(rec backout.Record) {
 	for _, ev := range rec.Events {
-		if given, ok := ev.(backout.VerdictGiven); ok {
-			vs.note(given.Verdict, rec.At)
+		switch ev := ev.(type) {
+		case backout.VerdictGiven:
+			vs.note(ev.Verdict, rec.At)
+		case backout.RollbackRequested:
+			if v := ev.Opened.Trigger.Verdict; v != nil {
+				vs.note(*v, rec.At)
+			}
 		}
 	}
 }
@@ -217,6 +222,21 @@ func (w *world) once(v backout.Verdict, a *backout.Alert) bool {
 	}
 	w.recorded.note(v, v.At)
 	return true
+}
+
+// givenBy lists what a rule has said of live changes, each with its time.
+func (w *world) givenBy(rule string) []backout.Verdict {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	var out []backout.Verdict
+	for id, known := range w.recorded {
+		for key, at := range known {
+			if key.rule == rule {
+				out = append(out, backout.Verdict{Rule: rule, ChangeID: id, Target: key.target, Fingerprint: key.fingerprint, At: at})
+			}
+		}
+	}
+	return out
 }
 
 // notRecorded takes back what once counted.

@@ -115,11 +115,10 @@ func (r *run) follow(v backout.Verdict, a *backout.Alert) error {
 	}
 	rule := r.rules[v.Rule]
 	v.Mode = rule.mode
-	if rule.throttle != (backout.Throttle{}) {
-		r.book.Matched(v, rule.throttle, r.w.now)
-	}
-	next := trigger.Decide(trigger.Case{Verdict: v, Alert: a, Change: c, Throttle: rule.throttle, Now: r.w.now}, r.book)
-	v.Stopped = next.Stopped
+	decided := trigger.Case{Verdict: v, Alert: a, Change: c, Throttle: rule.throttle, Now: r.w.now}
+	r.book.Matched(decided)
+	next := trigger.Decide(decided, r.book)
+	v.Stopped, v.Moot = next.Stopped, next.Moot
 	e := Event{At: r.w.now, Verdict: v, Do: next.Do, RollbackID: next.RollbackID}
 	switch next.Do {
 	case trigger.Nothing:
@@ -212,6 +211,7 @@ func (r *run) settle(c *backout.Change, rb *backout.Rollback) error {
 		return err
 	}
 	*rb = after
+	r.book.Cancelled(*rb.Trigger.Verdict, rb.StartAt, rb.OpenedAt)
 	r.keep(c, rb)
 	targets := make([]string, len(rb.Targets))
 	for i, t := range rb.Targets {
