@@ -107,32 +107,78 @@ func (r *run) change(id, target string) *backout.Change {
 	return nil
 }
 
-// follow does what a verdict says, and tells it where it is new.
-func (r *run) follow(v backout.Verdict, a *backout.Alert) error {
-	c := r.change(v.ChangeID, v.Target)
-	if c == nil {
-		return nil
+// decided is a verdict with what follows from it.
+type decided struct {
+	verdict backout.Verdict
+	change  *backout.Change
+	next    trigger.Next
+}
+
+// followAll does what the verdicts on one alert say. As on the server, all are decided
+// on as things stand before any is followed, and what is more than a record is decided
+// on again when it is.
+func (r *run) followAll(verdicts []backout.Verdict, a *backout.Alert) error {
+	list := make([]decided, 0, len(verdicts))
+	for _, v := range verdicts {
+		c := r.change(v.ChangeID, v.Target)
+		if c == nil {
+			continue
+		}
+		rule := r.rules[v.Rule]
+		v.Mode = rule.mode
+		r.book.Matched(trigger.Case{Verdict: v, Alert: a, Change: c, Throttle: rule.throttle, Now: r.w.now})
+		d := decided{verdict: v, change: c}
+		if r.decide(&d, a); r.news(d, a) {
+			list = append(list, d)
+		}
 	}
-	rule := r.rules[v.Rule]
-	v.Mode = rule.mode
-	decided := trigger.Case{Verdict: v, Alert: a, Change: c, Throttle: rule.throttle, Now: r.w.now}
-	r.book.Matched(decided)
-	next := trigger.Decide(decided, r.book)
-	v.Stopped, v.Moot = next.Stopped, next.Moot
-	e := Event{At: r.w.now, Verdict: v, Do: next.Do, RollbackID: next.RollbackID}
-	switch next.Do {
-	case trigger.Nothing:
-		return nil
+	for _, d := range list {
+		if d.next.Do != trigger.Record {
+			if r.decide(&d, a); !r.news(d, a) {
+				continue
+			}
+		}
+		if err := r.follow(d, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decide says what follows from the verdict as things stand.
+func (r *run) decide(d *decided, a *backout.Alert) {
+	v := d.verdict
+	v.Stopped, v.Moot = "", false
+	d.next = trigger.Decide(trigger.Case{Verdict: v, Alert: a, Change: d.change, Throttle: r.rules[v.Rule].throttle, Now: r.w.now}, r.book)
+	d.verdict.Stopped, d.verdict.Moot = d.next.Stopped, d.next.Moot
+}
+
+// news tells whether what follows is something new. A record counts as recorded from
+// now on.
+func (r *run) news(d decided, a *backout.Alert) bool {
+	switch d.next.Do {
 	case trigger.Record:
-		if !r.once(v, a) {
-			return nil
-		}
+		return r.once(d.verdict, a)
 	case trigger.Evidence:
-		if !r.seen(next.RollbackID, alertRef(a, v.Target)) {
-			return nil
-		}
+		rb := r.rollbacks[d.next.RollbackID]
+		return rb != nil && !knows(rb, d.verdict.Target, a.Fingerprint)
 	case trigger.Open:
-		return r.open(c, e, a, next)
+		return true
+	case trigger.Nothing:
+	}
+	return false
+}
+
+// follow does what follows, and tells it.
+func (r *run) follow(d decided, a *backout.Alert) error {
+	e := Event{At: r.w.now, Verdict: d.verdict, Do: d.next.Do, RollbackID: d.next.RollbackID}
+	if d.next.Do == trigger.Open {
+		return r.open(d.change, e, a, d.next)
+	}
+	if d.next.Do == trigger.Evidence {
+		rb := r.rollbacks[d.next.RollbackID]
+		*rb = rollback.Apply(*rb, r.w.now, backout.EvidenceAdded{Alert: alertRef(a, d.verdict.Target)})
+		r.w.turns++
 	}
 	r.sum.Verdicts++
 	return r.fn(e)
@@ -146,16 +192,6 @@ func knows(rb *backout.Rollback, target, fingerprint string) bool {
 	return len(rb.Evidence) >= evidenceMost || slices.ContainsFunc(rb.Evidence, func(ref backout.AlertRef) bool {
 		return ref.Fingerprint == fingerprint && ref.Target == target
 	})
-}
-
-// seen adds an alert to a rollback, and tells whether it is new there.
-func (r *run) seen(id string, ref backout.AlertRef) bool {
-	rb := r.rollbacks[id]
-	if rb == nil || knows(rb, ref.Target, ref.Fingerprint) {
-		return false
-	}
-	*rb = rollback.Apply(*rb, r.w.now, backout.EvidenceAdded{Alert: ref})
-	return true
 }
 
 // open opens a rollback in the change's copy of this run.

@@ -290,10 +290,5 @@ func (r *run) judge(a *backout.Alert) error {
 			return err
 		}
 	}
-	for _, v := range result.Verdicts {
-		if err := r.follow(v, a); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.followAll(result.Verdicts, a)
 }
