@@ -43,9 +43,9 @@ func worst() map[string]string {
 		"upper":      nested("upper(lower", 24),
 		"len":        strings.Repeat(`len(alert.name) == 1 or `, 20) + "false",
 		"ids":        strings.Repeat(`alert.name in change.patch.ids or `, 18) + "false",
-		"list":       `alert.name in [` + strings.Repeat(`alert.labels.x, `, 38) + `"z"]`,
-		"equal":      strings.Repeat(`alert.name == alert.labels.x or `, 22) + "false",
-		"chain":      `alert.name < ` + strings.Repeat(`alert.labels.x < `, 20) + `"b"`,
+		"list":       `alert.name in [` + strings.Repeat(`alert.labels.x, `, 34) + `"z"]`,
+		"equal":      strings.Repeat(`alert.name == alert.labels.x or `, 18) + "false",
+		"chain":      `alert.name < ` + strings.Repeat(`alert.labels.x < alert.name < `, 10) + `"b"`,
 		"everything": strings.Repeat(`upper(alert.name) contains "x" or `, 8) + strings.Repeat(`alert.name in change.patch.ids or `, 4) + `alert.name matches "` + strings.Repeat("a?", 60) + `b$"`,
 	}
 }

@@ -160,7 +160,7 @@ func TestAQueryThatNobodyKnowsYetWaits(t *testing.T) {
 		t.Errorf("waiting (-want +got):\n%s%+v", diff, res)
 	}
 	e := set.Explain(a, w, now)[0]
-	if e.Matched || e.Error != ErrNotYet.Error() || e.Parts[1].Error != ErrNotYet.Error() || !strings.HasSuffix(e.Parts[1].Text, "(prom() = not known)") {
+	if e.Matched || !e.Waiting || e.Error != "" || e.Parts[1].Unknown != "not asked yet" {
 		t.Errorf("explained %+v", e)
 	}
 

@@ -83,6 +83,11 @@ func read(path string, offline bool) (*loaded, backout.Problems) {
 	if l.config, problems = config.Load(path, kinds); l.config == nil {
 		return nil, problems
 	}
+	problems = append(problems, l.checkUses()...)
+	problems.Sort()
+	if problems.Fatal() != nil {
+		return nil, problems
+	}
 	if !offline {
 		problems = append(problems, checkSSH(path, l.config.SSH)...)
 		problems = append(problems, checkSigningKey(path, l.config.Runners)...)
