@@ -186,6 +186,10 @@ func (f *fake) Explain(context.Context, ExplainRequest) (Explained, error) {
 	return Explained{}, f.note("explain")
 }
 
+func (f *fake) RedAlerts(context.Context, int) ([]RedAlert, int, error) {
+	return nil, 0, f.note("red alerts")
+}
+
 func (f *fake) PromoteRule(_ context.Context, by Actor, rule string, p Promotion) (RuleStatus, error) {
 	return RuleStatus{}, f.note("promote %s to %s by %s: %s%s", rule, p.Mode, by.Name, p.Reason, p.Hash)
 }
