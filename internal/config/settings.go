@@ -26,7 +26,7 @@ type Settings struct {
 	TargetGlobs   []string            `yaml:"inventory" doc:"Inventory files, relative to this file; * is allowed."`
 	TemplateGlobs []string            `yaml:"templates" doc:"Notice templates, relative to this file; * is allowed."`
 	Alertmanagers []Endpoint          `yaml:"alertmanagers" doc:"Asked for active alerts while a rollback is verified."`
-	Prometheus    Endpoint            `yaml:"prometheus" doc:"Asked by promql checks."`
+	Prometheus    Endpoint            `yaml:"prometheus" doc:"Asked by promql checks and by prom() in rules."`
 	SSH           SSH                 `yaml:"ssh" doc:"How targets with transport ssh are reached."`
 	// ReadinessEvery is how often the way back of live changes is looked at.
 	ReadinessEvery backout.Duration `yaml:"readiness_every" doc:"How often it is looked whether the way back of open changes would still work. At least 10s. Default 5m."`
