@@ -24,7 +24,7 @@ type world struct {
 	where    map[string][]string
 	evidence *evidence.Table
 	// control counts the red targets of the control group, for this config.
-	control    controlGroup
+	control    evidence.ControlGroup
 	countedFor *Config
 	// touched is how many targets of that config's inventory a live change touches.
 	touched int
@@ -285,7 +285,7 @@ func (w *world) Evidence(c *backout.Change) backout.Evidence {
 	}
 	ev := w.evidence.Patched(c, waits, time.Now())
 	if size := len(cfg.Inventory) - w.touched; size > 0 && !c.OpenedAt.IsZero() {
-		evidence.AddControl(&ev, w.control.since(c.OpenedAt), size)
+		evidence.AddControl(&ev, w.control.Since(c.OpenedAt), size)
 	}
 	return ev
 }
@@ -327,14 +327,14 @@ func (w *world) count(target string) {
 		_, known := w.cfg().Inventory[target]
 		red = known && len(w.live[target]) == 0
 	}
-	w.control.set(target, newest, red)
+	w.control.Set(target, newest, red)
 }
 
 // countAgain counts for a new inventory.
 func (w *world) countAgain(cfg *Config) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.control, w.touched = controlGroup{}, 0
+	w.control, w.touched = evidence.ControlGroup{}, 0
 	for target := range w.live {
 		if _, known := cfg.Inventory[target]; known {
 			w.touched++
