@@ -38,6 +38,7 @@ func wire(o cli.Options) cli.Options {
 	o.CheckTargets = checkTargets
 	o.RulesFacts = facts
 	o.RulesExplain = explain
+	o.RulesSet = ruleSet
 	o.Backup = takeBackup
 	o.CheckBackup = checkBackup
 	o.Restore = restoreBackup
@@ -142,6 +143,11 @@ func checkBackup(r io.Reader) (backup.Contents, error) {
 func restoreBackup(ctx context.Context, config, file string) (backup.Contents, error) {
 	checked, err := app.Restore(ctx, app.Options{Config: config}, file)
 	return checked.Contents, err
+}
+
+func ruleSet(files ...string) (cli.RuleSet, error) {
+	set, err := app.RuleSet(files...)
+	return cli.RuleSet(set), err
 }
 
 func facts() []cli.FactRow {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/backup"
+	"github.com/backout-io/backout/rules"
 )
 
 // Options are the command line's surroundings. Only Stdout and Stderr are
@@ -56,6 +57,9 @@ type Options struct {
 	RulesFacts func() []FactRow
 	// RulesExplain says what every rule makes of one alert and one change.
 	RulesExplain func(ctx context.Context, o ExplainOptions) ([]RuleExplained, error)
+	// RulesSet loads rules with what they are about: of one config, or of rule files
+	// alone.
+	RulesSet func(files ...string) (RuleSet, error)
 	// Backup writes a backup of the store the config names to w. [ErrStoreInUse]
 	// says that a server holds it; then nothing was written.
 	Backup func(ctx context.Context, config string, w io.Writer) error
@@ -141,6 +145,14 @@ type TargetReport struct {
 	Detail string `json:"detail"`
 	// Took is how long the answer took.
 	Took backout.Duration `json:"took"`
+}
+
+// RuleSet are rules, with the inventory and the plans of their config; rule files
+// alone have neither.
+type RuleSet struct {
+	Rules     *rules.Set
+	Inventory map[string]backout.Target
+	Plans     map[string]backout.Plan
 }
 
 // FactRow is one name a rule's expression may use.

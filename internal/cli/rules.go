@@ -8,7 +8,7 @@ import (
 
 func (p *program) rulesCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "rules", Short: "Check, explain and promote rules",
+		Use: "rules", Short: "Check, explain, replay and promote rules",
 		Long: "Rules say which alerts speak against which change. \"list\", \"promote\" and \"judge\" ask a server, the others need none.",
 	}
 	var config string
@@ -19,6 +19,7 @@ func (p *program) rulesCommand() *cobra.Command {
 	}
 	p.configFlag(check, &config)
 	cmd.AddCommand(check, p.rulesFacts(), p.rulesExplain(), p.rulesList(), p.rulesPromote(), p.rulesJudge())
+	cmd.AddCommand(p.rulesReplay())
 	return cmd
 }
 
