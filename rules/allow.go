@@ -87,7 +87,27 @@ func (w *allowList) checkBinary(n *ast.BinaryNode) error {
 	default:
 		return refuse(n, "operator "+n.Operator+" is not allowed in a rule", "")
 	}
-	return w.checkAll(n, &n.Left, &n.Right)
+	left := n.Left.String()
+	same := comparison(n.Operator) && left == n.Right.String() && !isConstant(n.Left)
+	if err := w.checkAll(n, &n.Left, &n.Right); err != nil {
+		return err
+	}
+	if same {
+		return refuse(n, short(left)+" is compared with itself", "name what it is to be compared with")
+	}
+	return nil
+}
+
+func comparison(operator string) bool {
+	return slices.Contains([]string{"==", "!=", "<", ">", "<=", ">=", "contains", "startsWith", "endsWith"}, operator)
+}
+
+// isConstant tells whether a node reads no fact.
+func isConstant(n ast.Node) bool {
+	return ast.Find(n, func(n ast.Node) bool {
+		_, ok := n.(*ast.IdentifierNode)
+		return ok
+	}) == nil
 }
 
 func (w *allowList) checkList(n *ast.ArrayNode) error {

@@ -113,12 +113,13 @@ func (r *rule) separate(x *expressions) []*expression {
 func (r *rule) explain(m *scratch, w World, a *backout.Alert, on *named, c *backout.Change, parts []*expression, why string) Explanation {
 	e := Explanation{Rule: r.Name, Group: r.Group, Mode: r.Mode, Target: on.target, Guard: why}
 	for _, matcher := range r.matchers {
-		e.Parts = append(e.Parts, Part{Kind: "match", Text: matchText(matcher, a), Held: matcher.Matches(a.Labels[matcher.Name])})
+		e.Parts = append(e.Parts, Part{Kind: "match", Text: matchText(matcher, a), Held: holds(matcher, a.Labels[matcher.Name])})
 	}
 	if c == nil {
 		return e
 	}
 	e.ChangeID = c.ID
+	m.face(r.when, a)
 	for i, compiled := range parts {
 		p := Part{Kind: "when"}
 		if compiled != nil {

@@ -40,6 +40,9 @@ type expression struct {
 	demands []demand
 	// evidence and signals tell that it reads some, which are asked for only then.
 	evidence, signals bool
+	// searches counts what searches texts; steps is what they cost, and worstAt the
+	// place of the dearest.
+	searches, steps, worstAt int
 }
 
 // part is one side of a top-level "and", and the facts it reads.
@@ -104,6 +107,12 @@ func (x *expressions) compile(source string) (result *expression, failure *exprE
 	}
 	allow := &allowList{config: x.config, source: source, made: map[ast.Node]bool{}, asks: queriesOf(sides)}
 	if err := x.check(tree, allow); err != nil {
+		return nil, asExprError(err)
+	}
+	if err := result.countCost(tree.Node); err != nil {
+		return nil, asExprError(err)
+	}
+	if err := contradiction(sides); err != nil {
 		return nil, asExprError(err)
 	}
 	result.evidence, result.signals, result.query = allow.evidence, allow.signals, allow.asking

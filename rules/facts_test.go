@@ -41,7 +41,7 @@ func TestEveryFactCanBeRead(t *testing.T) {
 	for _, f := range Facts() {
 		condition := map[string]string{
 			"string": `%s != "no such text"`, "int": "%s >= 0", "float": "%s >= 0.0", "bool": "%s or true",
-			"time": "%s <= now", "duration": `%s >= duration("0s")`, "list of strings": "len(%s) >= 0", "map of strings": `%s["none"] == ""`,
+			"time": `%s <= alert.starts_at + duration("1d")`, "duration": `%s >= duration("0s")`, "list of strings": "len(%s) >= 0", "map of strings": `%s["none"] == ""`,
 		}[f.Type]
 		rule := one("when: '" + strings.ReplaceAll(condition, "%s", f.Name) + "'")
 		a := alert("alertname", "A", "instance", "web-1:9100")

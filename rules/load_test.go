@@ -39,11 +39,11 @@ func TestLoad(t *testing.T) {
 			Match: []string{`severity=~"critical|page"`, `team="web"`},
 			When:  `evidence.red_share_patched > 2 * evidence.red_share_unpatched and alert.age > duration("2m")`,
 			Mode:  backout.ModeAuto, StartAt: "L2", Scope: backout.ScopeChange, For: backout.Duration(5 * 60e9),
-			Annotations: map[string]string{"summary": "{{ .Change.ID }} turned {{ .Alert.Name }} red on {{ .Targets }}"},
+			Annotations: map[string]string{"summary": "{{ .Change.ID }} turned {{ .Alert.Name }} red on {{ .Targets }}"}, Hash: "d0d61b1bc5612f1f",
 		},
 		{
 			Name: "Down", Group: "rest", File: "web.yaml", Line: 15, TargetLabel: "instance", Match: []string{`alertname="Down"`},
-			Mode: backout.ModeShadow, Scope: backout.ScopeTarget,
+			Mode: backout.ModeShadow, Scope: backout.ScopeTarget, Hash: "c46574e963f6bf4d",
 		},
 	}
 	if diff := cmp.Diff(want, set.Rules()); diff != "" {

@@ -154,6 +154,7 @@ func (m *scratch) try(r *rule, a *backout.Alert, on *named, c *candidate, w Worl
 	if r.when != nil && r.when.signals {
 		m.facts.know(c.listen(w, a, on))
 	}
+	m.face(r.when, a)
 	held, wait, err := m.holds(r.when, on, w)
 	if err != nil {
 		res.Errors = append(res.Errors, RunError{Rule: r.Name, Group: r.Group, ChangeID: c.change.ID, Err: err})
@@ -186,8 +187,8 @@ func (c *candidate) listen(w World, a *backout.Alert, on *named) backout.Signals
 }
 
 // run says whether what an expression asks no query for holds for the facts. No
-// expression holds always. The machine turns its own panics into errors; only the first line of
-// them is for people, a drawing of the place follows.
+// expression holds always. The machine turns its own panics into errors; only the
+// first line of them is for people, a drawing of the place follows.
 func (m *scratch) run(e *expression) (bool, error) {
 	if e == nil || e.program == nil {
 		return true, nil
@@ -211,7 +212,7 @@ func (m *scratch) runProgram(p *vm.Program) (bool, error) {
 // nil. A label that is missing reads as empty, as in Alertmanager.
 func (r *rule) firstMismatch(a *backout.Alert) *labels.Matcher {
 	for _, m := range r.matchers {
-		if !m.Matches(a.Labels[m.Name]) {
+		if !holds(m, a.Labels[m.Name]) {
 			return m
 		}
 	}

@@ -48,6 +48,8 @@ type rule struct {
 	annotations []annotation
 	// label is the place of TargetLabel in the set's labels.
 	label int
+	// steps is what the patterns of its matchers cost.
+	steps int
 }
 
 // Set is the rules of all files, compiled and indexed. It never changes and may
@@ -163,6 +165,8 @@ type scratch struct {
 	facts      facts
 	named      []named
 	candidates []int32
+	// cut tells that the facts of the alert are cut.
+	cut bool
 }
 
 // named is what one target label of an alert leads to.
@@ -184,7 +188,7 @@ type candidate struct {
 }
 
 func (m *scratch) clear() {
-	m.facts = facts{}
+	m.facts, m.cut = facts{}, false
 	for i := range m.named {
 		clear(m.named[i].changes)
 		m.named[i] = named{changes: m.named[i].changes[:0]}

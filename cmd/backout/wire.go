@@ -37,6 +37,7 @@ func wire(o cli.Options) cli.Options {
 	o.Demo = runDemo
 	o.CheckTargets = checkTargets
 	o.RulesFacts = facts
+	o.RulesTest = app.TestRules
 	o.RulesExplain = explain
 	o.RulesSet = ruleSet
 	o.Backup = takeBackup

@@ -115,6 +115,19 @@ func Check(ctx context.Context, path string) backout.Problems {
 	if _, err := l.outboxConfig(ctx); err != nil {
 		problems = append(problems, backout.Problem{File: path, What: err.Error()})
 	}
+	return withoutTwins(append(problems, checkRuleTests(l.config.RuleTests)...))
+}
+
+// withoutTwins keeps one of each problem: a rule file is looked at by each of its
+// test files too.
+func withoutTwins(problems backout.Problems) backout.Problems {
+	seen := map[backout.Problem]bool{}
+	problems = slices.DeleteFunc(problems, func(p backout.Problem) bool {
+		twin := seen[p]
+		seen[p] = true
+		return twin
+	})
+	problems.Sort()
 	return problems
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/backup"
+	"github.com/backout-io/backout/internal/ruletest"
 	"github.com/backout-io/backout/rules"
 )
 
@@ -55,6 +56,9 @@ type Options struct {
 	RulesCheck func(ctx context.Context, config string) backout.Problems
 	// RulesFacts lists what an expression may speak of.
 	RulesFacts func() []FactRow
+	// RulesTest runs the tests of rules in files, or in those that the config names.
+	// An error that is a [backout.Problems] is about the config.
+	RulesTest func(ctx context.Context, config string, files []string, o ruletest.Options) (ruletest.Report, error)
 	// RulesExplain says what every rule makes of one alert and one change.
 	RulesExplain func(ctx context.Context, o ExplainOptions) ([]RuleExplained, error)
 	// RulesSet loads rules with what they are about: of one config, or of rule files

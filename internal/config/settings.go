@@ -20,7 +20,8 @@ type Settings struct {
 	// Groups adds members to groups beside those that tokens name.
 	Groups        map[string][]string `yaml:"groups" doc:"Members of groups, beside those that auth.tokens names."`
 	Intake        Intake              `yaml:"intake" doc:"How alerts come in."`
-	RuleGlobs     []string            `yaml:"rules" doc:"Rule files, relative to this file; * is allowed."`
+	RuleGlobs     []string            `yaml:"rules" doc:"Rule files, relative to this file; * is allowed and leaves out *_test.yaml."`
+	RuleTestGlobs []string            `yaml:"rule_tests" doc:"Files with tests of the rules, relative to this file; * is allowed. The server does not read them."`
 	PlanGlobs     []string            `yaml:"plans" doc:"Plan files, relative to this file; * is allowed."`
 	TargetGlobs   []string            `yaml:"inventory" doc:"Inventory files, relative to this file; * is allowed."`
 	TemplateGlobs []string            `yaml:"templates" doc:"Notice templates, relative to this file; * is allowed."`

@@ -66,7 +66,7 @@ func newRun(set *rules.Set, h History, o Options, fn func(Event) error) (*run, e
 	slices.SortFunc(r.looks, time.Time.Compare)
 	r.w = newWorld(set, &h)
 	r.follower = newFollower(set, o)
-	r.w.settled = r.settled
+	r.w.settled, r.w.every = r.settled, o.Judged != nil
 	return r, nil
 }
 
@@ -277,6 +277,9 @@ func (r *run) judgeAll() error {
 
 // judge asks the rules about one firing alert and follows their verdicts.
 func (r *run) judge(a *backout.Alert) error {
+	if r.o.Judged != nil {
+		r.o.Judged(a, r.w, r.w.now)
+	}
 	r.w.judging, r.w.tried = a, rules.Reads{}
 	result := r.set.Match(a, r.w, r.w.now)
 	r.w.judging = nil
