@@ -26,7 +26,7 @@ func Replay(r *replay.Report, s Style) string {
 		}
 	}
 	if len(r.Missed) > 0 {
-		b.WriteString(s.paint(toneBold, "rolled back by people, and no rule would have") + "\n")
+		b.WriteString(s.paint(toneBold, "really rolled back, and no rule would have") + "\n")
 		for i := range r.Missed {
 			b.WriteString("  " + text(r.Missed[i].ChangeID) + ": " + s.did(&r.Missed[i]) + "\n")
 		}
