@@ -1,11 +1,11 @@
 package handlers
 
 import (
-	"bytes"
 	"cmp"
 	"context"
+	"io"
+	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -28,21 +28,21 @@ func (h *Handler) page(c *call) error {
 	if err != nil {
 		return err
 	}
-	var out bytes.Buffer
-	if err := ui.Page(&out, status); err != nil {
-		return err
-	}
-	c.w.Header().Set("Content-Security-Policy", ui.Policy())
-	c.w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	c.w.Header().Set("Content-Length", strconv.Itoa(out.Len()))
-	_, _ = out.WriteTo(c.w)
-	return nil
+	return answerPage(c, http.StatusOK, ui.Policy(), func(w io.Writer) error { return ui.Page(w, status) })
 }
 
 func (h *Handler) status(ctx context.Context) (ui.Status, error) {
 	s := ui.Status{Now: time.Now(), Version: h.o.Version}
 	if err := h.o.Control.Ready(); err != nil {
 		s.NotReady = err.Error()
+	}
+	watched, err := h.o.Control.Monitoring(ctx)
+	if err != nil {
+		return s, err
+	}
+	s.Unwatched = !watched.Watched
+	if watched.Blind {
+		s.Blind = &ui.Blind{Since: watched.BlindSince, LastSeen: watched.LastSeen}
 	}
 	paused, err := h.o.Control.PauseState(ctx)
 	if err != nil {

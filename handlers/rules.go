@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -9,6 +10,9 @@ import (
 
 func (h *Handler) ruleRoutes() []route {
 	return []route{
+		on("GET", "/rules", accessAPI, "The page of rules, for people.", h.rulesPage),
+		on("GET", "/rules/explain", accessAPI, "The page that says why a rule did, or did not, fire.", h.explainPage),
+		on("POST", "/rules/explain", accessAPI, "The same for alerts put into its form; does nothing.", h.explainPosted),
 		on("GET", "/api/v1/rules", accessAPI, "Lists the rules, what they may do and how they have done.", h.listRules),
 		on("POST", "/api/v1/rules/explain", accessAPI, "Says what every rule makes of one alert; does nothing.", h.explain),
 		on("POST", "/api/v1/rules/{rule}/promote", accessAPI, "Lets a rule do more, or less.", h.promoteRule),
@@ -30,8 +34,25 @@ func (h *Handler) explain(c *call) error {
 	if (in.Alert == nil) == (in.Fingerprint == "") {
 		return invalid("want either alert or fingerprint")
 	}
-	explained, err := h.o.Rules.Explain(c.r.Context(), in)
+	for _, id := range in.ChangeIDs {
+		if !validName(id) {
+			return invalid("change_ids: %s is not the id of a change", quoteShort(id))
+		}
+	}
+	explained, err := h.explainOne(c.r.Context(), in)
 	return answerOne(c, explained, err)
+}
+
+// maxExplains is how many explanations are made at once: each compiles every rule,
+// and reading the log for an alert takes seconds. More are answered 503.
+const maxExplains = 4
+
+func (h *Handler) explainOne(ctx context.Context, in ExplainRequest) (Explained, error) {
+	if !h.explains.enter() {
+		return Explained{}, errOverloaded
+	}
+	defer h.explains.leave()
+	return h.o.Rules.Explain(ctx, in)
 }
 
 func (h *Handler) promoteRule(c *call) error {

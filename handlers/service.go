@@ -182,6 +182,9 @@ type Rules interface {
 	ListRules(ctx context.Context) ([]RuleStatus, error)
 	// Explain says what every rule makes of one alert.
 	Explain(ctx context.Context, r ExplainRequest) (Explained, error)
+	// RedAlerts lists at most so many of the alerts that fire now, those on targets
+	// of live changes first, the newest first, and says how many there are.
+	RedAlerts(ctx context.Context, most int) (list []RedAlert, all int, err error)
 	// PromoteRule lets a rule do more, or less.
 	PromoteRule(ctx context.Context, by Actor, rule string, p Promotion) (RuleStatus, error)
 	// JudgeRule says whether a person agrees with what a rule said of a change.
@@ -259,12 +262,12 @@ type Promoted struct {
 type ExplainRequest struct {
 	Alert       *backout.Alert `json:"alert,omitempty"`
 	Fingerprint string         `json:"fingerprint,omitempty"`
-	// ChangeID asks about one change, live or not; empty means those live on the
+	// ChangeIDs ask about these changes, live or not; none means those live on the
 	// alert's target.
-	ChangeID string `json:"change_id,omitempty"`
+	ChangeIDs []string `json:"change_ids,omitempty"`
 	// Rule asks about one rule; empty means all.
 	Rule string `json:"rule,omitempty"`
-	// At is the moment; zero means now.
+	// At is the moment; zero means now. Changes are taken as they stood then.
 	At time.Time `json:"at,omitzero"`
 }
 
@@ -272,8 +275,12 @@ type ExplainRequest struct {
 type Explained struct {
 	Alert backout.Alert `json:"alert"`
 	At    time.Time     `json:"at"`
+	// Notes say what the answer does not know, or takes for granted.
+	Notes []string `json:"notes,omitempty"`
 	// Rules are those that match first, then by how little they miss.
 	Rules []ExplainedRule `json:"rules"`
+	// Said is what the logs of the changes say of the alert: what really followed.
+	Said []string `json:"said,omitempty"`
 }
 
 // ExplainedRule is what one rule makes of the alert and one change.
@@ -284,25 +291,51 @@ type ExplainedRule struct {
 	Target   string       `json:"target,omitempty"`
 	ChangeID string       `json:"change_id,omitempty"`
 	Matched  bool         `json:"matched"`
+	// Why says in one line what follows, or why nothing does.
+	Why string `json:"why"`
 	// Follows is what follows from a match: nothing, record, evidence or open.
 	Follows string `json:"follows,omitempty"`
 	// Guard is the reason no rule can change, Stopped what kept a rule that
 	// matched from acting; empty when nothing did.
-	Guard   string        `json:"guard,omitempty"`
-	Stopped string        `json:"stopped,omitempty"`
-	Parts   []ExplainPart `json:"parts"`
-	Error   string        `json:"error,omitempty"`
+	Guard   string `json:"guard,omitempty"`
+	Stopped string `json:"stopped,omitempty"`
+	// Holds are what a rollback that opens would wait for before it starts.
+	Holds []string      `json:"holds,omitempty"`
+	Parts []ExplainPart `json:"parts"`
+	// Waiting tells that only a query keeps the rule from matching, whose value is
+	// not known yet.
+	Waiting bool   `json:"waiting,omitempty"`
+	Error   string `json:"error,omitempty"`
 	// Misses is how many conditions, the guard included, did not hold.
 	Misses int `json:"misses"`
 }
 
+// Acts tells whether the rule would open a rollback.
+func (r *ExplainedRule) Acts() bool { return r.Follows == "open" }
+
 // ExplainPart is one condition with what was found.
 type ExplainPart struct {
 	// Kind is match or when.
-	Kind  string `json:"kind"`
-	Text  string `json:"text"`
-	Held  bool   `json:"held"`
-	Error string `json:"error,omitempty"`
+	Kind string `json:"kind"`
+	Text string `json:"text"`
+	Held bool   `json:"held"`
+	// Failed marks the part that kept the rule, or the "and" that it stands in, from
+	// holding: the first that does not.
+	Failed bool `json:"failed,omitempty"`
+	// Unknown says why nobody can tell whether it holds.
+	Unknown string `json:"unknown,omitempty"`
+	Error   string `json:"error,omitempty"`
+	// Op is and, or, not for a part that is made of Parts.
+	Op    string        `json:"op,omitempty"`
+	Parts []ExplainPart `json:"parts,omitempty"`
+}
+
+// RedAlert is one alert that fires now, on a target.
+type RedAlert struct {
+	Target string        `json:"target"`
+	Alert  backout.Alert `json:"alert"`
+	// ChangeIDs are the live changes on the target.
+	ChangeIDs []string `json:"change_ids,omitempty"`
 }
 
 // HistoryEntry is one thing of the past: exactly one of Change, Rollback, Post and
@@ -354,8 +387,26 @@ type Control interface {
 	NotifyTest(ctx context.Context, by Actor, channel string) error
 	// Notices lists what is undelivered: waiting, and given up.
 	Notices(ctx context.Context) ([]NoticeStatus, error)
+	// Monitoring tells whether anybody would tell that a target is red.
+	Monitoring(ctx context.Context) (MonitoringStatus, error)
 	// Runners lists the runners near the targets that were heard of lately.
 	Runners(ctx context.Context) ([]RunnerStatus, error)
+}
+
+// MonitoringStatus is the dead-man's switch: an alert that always fires, and what it
+// means that it does not.
+type MonitoringStatus struct {
+	// Watched is false where the config names no such alert; the rest is zero then.
+	Watched bool `json:"watched"`
+	// Blind tells that it is missing: red targets may go unseen, and nothing counts
+	// as recovered.
+	Blind      bool      `json:"blind"`
+	BlindSince time.Time `json:"blind_since,omitzero"`
+	// LastSeen is when it came last; zero when it never has.
+	LastSeen time.Time `json:"last_seen,omitzero"`
+	// Watchdog are its matchers, MissingAfter how long it may stay away.
+	Watchdog     string           `json:"watchdog,omitempty"`
+	MissingAfter backout.Duration `json:"missing_after,omitempty"`
 }
 
 // RunnerStatus is one runner near the targets, as this server hears it.

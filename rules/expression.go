@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
@@ -15,6 +16,7 @@ import (
 	"github.com/expr-lang/expr/optimizer"
 	"github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/vm"
+	"github.com/expr-lang/expr/vm/runtime"
 )
 
 const (
@@ -27,8 +29,8 @@ const (
 
 // expression is a compiled when.
 type expression struct {
-	// program is all of it but the sides that hold prom(), and last those; nil
-	// where there are none.
+	// program is all of it but the demands and the sides that hold prom(), and last
+	// those; nil where there are none.
 	program, last *vm.Program
 	// query is the text of prom(), as written.
 	query string
@@ -40,6 +42,8 @@ type expression struct {
 	demands []demand
 	// evidence and signals tell that it reads some, which are asked for only then.
 	evidence, signals bool
+	// change and target tell that it reads what is known of these.
+	change, target bool
 	// searches counts what searches texts; steps is what they cost, and worstAt the
 	// place of the dearest.
 	searches, steps, worstAt int
@@ -49,8 +53,8 @@ type expression struct {
 type part struct {
 	text  string
 	reads []read
-	// asks tells that it holds prom().
-	asks bool
+	// asks tells that it holds prom(), demanded that it is one of the demands.
+	asks, demanded bool
 }
 
 // exprError is a mistake in an expression, at this character of it, counted
@@ -64,10 +68,16 @@ type exprError struct {
 func (e *exprError) Error() string { return e.what }
 
 // expressions compiles when expressions. It is not safe for two goroutines.
-type expressions struct{ config *conf.Config }
+type expressions struct {
+	config *conf.Config
+	// compiled are those that were asked for before, by their text.
+	compiled map[string]*expression
+	// fields are the places of facts, one each for all programs.
+	fields map[string]*runtime.Field
+}
 
 func newExpressions() *expressions {
-	config := conf.New(&facts{})
+	config := conf.New(boxed{})
 	config.Expect = reflect.Bool
 	config.MaxNodes = maxNodes
 	for _, f := range builtin.Builtins {
@@ -76,7 +86,7 @@ func newExpressions() *expressions {
 			delete(config.Builtins, f.Name)
 		}
 	}
-	return &expressions{config: config}
+	return &expressions{config: config, compiled: map[string]*expression{}, fields: map[string]*runtime.Field{}}
 }
 
 // compile reads, checks and compiles one expression.
@@ -95,6 +105,9 @@ func (x *expressions) compile(source string) (result *expression, failure *exprE
 			0, fmt.Sprintf("the expression has %d bytes, more than %d", len(source), maxExpression),
 			"split the rule in two, or say it with matchers",
 		}
+	}
+	if known, ok := x.compiled[source]; ok {
+		return known, nil
 	}
 	tree, err := x.parse(source)
 	if err != nil {
@@ -123,6 +136,7 @@ func (x *expressions) compile(source string) (result *expression, failure *exprE
 	if failure := result.findConstant(); failure != nil {
 		return nil, failure
 	}
+	x.compiled[source] = result
 	return result, nil
 }
 
@@ -144,36 +158,33 @@ func (e *expression) read(sides []*ast.Node) {
 	for i, side := range sides {
 		e.parts[i].reads = readsOf(*side)
 		e.parts[i].asks = asksQuery(e.parts[i].reads)
+		e.change = e.change || readsGroup(e.parts[i].reads, "change.")
+		e.target = e.target || readsGroup(e.parts[i].reads, "target.")
 		// A part behind one that can fail must not keep the rule from being
 		// tried: the failure is to be told.
 		sure = sure && !canFail(*side)
 		if d, ok := demandOf(*side); ok && sure {
-			e.demands = append(e.demands, d)
+			e.demands, e.parts[i].demanded = append(e.demands, d), true
 		}
 	}
 }
 
 // build compiles the sides that ask nothing as one program, and the others as
-// another.
+// another. What the demands say already needs none.
 func (x *expressions) build(e *expression, tree *parser.Tree, sides []*ast.Node) (err error) {
-	if e.query == "" {
-		e.program, err = x.program(tree)
-		return err
-	}
 	var cheap, last ast.Node
 	for i, side := range sides {
-		if e.parts[i].asks {
+		switch {
+		case e.parts[i].asks:
 			last = joined(last, *side)
-		} else {
+		case !e.parts[i].demanded:
 			cheap = joined(cheap, *side)
 		}
 	}
-	if cheap != nil {
-		if e.program, err = x.program(&parser.Tree{Node: cheap, Source: tree.Source}); err != nil {
-			return err
-		}
+	if e.program, err = x.program(cheap, tree.Source); err != nil {
+		return err
 	}
-	e.last, err = x.program(&parser.Tree{Node: last, Source: tree.Source})
+	e.last, err = x.program(last, tree.Source)
 	return err
 }
 
@@ -187,11 +198,39 @@ func joined(left, right ast.Node) ast.Node {
 	return n
 }
 
-func (x *expressions) program(tree *parser.Tree) (*vm.Program, error) {
+// program compiles a tree; nil needs none.
+func (x *expressions) program(node ast.Node, source file.Source) (*vm.Program, error) {
+	if node == nil {
+		return nil, nil
+	}
+	tree := &parser.Tree{Node: node, Source: source}
 	if err := optimizer.Optimize(&tree.Node, x.config); err != nil {
 		return nil, err
 	}
-	return compiler.Compile(tree, x.config)
+	p, err := compiler.Compile(tree, x.config)
+	if err != nil {
+		return nil, err
+	}
+	for i, constant := range p.Constants {
+		if f, ok := constant.(*runtime.Field); ok {
+			p.Constants[i] = x.field(f)
+		}
+	}
+	return p, nil
+}
+
+// field is the one that stands for a place in all programs: ten thousand of them
+// read the same few.
+func (x *expressions) field(f *runtime.Field) *runtime.Field {
+	place := fmt.Sprint(f.Index)
+	if x.fields[place] == nil {
+		x.fields[place] = f
+	}
+	return x.fields[place]
+}
+
+func readsGroup(reads []read, prefix string) bool {
+	return slices.ContainsFunc(reads, func(r read) bool { return strings.HasPrefix(r.name, prefix) })
 }
 
 // canFail tells whether running the node can end in an error: a remainder of

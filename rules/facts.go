@@ -20,6 +20,17 @@ type facts struct {
 	Queried float64 `expr:"prom()"`
 }
 
+// boxed is [facts] as expressions are run on it, field by field. What few rules
+// read stands behind a pointer, so that it is small.
+type boxed struct {
+	Alert    alertFacts       `expr:"alert"`
+	Change   *changeFacts     `expr:"change"`
+	Target   *targetFacts     `expr:"target"`
+	Evidence backout.Evidence `expr:"evidence"`
+	Now      time.Time        `expr:"now"`
+	Queried  float64          `expr:"prom()"`
+}
+
 // queried is the name of [facts.Queried].
 const queried = "prom()"
 

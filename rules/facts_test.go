@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -57,6 +58,23 @@ func TestFunctionsAreDocumented(t *testing.T) {
 		name, _, _ := strings.Cut(f.Name, "(")
 		if _, ok := functionNamed(name); !ok || f.Doc == "" || f.Type == "" {
 			t.Errorf("function %+v", f)
+		}
+	}
+}
+
+// TestBoxedIsFacts: a program finds a fact by its place, so both have the same.
+func TestBoxedIsFacts(t *testing.T) {
+	one, other := reflect.TypeFor[facts](), reflect.TypeFor[boxed]()
+	if one.NumField() != other.NumField() {
+		t.Fatalf("%d fields and %d", one.NumField(), other.NumField())
+	}
+	for i := range one.NumField() {
+		f, b := one.Field(i), other.Field(i)
+		if b.Type.Kind() == reflect.Pointer {
+			b.Type = b.Type.Elem()
+		}
+		if f.Name != b.Name || f.Type != b.Type || f.Tag.Get("expr") != b.Tag.Get("expr") {
+			t.Errorf("field %d is %v and %v", i, f, b)
 		}
 	}
 }

@@ -39,7 +39,7 @@ type ruleSpec struct {
 // of the names. It reports all problems of all files; with any that is not a
 // warning the set is nil. No file at all is an empty set, which matches nothing.
 func Load(files map[string][]byte) (*Set, backout.Problems) {
-	l := &loader{expressions: newExpressions(), seen: map[string]strictyaml.Pos{}}
+	l := &loader{expressions: newExpressions(), seen: map[string]strictyaml.Pos{}, conditions: map[string]*condition{}}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		l.file(name, files[name])
 	}
@@ -85,6 +85,7 @@ func LoadFS(fsys fs.FS, patterns ...string) (*Set, backout.Problems) {
 
 type loader struct {
 	expressions *expressions
+	conditions  map[string]*condition // by their text
 	rules       []*rule
 	seen        map[string]strictyaml.Pos // rule names
 	problems    backout.Problems
@@ -160,6 +161,7 @@ func (l *loader) rule(file string, g groupSpec, spec ruleSpec) {
 		return
 	}
 	r.Hash = hashOf(r)
+	r.noteUses(spec)
 	l.sense(r, spec)
 	l.rules = append(l.rules, r)
 }

@@ -260,8 +260,8 @@ func TestAnnotationThatFailsLeavesTheVerdict(t *testing.T) {
 }
 
 func TestASetIsSafeForManyGoroutines(t *testing.T) {
-	set := loadAll(t, manyRules(50))
-	w := benchWorld(20)
+	set := loadAll(t, manyRules(50, 1))
+	w := newBenchChanges(20)
 	var wg sync.WaitGroup
 	for g := range 8 {
 		wg.Go(func() {

@@ -8,7 +8,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/prometheus/alertmanager/matcher/parse"
-	"github.com/prometheus/alertmanager/pkg/labels"
 
 	"github.com/backout-io/backout/internal/strictyaml"
 )
@@ -19,21 +18,33 @@ func (l *loader) match(r *rule, spec ruleSpec) {
 		return
 	}
 	for _, text := range spec.Match {
-		m, err := parse.Matcher(text.Value)
+		c, err := l.condition(text.Value)
 		if err != nil {
 			l.badMatcher(text, err)
 			continue
 		}
-		r.Match = append(r.Match, m.String())
-		r.matchers = append(r.matchers, m)
-		if m.Type != labels.MatchRegexp && m.Type != labels.MatchNotRegexp {
-			continue
-		}
-		if r.steps += stepsOf(anchored(m.Value)); r.steps > maxSteps {
+		r.Match = append(r.Match, c.written)
+		r.matchers = append(r.matchers, c.Matcher)
+		r.conditions = append(r.conditions, c)
+		if r.steps += c.steps; r.steps > maxSteps {
 			l.problem(text.Pos(), tooManySteps(r.steps), stepsFix)
 			return
 		}
 	}
+}
+
+// condition reads a matcher; of many rules with the same text one.
+func (l *loader) condition(text string) (*condition, error) {
+	if c := l.conditions[text]; c != nil {
+		return c, nil
+	}
+	m, err := parse.Matcher(text)
+	if err != nil {
+		return nil, err
+	}
+	c := newCondition(m)
+	l.conditions[text] = c
+	return c, nil
 }
 
 // badMatcher reports a matcher that cannot be read, at its place: one whose

@@ -83,6 +83,11 @@ func read(path string, offline bool) (*loaded, backout.Problems) {
 	if l.config, problems = config.Load(path, kinds); l.config == nil {
 		return nil, problems
 	}
+	problems = append(problems, l.checkUses()...)
+	problems.Sort()
+	if problems.Fatal() != nil {
+		return nil, problems
+	}
 	if !offline {
 		problems = append(problems, checkSSH(path, l.config.SSH)...)
 		problems = append(problems, checkSigningKey(path, l.config.Runners)...)
@@ -156,6 +161,15 @@ func (l *loaded) engineConfig(hosts *host.Registry, log *slog.Logger) (*engine.C
 	servers := make([]checks.Alertmanager, len(cfg.Alertmanagers))
 	for i, am := range cfg.Alertmanagers {
 		servers[i] = checks.Alertmanager{URL: am.URL, Token: am.Token}
+	}
+	if cfg.Monitoring.On() {
+		watchdog, err := rules.ParseMatchers(cfg.Monitoring.Watchdog)
+		if err != nil {
+			return nil, fmt.Errorf("monitoring: %w", err)
+		}
+		out.Monitoring = &engine.Monitoring{
+			Watchdog: watchdog, MissingAfter: time.Duration(cfg.Monitoring.MissingAfter), Audience: cfg.Monitoring.Audience,
+		}
 	}
 	if alerts := checks.NewAlerts(servers); alerts != nil {
 		out.Alerts, out.Treated = alerts, alerts

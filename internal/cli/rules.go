@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"github.com/backout-io/backout/internal/cli/view"
@@ -41,4 +43,19 @@ func (p *program) rulesFacts() *cobra.Command {
 			})
 		},
 	}
+}
+
+// completeLocalRules offers the names of the rules in the config's files, for
+// flags that name one.
+func (p *program) completeLocalRules(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return p.complete(cmd, nil, func(context.Context) ([]string, error) {
+		if p.RuleNames == nil {
+			return nil, errMissing
+		}
+		var names []string
+		for _, name := range p.RuleNames(cmd.Flag("config").Value.String()) {
+			names = append(names, view.Clean(name))
+		}
+		return names, nil
+	})
 }

@@ -31,6 +31,7 @@ func Load(path string, kinds Kinds) (*Config, backout.Problems) {
 	if l.server() {
 		l.people()
 		l.channels()
+		l.monitoring()
 		l.inventory()
 		l.plans()
 		l.templates()

@@ -279,7 +279,11 @@ func (w *world) Evidence(c *backout.Change) backout.Evidence {
 		w.countAgain(cfg)
 		w.mu.RLock()
 	}
-	ev := w.evidence.Patched(c, func(target string) bool { return w.waits(cfg, c, target) }, time.Now())
+	var waits func(string) bool
+	if len(c.PatchedTargets) > 0 {
+		waits = func(target string) bool { return w.waits(cfg, c, target) }
+	}
+	ev := w.evidence.Patched(c, waits, time.Now())
 	if size := len(cfg.Inventory) - w.touched; size > 0 && !c.OpenedAt.IsZero() {
 		evidence.AddControl(&ev, w.control.Since(c.OpenedAt), size)
 	}

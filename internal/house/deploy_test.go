@@ -83,7 +83,7 @@ func TestPrometheusFiles(t *testing.T) {
 	dir := filepath.Join(root, "deploy", "prometheus")
 	for _, args := range [][]string{
 		{"check", "config", "--syntax-only", "prometheus.yml"},
-		{"check", "rules", "backout-alerts.yml"},
+		{"check", "rules", "backout-alerts.yml", "watchdog.yml"},
 		{"test", "rules", "backout-alerts_test.yml"},
 		{"check", "rules", "kube-pods-by-node.yml"},
 		{"test", "rules", "kube-pods-by-node_test.yml"},

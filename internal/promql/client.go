@@ -124,12 +124,12 @@ func (a answer) samples() ([]Sample, error) {
 	switch a.Data.ResultType {
 	case "vector":
 		if err := json.Unmarshal(a.Data.Result, &list); err != nil {
-			return nil, errors.New("Prometheus answers a vector that cannot be read")
+			return nil, errors.New("the answer has a vector that cannot be read")
 		}
 	case "scalar":
 		list = make([]wire, 1)
 		if err := json.Unmarshal(a.Data.Result, &list[0].Value); err != nil {
-			return nil, errors.New("Prometheus answers a scalar that cannot be read")
+			return nil, errors.New("the answer has a scalar that cannot be read")
 		}
 	default:
 		return nil, fmt.Errorf("the query yields a %s: it must yield a vector or a scalar", oneLine(a.Data.ResultType))

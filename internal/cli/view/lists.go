@@ -134,6 +134,23 @@ func Pause(p handlers.PauseState, s Style, now time.Time) string {
 	return out + because(p.Reason) + ": no new effects until resumed\n"
 }
 
+// Monitoring shows whether anybody would tell that a target is red.
+func Monitoring(m handlers.MonitoringStatus, s Style, now time.Time) string {
+	if !m.Watched {
+		return "not watched: the server's config has no monitoring section, so nothing would show that monitoring is down\n"
+	}
+	seen := "never seen"
+	if !m.LastSeen.IsZero() {
+		seen = "seen last " + relative(m.LastSeen, now)
+	}
+	seen += ", may stay away for " + m.MissingAfter.String() + ": " + text(m.Watchdog) + "\n"
+	if !m.Blind {
+		return s.show(sign{"✓", "+", "monitoring sees", toneGood}) + ", " + seen
+	}
+	return s.show(sign{"✗", "x", "monitoring is blind", toneBad}) + " since " + stamp(m.BlindSince) + ", " + seen +
+		"red targets may go unseen, and nothing counts as recovered: look at Prometheus and Alertmanager\n"
+}
+
 // Problems lists mistakes in files, one a line, as an editor or a pipeline reads
 // them, and counts them.
 func Problems(ps backout.Problems, s Style) string {
