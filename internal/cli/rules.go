@@ -10,7 +10,7 @@ import (
 
 func (p *program) rulesCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "rules", Short: "Check, test, explain and promote rules",
+		Use: "rules", Short: "Check, test, explain, replay and promote rules",
 		Long: "Rules say which alerts speak against which change. \"list\", \"promote\" and \"judge\" ask a server, the others need none.",
 	}
 	var config string
@@ -21,6 +21,7 @@ func (p *program) rulesCommand() *cobra.Command {
 	}
 	p.configFlag(check, &config)
 	cmd.AddCommand(check, p.rulesFacts(), p.rulesTest(), p.rulesExplain(), p.rulesList(), p.rulesPromote(), p.rulesJudge())
+	cmd.AddCommand(p.rulesReplay())
 	return cmd
 }
 

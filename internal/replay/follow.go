@@ -25,6 +25,8 @@ type follower struct {
 	// not begun, in the order in which they were opened.
 	rollbacks map[string]*backout.Rollback
 	waiting   []*backout.Rollback
+	// queue is what was decided on and is still to be followed.
+	queue []decided
 }
 
 type ruleOf struct {
@@ -110,15 +112,14 @@ func (r *run) change(id, target string) *backout.Change {
 // decided is a verdict with what follows from it.
 type decided struct {
 	verdict backout.Verdict
+	alert   *backout.Alert
 	change  *backout.Change
 	next    trigger.Next
 }
 
-// followAll does what the verdicts on one alert say. As on the server, all are decided
-// on as things stand before any is followed, and what is more than a record is decided
-// on again when it is.
-func (r *run) followAll(verdicts []backout.Verdict, a *backout.Alert) error {
-	list := make([]decided, 0, len(verdicts))
+// decideAll decides on the verdicts on one alert as things stand. As on the server,
+// what is judged together is decided on before any of it is followed.
+func (r *run) decideAll(verdicts []backout.Verdict, a *backout.Alert) {
 	for _, v := range verdicts {
 		c := r.change(v.ChangeID, v.Target)
 		if c == nil {
@@ -127,18 +128,25 @@ func (r *run) followAll(verdicts []backout.Verdict, a *backout.Alert) error {
 		rule := r.rules[v.Rule]
 		v.Mode = rule.mode
 		r.book.Matched(trigger.Case{Verdict: v, Alert: a, Change: c, Throttle: rule.throttle, Now: r.w.now})
-		d := decided{verdict: v, change: c}
-		if r.decide(&d, a); r.news(d, a) {
-			list = append(list, d)
+		d := decided{verdict: v, alert: a, change: c}
+		if r.decide(&d); r.news(d) {
+			r.queue = append(r.queue, d)
 		}
 	}
-	for _, d := range list {
+}
+
+// followAll does what was decided on. What is more than a record is decided on again:
+// something before it may have changed it.
+func (r *run) followAll() error {
+	queue := r.queue
+	r.queue = r.queue[:0]
+	for _, d := range queue {
 		if d.next.Do != trigger.Record {
-			if r.decide(&d, a); !r.news(d, a) {
+			if r.decide(&d); !r.news(d) {
 				continue
 			}
 		}
-		if err := r.follow(d, a); err != nil {
+		if err := r.follow(d); err != nil {
 			return err
 		}
 	}
@@ -146,22 +154,22 @@ func (r *run) followAll(verdicts []backout.Verdict, a *backout.Alert) error {
 }
 
 // decide says what follows from the verdict as things stand.
-func (r *run) decide(d *decided, a *backout.Alert) {
+func (r *run) decide(d *decided) {
 	v := d.verdict
 	v.Stopped, v.Moot = "", false
-	d.next = trigger.Decide(trigger.Case{Verdict: v, Alert: a, Change: d.change, Throttle: r.rules[v.Rule].throttle, Now: r.w.now}, r.book)
+	d.next = trigger.Decide(trigger.Case{Verdict: v, Alert: d.alert, Change: d.change, Throttle: r.rules[v.Rule].throttle, Now: r.w.now}, r.book)
 	d.verdict.Stopped, d.verdict.Moot = d.next.Stopped, d.next.Moot
 }
 
 // news tells whether what follows is something new. A record counts as recorded from
 // now on.
-func (r *run) news(d decided, a *backout.Alert) bool {
+func (r *run) news(d decided) bool {
 	switch d.next.Do {
 	case trigger.Record:
-		return r.once(d.verdict, a)
+		return r.once(d.verdict, d.alert)
 	case trigger.Evidence:
 		rb := r.rollbacks[d.next.RollbackID]
-		return rb != nil && !knows(rb, d.verdict.Target, a.Fingerprint)
+		return rb != nil && !knows(rb, d.verdict.Target, d.alert.Fingerprint)
 	case trigger.Open:
 		return true
 	case trigger.Nothing:
@@ -170,14 +178,14 @@ func (r *run) news(d decided, a *backout.Alert) bool {
 }
 
 // follow does what follows, and tells it.
-func (r *run) follow(d decided, a *backout.Alert) error {
+func (r *run) follow(d decided) error {
 	e := Event{At: r.w.now, Verdict: d.verdict, Do: d.next.Do, RollbackID: d.next.RollbackID}
 	if d.next.Do == trigger.Open {
-		return r.open(d.change, e, a, d.next)
+		return r.open(d.change, e, d.alert, d.next)
 	}
 	if d.next.Do == trigger.Evidence {
 		rb := r.rollbacks[d.next.RollbackID]
-		*rb = rollback.Apply(*rb, r.w.now, backout.EvidenceAdded{Alert: alertRef(a, d.verdict.Target)})
+		*rb = rollback.Apply(*rb, r.w.now, backout.EvidenceAdded{Alert: alertRef(d.alert, d.verdict.Target)})
 		r.w.turns++
 	}
 	r.sum.Verdicts++

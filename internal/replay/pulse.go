@@ -18,6 +18,8 @@ type pulse struct {
 	// turns counts what has happened to changes and rollbacks, fires what has begun
 	// and ended to fire.
 	turns, fires uint64
+	// every is set when somebody looks at each judging: then none is left out.
+	every bool
 	// judging is the alert that is being judged; tried, on what the answers of the
 	// rules rest that were tried on it; settled, of which nothing new can follow.
 	judging *backout.Alert
@@ -35,12 +37,12 @@ type judged struct {
 
 // again tells whether judging it again may say anything else.
 func (p *pulse) again(j *judged) bool {
-	return !j.done || j.reads.Time || j.turns != p.turns || j.reads.Evidence && j.fires != p.fires
+	return p.every || !j.done || j.reads.Time || j.turns != p.turns || j.reads.Evidence && j.fires != p.fires
 }
 
 // Settled implements rules.Settler.
 func (w *world) Settled(rule string, c *backout.Change, target, _ string) bool {
-	if w.judging == nil {
+	if w.judging == nil || w.every {
 		return false
 	}
 	settled, reads := w.settled(rule, c, target, w.judging)

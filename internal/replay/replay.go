@@ -44,7 +44,8 @@ type Options struct {
 	Looks []time.Time
 	Look  func(at time.Time, w rules.World)
 	// Judged is called whenever the rules are asked about an alert, with the world as
-	// they see it.
+	// they see it. It costs time: without it they are not asked where nothing new can
+	// follow.
 	Judged func(a *backout.Alert, w rules.World, at time.Time)
 }
 

@@ -66,7 +66,7 @@ func newRun(set *rules.Set, h History, o Options, fn func(Event) error) (*run, e
 	slices.SortFunc(r.looks, time.Time.Compare)
 	r.w = newWorld(set, &h)
 	r.follower = newFollower(set, o)
-	r.w.settled = r.settled
+	r.w.settled, r.w.every = r.settled, o.Judged != nil
 	return r, nil
 }
 
@@ -128,10 +128,13 @@ func (r *run) take(a *backout.Alert) error {
 		return nil
 	}
 	r.stale, r.w.stale = true, true
-	if a.Firing {
-		return r.judge(r.w.earliest(a))
+	if !a.Firing {
+		return r.resolved(live)
 	}
-	return r.resolved(live)
+	if err := r.judge(r.w.earliest(a)); err != nil {
+		return err
+	}
+	return r.followAll()
 }
 
 // until lets happen what happens by itself up to the time. What comes after the
@@ -272,10 +275,10 @@ func (r *run) judgeAll() error {
 		}
 		j.done, j.reads = true, r.w.tried
 	}
-	return nil
+	return r.followAll()
 }
 
-// judge asks the rules about one firing alert and follows their verdicts.
+// judge asks the rules about one firing alert, and decides on their verdicts.
 func (r *run) judge(a *backout.Alert) error {
 	if r.o.Judged != nil {
 		r.o.Judged(a, r.w, r.w.now)
@@ -293,5 +296,6 @@ func (r *run) judge(a *backout.Alert) error {
 			return err
 		}
 	}
-	return r.followAll(result.Verdicts, a)
+	r.decideAll(result.Verdicts, a)
+	return nil
 }
