@@ -198,6 +198,18 @@ func (vs verdicts) noteKey(changeID string, key verdictKey, at time.Time) {
 	}
 }
 
+// noteOpened notes the verdict that opened a rollback, unless one on the same firing
+// of its alert was given before.
+func (vs verdicts) noteOpened(o backout.Opened, at time.Time) {
+	v, alert := o.Trigger.Verdict, o.Alert
+	if v == nil {
+		return
+	}
+	if known := vs[v.ChangeID][keyOf(*v)]; alert == nil || known.Before(alert.StartsAt) {
+		vs.note(*v, at)
+	}
+}
+
 // noteAll notes the verdicts that a record gives, or that opened its rollbacks.
 func (vs verdicts) noteAll(rec backout.Record) {
 	for _, ev := range rec.Events {
@@ -205,9 +217,7 @@ func (vs verdicts) noteAll(rec backout.Record) {
 		case backout.VerdictGiven:
 			vs.note(ev.Verdict, rec.At)
 		case backout.RollbackRequested:
-			if v := ev.Opened.Trigger.Verdict; v != nil {
-				vs.note(*v, rec.At)
-			}
+			vs.noteOpened(ev.Opened, rec.At)
 		}
 	}
 }

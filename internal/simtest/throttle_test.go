@@ -138,6 +138,34 @@ func TestAt_least_counts_over_a_restart(t *testing.T) {
 	})
 }
 
+// What opened a rollback counts after a restart, from its first match on.
+func TestAt_least_counts_what_was_opened_over_a_restart(t *testing.T) {
+	for second, want := range map[time.Duration]int{6 * time.Minute: 4, 4 * time.Minute: 3} {
+		t.Run(second.String(), func(t *testing.T) {
+			Story(t, Setup{Rules: throttled("at_least: 3, within: 10m")}, func(t *testing.T, w *World) {
+				w.OpenChange("CHG1", "web-1", "web-2", "web-3", "web-4")
+				w.Break("web-1", "web-2", "web-3", "web-4")
+				w.Fire("WebErrors", "web-1")
+				w.Advance(second)
+				w.Fire("WebErrors", "web-2")
+				w.Advance(7*time.Minute - second)
+				w.Fire("WebErrors", "web-3")
+				w.Advance(time.Minute)
+				if n := len(w.Rollbacks()); n != 3 {
+					t.Fatalf("%d rollbacks, want three", n)
+				}
+				w.Advance(7 * time.Minute)
+				w.Restart()
+				w.Fire("WebErrors", "web-4") // of web-2's ten minutes one is left, or they are over
+				w.Advance(30 * time.Second)
+				if n := len(w.Rollbacks()); n != want {
+					t.Errorf("web-2 after %s: %d rollbacks, want %d", second, n, want)
+				}
+			})
+		})
+	}
+}
+
 func TestAt_least_does_not_count_again_what_fires_on_over_a_restart(t *testing.T) {
 	Story(t, Setup{Rules: throttled("at_least: 3, within: 10m")}, func(t *testing.T, w *World) {
 		w.OpenChange("CHG1", "web-1", "web-2", "web-3")
