@@ -90,7 +90,7 @@ phase-fuzz:
 	@.ci/fuzz 1500x
 
 phase-bench:
-	$(GO) test -run='^$$' -bench=. -benchtime=1x -timeout=$(TIMEOUT) ./...
+	@.ci/bench $(TIMEOUT)
 
 phase-protections: protections
 

@@ -127,10 +127,12 @@ type RuleRecord struct {
 	Hash string `json:"hash"`
 	// Mode is what the rule was allowed to do.
 	Mode Mode `json:"mode"`
-	// First and Last are the times of its verdicts; Verdicts counts those recorded.
+	// First and Last are the times of its verdicts; Verdicts counts those recorded,
+	// Moot those of them from which no mode would have made a rollback.
 	First    time.Time `json:"first"`
 	Last     time.Time `json:"last"`
 	Verdicts int       `json:"verdicts"`
+	Moot     int       `json:"moot,omitempty"`
 	// Targets are those it spoke of, the first 50.
 	Targets []string `json:"targets,omitempty"`
 	// Judged is what a person said of it; nil when nobody has.
@@ -165,6 +167,12 @@ type Verdict struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 	// Stopped says in words what kept a rule that matched from acting; empty when
 	// nothing did.
-	Stopped string    `json:"stopped,omitempty"`
-	At      time.Time `json:"at"`
+	Stopped string `json:"stopped,omitempty"`
+	// Moot is set when nothing would have been opened whatever the rule's mode: its
+	// throttle was not satisfied, or the target was being rolled back, or had been.
+	Moot bool `json:"moot,omitempty"`
+	// Promoted says in words who let the rule do what it may, and on what evidence;
+	// empty when nobody had to.
+	Promoted string    `json:"promoted,omitempty"`
+	At       time.Time `json:"at"`
 }

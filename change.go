@@ -160,6 +160,13 @@ type RollbackRef struct {
 	Status  RollbackStatus `json:"status"`
 	// RequestedAt is when it came to be.
 	RequestedAt time.Time `json:"requested_at,omitzero"`
+	// Rule opened it, with the content RuleHash; empty when a person did.
+	Rule     string `json:"rule,omitempty"`
+	RuleHash string `json:"rule_hash,omitempty"`
+	// StartAt is the index of the level it begins with.
+	StartAt int `json:"start_at,omitempty"`
+	// Asked tells whether it was held for an approval before it began.
+	Asked bool `json:"asked,omitempty"`
 }
 
 // ActiveRollback returns the id of the rollback that is not final and holds the

@@ -363,11 +363,20 @@ type (
 		Status     RollbackStatus `json:"status"`
 	}
 	// VerdictGiven records what a rule said and nothing followed from: a shadow
-	// rule, or a target that is being rolled back already.
+	// rule, or one that its throttle stopped.
 	VerdictGiven struct {
 		Verdict Verdict `json:"verdict"`
 	}
-	// ChangeEnded is the last event of a change.
+	// RuleJudged says whether a person agrees with what a rule of this content said
+	// of the change. It may come after the change's end.
+	RuleJudged struct {
+		Rule   string `json:"rule"`
+		Hash   string `json:"hash"`
+		Agree  bool   `json:"agree"`
+		By     string `json:"by"`
+		Reason string `json:"reason,omitempty"`
+	}
+	// ChangeEnded ends the life of a change: nothing but judgements follows.
 	ChangeEnded struct {
 		State  ChangeState `json:"state"`
 		By     string      `json:"by,omitempty"`
@@ -396,4 +405,5 @@ func (WatchStarted) Kind() string      { return "watch_started" }
 func (RollbackRequested) Kind() string { return "rollback_requested" }
 func (RollbackEnded) Kind() string     { return "rollback_ended" }
 func (VerdictGiven) Kind() string      { return "verdict_given" }
+func (RuleJudged) Kind() string        { return "rule_judged" }
 func (ChangeEnded) Kind() string       { return "change_ended" }

@@ -140,6 +140,7 @@ func Events() []Event {
 		RollbackRequested{},
 		RollbackEnded{},
 		VerdictGiven{},
+		RuleJudged{},
 		ChangeEnded{},
 	}
 }

@@ -185,6 +185,28 @@ func (f *fake) StepOutput(_ context.Context, id, attempt string) ([]byte, error)
 	return f.output, f.note("output %s %s", id, attempt)
 }
 
+func (f *fake) ListRules(context.Context) ([]RuleStatus, error) { return nil, f.note("list rules") }
+
+func (f *fake) Explain(context.Context, ExplainRequest) (Explained, error) {
+	return Explained{}, f.note("explain")
+}
+
+func (f *fake) RedAlerts(context.Context, int) ([]RedAlert, int, error) {
+	return nil, 0, f.note("red alerts")
+}
+
+func (f *fake) PromoteRule(_ context.Context, by Actor, rule string, p Promotion) (RuleStatus, error) {
+	return RuleStatus{}, f.note("promote %s to %s by %s: %s%s", rule, p.Mode, by.Name, p.Reason, p.Hash)
+}
+
+func (f *fake) JudgeRule(_ context.Context, by Actor, id, rule string, j backout.Judgement) (backout.Change, error) {
+	return f.change, f.note("judge %s on %s by %s: %v %s", rule, id, by.Name, j.Agree, j.Reason)
+}
+
+func (f *fake) History(context.Context, time.Time, time.Time, func(HistoryEntry) error) error {
+	return f.note("history")
+}
+
 func (f *fake) Pause(_ context.Context, by Actor, reason string) (PauseState, error) {
 	return f.paused, f.note("pause by %s: %s", by.Name, reason)
 }
@@ -235,7 +257,7 @@ func testAuth(tb testing.TB) *Auth {
 // handlerFor builds a handler on the fake, with change to its options.
 func handlerFor(tb testing.TB, f *fake, change ...func(*Options)) *Handler {
 	tb.Helper()
-	o := Options{Intake: f, Changes: f, Baselines: f, Rollbacks: f, Control: f, Version: "1.2.3"}
+	o := Options{Intake: f, Changes: f, Baselines: f, Rollbacks: f, Rules: f, Control: f, Version: "1.2.3"}
 	for _, c := range change {
 		c(&o)
 	}

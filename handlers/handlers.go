@@ -88,10 +88,11 @@ type Handler struct {
 	decoding chan struct{}
 	streams  admission
 	slow     admission
-	// backingUp is held while a backup is made.
-	backingUp sync.Mutex
-	mux       *http.ServeMux
-	started   time.Time
+	explains admission
+	// backingUp is held while a backup is made, reading while a history is.
+	backingUp, reading sync.Mutex
+	mux                *http.ServeMux
+	started            time.Time
 
 	ending    chan struct{}
 	endStream sync.Once
@@ -119,6 +120,7 @@ func New(o Options) *Handler {
 	h.decoding = make(chan struct{}, runtime.GOMAXPROCS(0))
 	h.streams = admission{maxCount: int64(h.limits.MaxStreams)}
 	h.slow = admission{maxCount: int64(h.limits.MaxSlow)}
+	h.explains = admission{maxCount: maxExplains}
 	h.metrics.watch(&h.intake, &h.streams)
 	h.mux = h.routed()
 	return h

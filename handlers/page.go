@@ -1,11 +1,11 @@
 package handlers
 
 import (
-	"bytes"
 	"cmp"
 	"context"
+	"io"
+	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -28,15 +28,7 @@ func (h *Handler) page(c *call) error {
 	if err != nil {
 		return err
 	}
-	var out bytes.Buffer
-	if err := ui.Page(&out, status); err != nil {
-		return err
-	}
-	c.w.Header().Set("Content-Security-Policy", ui.Policy())
-	c.w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	c.w.Header().Set("Content-Length", strconv.Itoa(out.Len()))
-	_, _ = out.WriteTo(c.w)
-	return nil
+	return answerPage(c, http.StatusOK, ui.Policy(), func(w io.Writer) error { return ui.Page(w, status) })
 }
 
 func (h *Handler) status(ctx context.Context) (ui.Status, error) {

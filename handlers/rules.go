@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -9,10 +10,14 @@ import (
 
 func (h *Handler) ruleRoutes() []route {
 	return []route{
+		on("GET", "/rules", accessAPI, "The page of rules, for people.", h.rulesPage),
+		on("GET", "/rules/explain", accessAPI, "The page that says why a rule did, or did not, fire.", h.explainPage),
+		on("POST", "/rules/explain", accessAPI, "The same for alerts put into its form; does nothing.", h.explainPosted),
 		on("GET", "/api/v1/rules", accessAPI, "Lists the rules, what they may do and how they have done.", h.listRules),
 		on("POST", "/api/v1/rules/explain", accessAPI, "Says what every rule makes of one alert; does nothing.", h.explain),
 		on("POST", "/api/v1/rules/{rule}/promote", accessAPI, "Lets a rule do more, or less.", h.promoteRule),
 		on("POST", "/api/v1/changes/{id}/rules/{rule}/judge", accessAPI, "Says whether a rule was right about the change.", h.judgeRule),
+		on("GET", "/api/v1/history", accessAPI, "What came in and what became of it, one JSON object a line.", h.history).streaming(),
 	}
 }
 
@@ -29,8 +34,25 @@ func (h *Handler) explain(c *call) error {
 	if (in.Alert == nil) == (in.Fingerprint == "") {
 		return invalid("want either alert or fingerprint")
 	}
-	explained, err := h.o.Rules.Explain(c.r.Context(), in)
+	for _, id := range in.ChangeIDs {
+		if !validName(id) {
+			return invalid("change_ids: %s is not the id of a change", quoteShort(id))
+		}
+	}
+	explained, err := h.explainOne(c.r.Context(), in)
 	return answerOne(c, explained, err)
+}
+
+// maxExplains is how many explanations are made at once: each compiles every rule,
+// and reading the log for an alert takes seconds. More are answered 503.
+const maxExplains = 4
+
+func (h *Handler) explainOne(ctx context.Context, in ExplainRequest) (Explained, error) {
+	if !h.explains.enter() {
+		return Explained{}, errOverloaded
+	}
+	defer h.explains.leave()
+	return h.o.Rules.Explain(ctx, in)
 }
 
 func (h *Handler) promoteRule(c *call) error {
@@ -42,8 +64,13 @@ func (h *Handler) promoteRule(c *call) error {
 	if err := h.body(c, &in); err != nil {
 		return err
 	}
-	if strings.TrimSpace(in.Reason) == "" {
-		return invalid("reason: missing, want why the rule may do this")
+	switch in.Mode {
+	case backout.ModeShadow, backout.ModeAsk, backout.ModeAuto:
+	default:
+		return invalid("mode %s: want shadow, ask or auto", quoteShort(string(in.Mode)))
+	}
+	if err := whyRule(in.Reason, "reason: missing, want why the rule may do this"); err != nil {
+		return err
 	}
 	status, err := h.o.Rules.PromoteRule(c.r.Context(), c.actor, rule, in)
 	return answerOne(c, status, err)
@@ -68,10 +95,26 @@ func (h *Handler) judgeRule(c *call) error {
 	if in.Agree == nil {
 		return invalid("agree: missing, want true or false")
 	}
+	if err := whyRule(in.Reason, "reason: missing, want why the rule was right or wrong"); err != nil {
+		return err
+	}
 	change, err := h.o.Rules.JudgeRule(c.r.Context(), c.actor, id, rule, backout.Judgement{
 		Agree: *in.Agree, By: c.actor.Name, Reason: in.Reason, At: time.Now().UTC(),
 	})
 	return answerOne(c, change, err)
+}
+
+// maxReason is how long a reason may be that is kept for ever, in bytes.
+const maxReason = 2000
+
+func whyRule(reason, missing string) error {
+	switch {
+	case strings.TrimSpace(reason) == "":
+		return invalid("%s", missing)
+	case len(reason) > maxReason:
+		return invalid("reason: %d bytes, want at most %d", len(reason), maxReason)
+	}
+	return nil
 }
 
 // rule returns the name of a rule in the path.

@@ -4,12 +4,10 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"time"
 
 	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/conf"
 	"github.com/expr-lang/expr/parser"
-
-	"github.com/backout-io/backout"
 )
 
 // allowList walks an expression and refuses everything that is not known to be
@@ -17,11 +15,27 @@ import (
 // own, and its memory budget can be walked around, so what is not listed here
 // does not run.
 type allowList struct {
-	parent   ast.Node
-	evidence bool
+	config *conf.Config
+	source string
+	parent ast.Node
+	// made are the nodes that took the place of calls: they are allowed.
+	made map[ast.Node]bool
+	// inside is the function that holds an argument twice and is being looked at.
+	inside string
+	// asks are the calls of prom() that stand where they may; asked is the one
+	// that was met, with its query.
+	asks   map[ast.Node]bool
+	asked  ast.Node
+	asking string
+	// reads says what must be asked for.
+	evidence, signals bool
 }
 
 func (w *allowList) check(node *ast.Node) error {
+	if w.made[*node] {
+		// A chain such as 1 < x < 3 holds its middle twice.
+		return nil
+	}
 	switch n := (*node).(type) {
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.StringNode:
 		return nil
@@ -37,9 +51,13 @@ func (w *allowList) check(node *ast.Node) error {
 	case *ast.ArrayNode:
 		return w.checkList(n)
 	case *ast.BuiltinNode:
-		return w.checkCall(node, n)
+		return w.checkCall(node, n.Name, n.Arguments)
 	case *ast.CallNode:
-		return refuse(n, fmt.Sprintf("%s is not a function that a rule may call", short(n.Callee.String())), "use duration, len, lower or upper")
+		name := n.Callee.String()
+		if _, ok := n.Callee.(*ast.IdentifierNode); !ok || builtinNamed(name) {
+			return refuse(n, fmt.Sprintf("%s is not a function that a rule may call", short(name)), suggestFunction(name))
+		}
+		return w.checkCall(node, name, n.Arguments)
 	default:
 		return refuse(n, describe(n)+" is not allowed in a rule", "use comparisons joined with and, or, not")
 	}
@@ -59,13 +77,37 @@ func (w *allowList) checkBinary(n *ast.BinaryNode) error {
 	switch n.Operator {
 	case "and", "&&", "or", "||", "==", "!=", "<", ">", "<=", ">=", "in", "contains", "startsWith", "endsWith", "+", "-", "*", "/", "%":
 	case "matches":
-		if _, ok := n.Right.(*ast.StringNode); !ok {
+		pattern, ok := n.Right.(*ast.StringNode)
+		if !ok {
 			return refuse(n.Right, "the pattern of matches must be a constant text", `write it in quotes, such as matches "^web-"`)
+		}
+		if err := checkPattern(pattern, w.source); err != nil {
+			return err
 		}
 	default:
 		return refuse(n, "operator "+n.Operator+" is not allowed in a rule", "")
 	}
-	return w.checkAll(n, &n.Left, &n.Right)
+	left := n.Left.String()
+	same := comparison(n.Operator) && left == n.Right.String() && !isConstant(n.Left)
+	if err := w.checkAll(n, &n.Left, &n.Right); err != nil {
+		return err
+	}
+	if same {
+		return refuse(n, short(left)+" is compared with itself", "name what it is to be compared with")
+	}
+	return nil
+}
+
+func comparison(operator string) bool {
+	return slices.Contains([]string{"==", "!=", "<", ">", "<=", ">=", "contains", "startsWith", "endsWith"}, operator)
+}
+
+// isConstant tells whether a node reads no fact.
+func isConstant(n ast.Node) bool {
+	return ast.Find(n, func(n ast.Node) bool {
+		_, ok := n.(*ast.IdentifierNode)
+		return ok
+	}) == nil
 }
 
 func (w *allowList) checkList(n *ast.ArrayNode) error {
@@ -80,34 +122,35 @@ func (w *allowList) checkList(n *ast.ArrayNode) error {
 	return nil
 }
 
-// checkCall lets the four functions pass. duration is worked out here: its text
-// is constant, and a mistake in it is one in the file.
-func (w *allowList) checkCall(node *ast.Node, n *ast.BuiltinNode) error {
-	if !callable(n.Name) {
-		return refuse(n, fmt.Sprintf("%s is not allowed in a rule", n.Name), "use duration, len, lower or upper")
-	}
-	if n.Name != "duration" {
-		for i := range n.Arguments {
-			if err := w.checkAll(n, &n.Arguments[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if len(n.Arguments) != 1 {
-		return refuse(n, "duration takes one text", `write duration("2m")`)
-	}
-	text, ok := n.Arguments[0].(*ast.StringNode)
+// checkCall lets the known functions pass, and puts plain nodes in the place of
+// those that are ours: their texts are constant, and a mistake in one is one in
+// the file.
+func (w *allowList) checkCall(node *ast.Node, name string, args []ast.Node) error {
+	call := *node
+	f, ok := functionNamed(name)
 	if !ok {
-		return refuse(n, "the text of duration must be constant", `write duration("2m")`)
+		return refuse(call, short(name)+" is not a function that a rule may call", suggestFunction(name))
 	}
-	d, err := backout.ParseDuration(text.Value)
+	if f.repeats {
+		if w.inside != "" {
+			return refuse(call, fmt.Sprintf("%s cannot stand inside %s", name, w.inside), "compare them one by one")
+		}
+		w.inside = name
+		defer func() { w.inside = "" }()
+	}
+	for i := range args {
+		if err := w.checkAll(call, &args[i]); err != nil {
+			return err
+		}
+	}
+	if err := f.check(w, call, args); err != nil || f.make == nil {
+		return err
+	}
+	plain, err := f.make(w, call, args)
 	if err != nil {
-		return refuse(text, err.Error(), "")
+		return err
 	}
-	constant := &ast.ConstantNode{Value: time.Duration(d)}
-	constant.SetType(reflect.TypeFor[time.Duration]())
-	ast.Patch(node, constant)
+	*node = plain
 	return nil
 }
 
@@ -122,9 +165,8 @@ func (w *allowList) checkFact(n ast.Node) error {
 	if !known {
 		return refuse(n, fmt.Sprintf("unknown fact %s", short(name)), suggestFact(name))
 	}
-	if path[0] == "evidence" {
-		w.evidence = true
-	}
+	w.evidence = w.evidence || path[0] == "evidence"
+	w.signals = w.signals || slices.Contains(fromSignals, name)
 	switch kind := factType(r.kind); kind {
 	case "":
 		return refuse(n, name+" is a group of facts", "name one of them, such as "+firstFact(name))

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"regexp"
@@ -15,6 +16,8 @@ import (
 )
 
 const guide = "../docs/rules.md"
+
+var update = flag.Bool("update", false, "write the generated files")
 
 // blocks returns the fenced blocks of the guide by their language, in order.
 func blocks(t *testing.T) map[string][]string {
@@ -74,18 +77,35 @@ func TestGuideFirstRuleGivesItsReasons(t *testing.T) {
 	}
 }
 
+// TestGuideListsEveryFactAndFunction compares the tables between the guide's
+// markers; with -update it writes them.
 func TestGuideListsEveryFactAndFunction(t *testing.T) {
 	text, err := os.ReadFile(guide)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, list := range [][]Fact{Facts(), Functions()} {
-		var table strings.Builder
+	want := string(text)
+	for name, list := range map[string][]Fact{"fact": Facts(), "function": Functions()} {
+		table := &strings.Builder{}
+		fmt.Fprintf(table, "| %s | type | meaning |\n| --- | --- | --- |\n", name)
 		for _, f := range list {
-			fmt.Fprintf(&table, "| `%s` | %s | %s |\n", f.Name, f.Type, f.Doc)
+			fmt.Fprintf(table, "| `%s` | %s | %s |\n", f.Name, f.Type, f.Doc)
 		}
-		if !strings.Contains(string(text), "| --- | --- | --- |\n"+table.String()+"\n") {
-			t.Errorf("the guide's table should be:\n%s", table.String())
+		begin, end := "<!-- "+name+"s -->\n", "<!-- end of "+name+"s -->\n"
+		before, rest, ok := strings.Cut(want, begin)
+		_, after, both := strings.Cut(rest, end)
+		if !ok || !both {
+			t.Fatalf("%s has no markers %q and %q", guide, begin, end)
 		}
+		want = before + begin + "\n" + table.String() + "\n" + end + after
+	}
+	if *update {
+		if err := os.WriteFile(guide, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(want, string(text)); diff != "" {
+		t.Errorf("the tables are not those of the code: go test ./rules -run %s -update (-want +got):\n%s", t.Name(), diff)
 	}
 }

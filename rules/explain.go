@@ -23,114 +23,193 @@ type Explanation struct {
 	// Parts are the matchers and the sides of the expression's top-level "and",
 	// in the order of the rule.
 	Parts []Part `json:"parts"`
+	// Waiting is set when nothing but a query whose value nobody knows yet keeps
+	// the rule from matching.
+	Waiting bool `json:"waiting,omitempty"`
 	// Error is set when the expression failed; the rule counts as not matched.
 	Error string `json:"error,omitempty"`
-}
-
-// Part is one condition of a rule, with the value that it was held against.
-type Part struct {
-	// Kind is match or when.
-	Kind string `json:"kind"`
-	// Text is the condition and, in brackets, what was found.
-	Text string `json:"text"`
-	Held bool   `json:"held"`
-	// Error is set when this part failed at run time.
-	Error string `json:"error,omitempty"`
+	// Verdict is what the rule said; nil when it did not match.
+	Verdict *backout.Verdict `json:"-"`
 }
 
 // Misses counts the conditions that did not hold, the guard included: 1 is the
-// nearest miss.
-func (e Explanation) Misses() int {
+// nearest miss. What cannot be known for want of a change is counted once, by the
+// guard that says so.
+func (e *Explanation) Misses() int {
 	n := 0
 	if e.Guard != "" {
 		n++
 	}
 	for _, p := range e.Parts {
-		if !p.Held {
+		if !p.Held && (p.Unknown == "" || e.ChangeID != "") {
 			n++
 		}
 	}
 	return n
 }
 
-// Explain says for every rule and every change that the world names on the
-// alert's target why it matched or did not; Matched agrees with [Set.Match]. It
-// is for people: it looks at every rule and compiles as it goes.
+// Failed returns the part that kept the rule from matching: the first that does
+// not hold, in the order in which they are tried; nil when none did.
+func (e *Explanation) Failed() *Part {
+	for i := range e.Parts {
+		if e.Parts[i].Failed {
+			return &e.Parts[i]
+		}
+	}
+	return nil
+}
+
+// Rank sorts what matched first, then what missed least. Of two that miss as much,
+// the one that a guard stopped comes first, then the one whose miss is an
+// expression; after that they stay as they are.
+func Rank(list []Explanation) {
+	kind := func(e *Explanation) int {
+		switch failed := e.Failed(); {
+		case failed == nil:
+			return 0
+		case failed.Kind == KindWhen:
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(list, func(a, b Explanation) int {
+		if a.Matched != b.Matched {
+			if a.Matched {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(a.Misses(), b.Misses()), cmp.Compare(kind(&a), kind(&b)))
+	})
+}
+
+// Explain says for every rule, or for those that are named, and for every change
+// that the world names on the alert's target why it matched or did not; Matched
+// agrees with [Set.Match]. It is for people: it looks at every rule and compiles as
+// it goes.
 //
-// A world that also returns changes that are not live gets their guard explained.
-func (s *Set) Explain(a *backout.Alert, w World, now time.Time) []Explanation {
+// A world may also return changes that are not live, or do not have the target: the
+// guard says so.
+func (s *Set) Explain(a *backout.Alert, w World, now time.Time, names ...string) []Explanation {
 	if s.Len() == 0 {
 		return nil
 	}
+	x := &explaining{set: s, a: a, w: w, m: &scratch{named: make([]named, len(s.labels))}, compiler: newExpressions()}
+	x.m.facts.Now = now
+	x.m.facts.Alert.set(a, now)
+	for i, label := range s.labels {
+		x.look(&x.m.named[i], a.Labels[label])
+	}
 	var list []Explanation
-	x := newExpressions()
-	parts := make([][]*expression, len(s.rules))
-	for i, r := range s.rules {
-		parts[i] = r.separate(x)
-	}
-	for i, r := range s.rules {
-		m := &scratch{}
-		m.facts.Now = now
-		m.facts.Alert.set(a, now)
-		on := &named{target: Host(a.Labels[r.TargetLabel])}
-		if a.Labels[r.TargetLabel] == "" {
-			list = append(list, r.explain(m, a, on, nil, parts[i], "the alert has no label "+r.TargetLabel+" that names a target"))
-			continue
-		}
-		m.aim(on, w)
-		changes := slices.Clone(w.ChangesOn(on.target))
-		slices.SortFunc(changes, func(a, b *backout.Change) int { return cmp.Compare(a.ID, b.ID) })
-		if len(changes) == 0 {
-			list = append(list, r.explain(m, a, on, nil, nil, "no live change has target "+on.target))
-		}
-		for _, c := range changes {
-			m.facts.Change.set(c)
-			m.facts.Evidence = w.Evidence(c)
-			list = append(list, r.explain(m, a, on, c, parts[i], cmp.Or(guardAlert(a), guard(a, c))))
+	for _, r := range s.rules {
+		if len(names) == 0 || slices.Contains(names, r.Name) {
+			list = append(list, x.rule(r)...)
 		}
 	}
 	return list
 }
 
-// separate compiles the parts of the rule's expression one by one.
-func (r *rule) separate(x *expressions) []*expression {
-	if r.when == nil {
-		return nil
+// explaining is one call of Explain on its way.
+type explaining struct {
+	set      *Set
+	a        *backout.Alert
+	w        World
+	m        *scratch
+	compiler *expressions
+}
+
+// look finds what a target label leads to: every change, whatever guards say.
+func (x *explaining) look(on *named, value string) {
+	if value == "" {
+		return
 	}
-	list := make([]*expression, len(r.when.parts))
-	for i, p := range r.when.parts {
-		// A part of what compiled compiles; were it not so, it would show as
-		// not held, with its text.
-		list[i], _ = x.compile(p.text)
+	on.target = Host(value)
+	for _, c := range x.w.ChangesOn(on.target) {
+		on.changes = append(on.changes, candidate{change: c})
+	}
+	slices.SortFunc(on.changes, func(a, b candidate) int { return cmp.Compare(a.change.ID, b.change.ID) })
+	on.changes = slices.CompactFunc(on.changes, func(a, b candidate) bool { return a.change.ID == b.change.ID })
+}
+
+// rule explains one rule, once for each change.
+func (x *explaining) rule(r *rule) []Explanation {
+	clauses := x.clauses(r)
+	on := &x.m.named[r.label]
+	if on.target != "" {
+		x.m.aim(on, x.w)
+	} else {
+		x.m.facts.Target = targetFacts{}
+	}
+	if len(on.changes) == 0 {
+		return []Explanation{x.without(r, on, clauses)}
+	}
+	list := make([]Explanation, len(on.changes))
+	for i := range on.changes {
+		list[i] = x.with(r, on, &on.changes[i], clauses)
 	}
 	return list
 }
 
-// explain fills in one explanation. Without a change the expression has nothing
-// to be held against, so only the matchers are shown.
-func (r *rule) explain(m *scratch, a *backout.Alert, on *named, c *backout.Change, parts []*expression, why string) Explanation {
-	e := Explanation{Rule: r.Name, Group: r.Group, Mode: r.Mode, Target: on.target, Guard: why}
-	for _, matcher := range r.matchers {
-		e.Parts = append(e.Parts, Part{Kind: "match", Text: matchText(matcher, a), Held: matcher.Matches(a.Labels[matcher.Name])})
+// without explains a rule for which there is no change to look at.
+func (x *explaining) without(r *rule, on *named, clauses []clause) Explanation {
+	e := Explanation{Rule: r.Name, Group: r.Group, Mode: r.Mode, Target: on.target}
+	x.m.facts.Change, x.m.facts.Evidence = changeFacts{}, backout.Evidence{}
+	x.m.facts.know(backout.Signals{})
+	x.m.face(r.when, x.a)
+	missing := "there is no change to hold it against"
+	switch {
+	case on.target == "":
+		missing = "there is no target to hold it against"
+		e.Guard = "the alert has no label " + r.TargetLabel + " that names a target"
+	case guardAlert(x.a) != "":
+		e.Guard = guardAlert(x.a)
+	default:
+		e.Guard = "no live change has target " + short(on.target)
 	}
-	if c == nil {
-		return e
-	}
-	e.ChangeID = c.ID
-	for i, compiled := range parts {
-		p := Part{Kind: "when", Text: r.when.parts[i].withValues(&m.facts)}
-		if compiled != nil {
-			held, err := m.run(compiled)
-			if p.Held = held; err != nil {
-				p.Error = err.Error()
-			}
-		}
-		e.Parts = append(e.Parts, p)
-	}
-	held, err := m.run(r.when)
-	if err != nil {
-		e.Error = err.Error()
-	}
-	e.Matched = held && err == nil && why == "" && r.firstMismatch(a) == nil
+	e.Parts = x.parts(r, on, clauses, missing, e.Guard)
 	return e
+}
+
+// with explains a rule and a change.
+func (x *explaining) with(r *rule, on *named, c *candidate, clauses []clause) Explanation {
+	e := Explanation{
+		Rule: r.Name, Group: r.Group, Mode: r.Mode, Target: on.target, ChangeID: c.change.ID,
+		Guard: cmp.Or(guardAlert(x.a), guard(x.a, c.change), guardTarget(on.target, c.change)),
+	}
+	x.prepare(r, on, c)
+	e.Parts = x.parts(r, on, clauses, "", e.Guard)
+	fits := e.Guard == "" && r.firstMismatch(x.a) == nil
+	held, err := x.m.run(r.when)
+	wait := ""
+	if held && fits {
+		held, wait, err = x.m.holds(r.when, on, x.w)
+	}
+	switch {
+	case err != nil:
+		e.Error = err.Error()
+	case wait != "":
+		e.Waiting = true
+	case held && fits:
+		e.Matched = true
+		v, _ := x.m.verdict(r, x.a, on, c)
+		e.Verdict = &v
+	}
+	return e
+}
+
+// prepare fills in the facts that a rule sees of one change.
+func (x *explaining) prepare(r *rule, on *named, c *candidate) {
+	x.m.facts.Change.set(c.change)
+	x.m.facts.Target.on(c.change)
+	c.ask(x.w)
+	x.m.facts.Evidence = c.evidence
+	x.m.facts.know(c.listen(x.w, x.a, on))
+	x.m.face(r.when, x.a)
+}
+
+func guardTarget(target string, c *backout.Change) string {
+	if slices.Contains(c.Targets, target) {
+		return ""
+	}
+	return "the change does not have target " + short(target)
 }

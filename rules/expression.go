@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
@@ -15,6 +16,7 @@ import (
 	"github.com/expr-lang/expr/optimizer"
 	"github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/vm"
+	"github.com/expr-lang/expr/vm/runtime"
 )
 
 const (
@@ -27,21 +29,32 @@ const (
 
 // expression is a compiled when.
 type expression struct {
-	program *vm.Program
+	// program is all of it but the demands and the sides that hold prom(), and last
+	// those; nil where there are none.
+	program, last *vm.Program
+	// query is the text of prom(), as written.
+	query string
 	// constant is set when the expression says the same of everything.
 	constant *bool
 	// parts are the sides of its top-level "and", as written.
 	parts []part
 	// demands are the labels it insists on: label name to possible values.
 	demands []demand
-	// evidence tells that it reads evidence, which is worth asking for only then.
-	evidence bool
+	// evidence and signals tell that it reads some, which are asked for only then.
+	evidence, signals bool
+	// change and target tell that it reads what is known of these.
+	change, target bool
+	// searches counts what searches texts; steps is what they cost, and worstAt the
+	// place of the dearest.
+	searches, steps, worstAt int
 }
 
 // part is one side of a top-level "and", and the facts it reads.
 type part struct {
 	text  string
 	reads []read
+	// asks tells that it holds prom(), demanded that it is one of the demands.
+	asks, demanded bool
 }
 
 // exprError is a mistake in an expression, at this character of it, counted
@@ -55,10 +68,16 @@ type exprError struct {
 func (e *exprError) Error() string { return e.what }
 
 // expressions compiles when expressions. It is not safe for two goroutines.
-type expressions struct{ config *conf.Config }
+type expressions struct {
+	config *conf.Config
+	// compiled are those that were asked for before, by their text.
+	compiled map[string]*expression
+	// fields are the places of facts, one each for all programs.
+	fields map[string]*runtime.Field
+}
 
 func newExpressions() *expressions {
-	config := conf.New(&facts{})
+	config := conf.New(boxed{})
 	config.Expect = reflect.Bool
 	config.MaxNodes = maxNodes
 	for _, f := range builtin.Builtins {
@@ -67,12 +86,7 @@ func newExpressions() *expressions {
 			delete(config.Builtins, f.Name)
 		}
 	}
-	return &expressions{config: config}
-}
-
-// callable names the only functions that a rule may call.
-func callable(name string) bool {
-	return name == "len" || name == "lower" || name == "upper" || name == "duration"
+	return &expressions{config: config, compiled: map[string]*expression{}, fields: map[string]*runtime.Field{}}
 }
 
 // compile reads, checks and compiles one expression.
@@ -92,47 +106,131 @@ func (x *expressions) compile(source string) (result *expression, failure *exprE
 			"split the rule in two, or say it with matchers",
 		}
 	}
-	tree, err := parser.ParseWithConfig(source, x.config)
+	if known, ok := x.compiled[source]; ok {
+		return known, nil
+	}
+	tree, err := x.parse(source)
 	if err != nil {
 		return nil, asExprError(err)
 	}
+	sides := conjuncts(&tree.Node, nil)
 	result = &expression{}
-	for _, node := range conjuncts(tree.Node, nil) {
-		result.parts = append(result.parts, part{text: node.String()})
+	for _, side := range sides {
+		result.parts = append(result.parts, part{text: (*side).String()})
 	}
-	allow := &allowList{}
-	if err := allow.check(&tree.Node); err != nil {
+	allow := &allowList{config: x.config, source: source, made: map[ast.Node]bool{}, asks: queriesOf(sides)}
+	if err := x.check(tree, allow); err != nil {
 		return nil, asExprError(err)
 	}
-	if _, err := checker.Check(tree, x.config); err != nil {
+	if err := result.countCost(tree.Node); err != nil {
 		return nil, asExprError(err)
 	}
-	if err := checkOperands(tree); err != nil {
+	if err := contradiction(sides); err != nil {
 		return nil, asExprError(err)
 	}
-	sure := true
-	for i, node := range conjuncts(tree.Node, nil) {
-		result.parts[i].reads = readsOf(node)
-		// A part behind one that can fail must not keep the rule from being
-		// tried: the failure is to be told.
-		sure = sure && !canFail(node)
-		if d, ok := demandOf(node); ok && sure {
-			result.demands = append(result.demands, d)
-		}
-	}
-	result.evidence = allow.evidence
-	if err := optimizer.Optimize(&tree.Node, x.config); err != nil {
+	result.evidence, result.signals, result.query = allow.evidence, allow.signals, allow.asking
+	result.read(sides)
+	if err := x.build(result, tree, sides); err != nil {
 		return nil, asExprError(err)
 	}
-	program, err := compiler.Compile(tree, x.config)
-	if err != nil {
-		return nil, asExprError(err)
-	}
-	result.program = program
 	if failure := result.findConstant(); failure != nil {
 		return nil, failure
 	}
+	x.compiled[source] = result
 	return result, nil
+}
+
+// check holds the tree against the allow-list and the types, and puts plain nodes
+// in the place of our functions.
+func (x *expressions) check(tree *parser.Tree, allow *allowList) error {
+	if err := allow.check(&tree.Node); err != nil {
+		return err
+	}
+	if _, err := checker.Check(tree, x.config); err != nil {
+		return err
+	}
+	return checkOperands(tree)
+}
+
+// read notes what each side reads, and the labels that the expression insists on.
+func (e *expression) read(sides []*ast.Node) {
+	sure := true
+	for i, side := range sides {
+		e.parts[i].reads = readsOf(*side)
+		e.parts[i].asks = asksQuery(e.parts[i].reads)
+		e.change = e.change || readsGroup(e.parts[i].reads, "change.")
+		e.target = e.target || readsGroup(e.parts[i].reads, "target.")
+		// A part behind one that can fail must not keep the rule from being
+		// tried: the failure is to be told.
+		sure = sure && !canFail(*side)
+		if d, ok := demandOf(*side); ok && sure {
+			e.demands, e.parts[i].demanded = append(e.demands, d), true
+		}
+	}
+}
+
+// build compiles the sides that ask nothing as one program, and the others as
+// another. What the demands say already needs none.
+func (x *expressions) build(e *expression, tree *parser.Tree, sides []*ast.Node) (err error) {
+	var cheap, last ast.Node
+	for i, side := range sides {
+		switch {
+		case e.parts[i].asks:
+			last = joined(last, *side)
+		case !e.parts[i].demanded:
+			cheap = joined(cheap, *side)
+		}
+	}
+	if e.program, err = x.program(cheap, tree.Source); err != nil {
+		return err
+	}
+	e.last, err = x.program(last, tree.Source)
+	return err
+}
+
+func joined(left, right ast.Node) ast.Node {
+	if left == nil {
+		return right
+	}
+	n := &ast.BinaryNode{Operator: "and", Left: left, Right: right}
+	n.SetType(reflect.TypeFor[bool]())
+	n.SetLocation(right.Location())
+	return n
+}
+
+// program compiles a tree; nil needs none.
+func (x *expressions) program(node ast.Node, source file.Source) (*vm.Program, error) {
+	if node == nil {
+		return nil, nil
+	}
+	tree := &parser.Tree{Node: node, Source: source}
+	if err := optimizer.Optimize(&tree.Node, x.config); err != nil {
+		return nil, err
+	}
+	p, err := compiler.Compile(tree, x.config)
+	if err != nil {
+		return nil, err
+	}
+	for i, constant := range p.Constants {
+		if f, ok := constant.(*runtime.Field); ok {
+			p.Constants[i] = x.field(f)
+		}
+	}
+	return p, nil
+}
+
+// field is the one that stands for a place in all programs: ten thousand of them
+// read the same few.
+func (x *expressions) field(f *runtime.Field) *runtime.Field {
+	place := fmt.Sprint(f.Index)
+	if x.fields[place] == nil {
+		x.fields[place] = f
+	}
+	return x.fields[place]
+}
+
+func readsGroup(reads []read, prefix string) bool {
+	return slices.ContainsFunc(reads, func(r read) bool { return strings.HasPrefix(r.name, prefix) })
 }
 
 // canFail tells whether running the node can end in an error: a remainder of
@@ -165,10 +263,11 @@ func firstLine(s string) string {
 	return line
 }
 
-// conjuncts appends the sides of the top-level "and" of node, left to right.
-func conjuncts(node ast.Node, list []ast.Node) []ast.Node {
-	if b, ok := node.(*ast.BinaryNode); ok && (b.Operator == "and" || b.Operator == "&&") {
-		return conjuncts(b.Right, conjuncts(b.Left, list))
+// conjuncts appends the places of the sides of the top-level "and" of node, left
+// to right.
+func conjuncts(node *ast.Node, list []*ast.Node) []*ast.Node {
+	if b, ok := (*node).(*ast.BinaryNode); ok && (b.Operator == "and" || b.Operator == "&&") {
+		return conjuncts(&b.Right, conjuncts(&b.Left, list))
 	}
 	return append(list, node)
 }

@@ -9,13 +9,19 @@ import "slices"
 // alert lacks reads as empty, so rules that demand the empty value are found by
 // absence.
 type index struct {
-	byLabel map[string]map[string][]int32
-	// absent are the labels under which some rule demands the empty value.
-	absent []string
+	// labels are those that some rule hangs off, and postings the rules by value, in
+	// the same order; byLabel finds the place of one.
+	labels   []string
+	postings []map[string][]int32
+	byLabel  map[string]int
+	// absent are the places of the labels under which some rule demands the empty
+	// value.
+	absent []int
 	rest   []int32
 }
 
-// newIndex hangs each rule where the fewest others hang.
+// newIndex hangs each rule where the fewest others hang. Most alerts lack most
+// labels, so the empty value is the last to choose.
 func newIndex(demands [][]demand) *index {
 	counts := map[demandKey]int{}
 	for _, list := range demands {
@@ -25,13 +31,15 @@ func newIndex(demands [][]demand) *index {
 			}
 		}
 	}
-	x := &index{byLabel: map[string]map[string][]int32{}}
+	x := &index{byLabel: map[string]int{}}
 	for i, list := range demands {
 		best, cost := -1, 0
 		for j, d := range list {
 			sum := 0
 			for _, v := range d.values {
-				sum += counts[demandKey{d.label, v}]
+				if sum += counts[demandKey{d.label, v}]; v == "" {
+					sum += len(demands)
+				}
 			}
 			if best < 0 || sum < cost {
 				best, cost = j, sum
@@ -49,19 +57,21 @@ func newIndex(demands [][]demand) *index {
 type demandKey struct{ label, value string }
 
 func (x *index) add(d demand, rule int32) {
-	posts := x.byLabel[d.label]
-	if posts == nil {
-		posts = map[string][]int32{}
-		x.byLabel[d.label] = posts
+	place, known := x.byLabel[d.label]
+	if !known {
+		place = len(x.labels)
+		x.byLabel[d.label] = place
+		x.labels, x.postings = append(x.labels, d.label), append(x.postings, map[string][]int32{})
 	}
+	posts := x.postings[place]
 	for _, v := range d.values {
 		// Rules come in order, so a value listed twice shows at the end.
 		if at := posts[v]; len(at) == 0 || at[len(at)-1] != rule {
 			posts[v] = append(at, rule)
 		}
 	}
-	if slices.Contains(d.values, "") && !slices.Contains(x.absent, d.label) {
-		x.absent = append(x.absent, d.label)
+	if slices.Contains(d.values, "") && !slices.Contains(x.absent, place) {
+		x.absent = append(x.absent, place)
 	}
 }
 
@@ -69,19 +79,28 @@ func (x *index) add(d demand, rule int32) {
 // comes once: a rule hangs off one label only.
 func (x *index) candidates(labels map[string]string, list []int32) []int32 {
 	list = append(list, x.rest...)
-	for name, value := range labels {
-		if value == "" {
-			continue
+	if len(x.labels) <= len(labels) {
+		for place, name := range x.labels {
+			list = append(list, x.postings[place][labels[name]]...)
 		}
-		if posts, ok := x.byLabel[name]; ok {
-			list = append(list, posts[value]...)
-		}
-	}
-	for _, name := range x.absent {
-		if labels[name] == "" {
-			list = append(list, x.byLabel[name][""]...)
-		}
+	} else {
+		list = x.byAlert(labels, list)
 	}
 	slices.Sort(list)
+	return list
+}
+
+// byAlert goes by the alert's labels, where rules hang off more than it has.
+func (x *index) byAlert(labels map[string]string, list []int32) []int32 {
+	for name, value := range labels {
+		if place, ok := x.byLabel[name]; ok && value != "" {
+			list = append(list, x.postings[place][value]...)
+		}
+	}
+	for _, place := range x.absent {
+		if labels[x.labels[place]] == "" {
+			list = append(list, x.postings[place][""]...)
+		}
+	}
 	return list
 }

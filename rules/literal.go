@@ -32,11 +32,14 @@ func demandOfMatcher(m *labels.Matcher) (demand, bool) {
 	return demand{}, false
 }
 
+// anchored is the pattern of a matcher as it is run.
+func anchored(pattern string) string { return "^(?:" + pattern + ")$" }
+
 // literals lists the texts that an anchored pattern matches, when they are few.
 func literals(pattern string) ([]string, bool) {
 	// Anchored and grouped exactly as the matcher itself does it, so that a
 	// pattern that breaks out of the group is seen as what it is.
-	re, err := syntax.Parse("^(?:"+pattern+")$", syntax.Perl)
+	re, err := syntax.Parse(anchored(pattern), syntax.Perl)
 	if err != nil || re.Op != syntax.OpConcat || len(re.Sub) < 2 {
 		return nil, false
 	}
@@ -44,7 +47,8 @@ func literals(pattern string) ([]string, bool) {
 	if re.Sub[0].Op != syntax.OpBeginText || re.Sub[last].Op != syntax.OpEndText {
 		return nil, false
 	}
-	return product(re.Sub[1:last])
+	values, ok := product(re.Sub[1:last])
+	return values, ok && !slices.ContainsFunc(values, isCut)
 }
 
 func texts(re *syntax.Regexp) ([]string, bool) {
@@ -150,7 +154,7 @@ func demandOfTexts(label string, nodes ...ast.Node) (demand, bool) {
 	d := demand{label: label}
 	for _, n := range nodes {
 		text, ok := n.(*ast.StringNode)
-		if !ok {
+		if !ok || isCut(text.Value) {
 			return demand{}, false
 		}
 		d.values = append(d.values, text.Value)

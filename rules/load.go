@@ -6,9 +6,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/prometheus/alertmanager/matcher/parse"
-	"github.com/prometheus/alertmanager/pkg/labels"
-
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/strictyaml"
 )
@@ -34,6 +31,7 @@ type ruleSpec struct {
 	StartAt     strictyaml.Text            `yaml:"start_at" doc:"the level to begin with, L1 to L9; default the plan's first"`
 	Scope       backout.Scope              `yaml:"scope" enum:"target,change" doc:"what is taken back: the red target (default) or every target of the change"`
 	For         backout.Duration           `yaml:"for" doc:"how long the alert must stay red before anything starts"`
+	Throttle    *throttleSpec              `yaml:"throttle" doc:"keeps the rule from acting too soon and too often"`
 	Annotations map[string]strictyaml.Text `yaml:"annotations" doc:"texts for people, as Go templates over .Change .Alert .Target .Targets .Evidence"`
 }
 
@@ -41,10 +39,11 @@ type ruleSpec struct {
 // of the names. It reports all problems of all files; with any that is not a
 // warning the set is nil. No file at all is an empty set, which matches nothing.
 func Load(files map[string][]byte) (*Set, backout.Problems) {
-	l := &loader{expressions: newExpressions(), seen: map[string]strictyaml.Pos{}}
+	l := &loader{expressions: newExpressions(), seen: map[string]strictyaml.Pos{}, conditions: map[string]*condition{}}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		l.file(name, files[name])
 	}
+	l.together()
 	l.problems.Sort()
 	if l.problems.Fatal() != nil {
 		return nil, l.problems
@@ -52,9 +51,9 @@ func Load(files map[string][]byte) (*Set, backout.Problems) {
 	return newSet(l.rules), l.problems
 }
 
-// LoadFS is [Load] on the files of fsys that match a pattern of [fs.Glob]. A
-// pattern that matches nothing is a problem: an empty answer must not pass for a
-// rule set.
+// LoadFS is [Load] on the files of fsys that match a pattern of [fs.Glob], less
+// those of tests ([IsTestFile]). A pattern that matches nothing is a problem: an
+// empty answer must not pass for a rule set.
 func LoadFS(fsys fs.FS, patterns ...string) (*Set, backout.Problems) {
 	files := map[string][]byte{}
 	var problems backout.Problems
@@ -64,6 +63,9 @@ func LoadFS(fsys fs.FS, patterns ...string) (*Set, backout.Problems) {
 			problems = append(problems, backout.Problem{File: pattern, What: "no rule file matches this pattern", Fix: "name the files, or remove the pattern"})
 		}
 		for _, name := range names {
+			if name != pattern && IsTestFile(name) {
+				continue
+			}
 			data, err := fs.ReadFile(fsys, name)
 			if err != nil {
 				problems = append(problems, backout.Problem{File: name, What: fmt.Sprintf("cannot be read: %v", err)})
@@ -83,9 +85,14 @@ func LoadFS(fsys fs.FS, patterns ...string) (*Set, backout.Problems) {
 
 type loader struct {
 	expressions *expressions
+	conditions  map[string]*condition // by their text
 	rules       []*rule
 	seen        map[string]strictyaml.Pos // rule names
 	problems    backout.Problems
+	// clean tells that the file at hand was decoded without a problem.
+	clean bool
+	// sought are the rules that no index finds.
+	sought []*rule
 }
 
 func (l *loader) problem(at strictyaml.Pos, what, fix string) {
@@ -94,7 +101,8 @@ func (l *loader) problem(at strictyaml.Pos, what, fix string) {
 
 func (l *loader) file(name string, data []byte) {
 	var spec fileSpec
-	l.problems = append(l.problems, strictyaml.Decode(name, data, &spec)...)
+	problems := strictyaml.Decode(name, data, &spec)
+	l.problems, l.clean = append(l.problems, problems...), len(problems) == 0
 	groups := map[string]bool{}
 	for _, g := range spec.Groups {
 		l.name(g.Pos, g.Name, "a group", "name")
@@ -147,10 +155,13 @@ func (l *loader) rule(file string, g groupSpec, spec ruleSpec) {
 	}
 	l.match(r, spec)
 	l.when(r, spec)
+	l.throttle(r, spec.Throttle)
 	l.annotations(r, spec)
 	if len(l.problems) > before {
 		return
 	}
+	r.Hash = hashOf(r)
+	r.noteUses(spec)
 	l.sense(r, spec)
 	l.rules = append(l.rules, r)
 }
@@ -165,32 +176,6 @@ func (r *rule) defaults() {
 	if r.Scope == "" {
 		r.Scope = backout.ScopeTarget
 	}
-}
-
-func (l *loader) match(r *rule, spec ruleSpec) {
-	for _, text := range spec.Match {
-		m, err := parse.Matcher(text.Value)
-		if err != nil {
-			l.problem(text.Pos(), fmt.Sprintf("the matcher %q cannot be read: %v", short(text.Value), err),
-				`write label="value", label!="value", label=~"pattern" or label!~"pattern"`)
-			continue
-		}
-		r.Match = append(r.Match, m.String())
-		r.matchers = append(r.matchers, m)
-	}
-}
-
-func (l *loader) when(r *rule, spec ruleSpec) {
-	if spec.When.Value == "" {
-		l.empty(spec.When, "when")
-		return
-	}
-	compiled, err := l.expressions.compile(spec.When.Value)
-	if err != nil {
-		l.problem(spec.When.At(err.offset), err.what, err.fix)
-		return
-	}
-	r.when = compiled
 }
 
 // empty reports a key that is there and says nothing.
@@ -214,76 +199,4 @@ func (l *loader) annotations(r *rule, spec ruleSpec) {
 		r.Annotations[name] = text.Value
 		r.annotations = append(r.annotations, a)
 	}
-}
-
-// sense refuses a rule that can never match and warns of one that always does,
-// or that costs more than it must.
-func (l *loader) sense(r *rule, spec ruleSpec) {
-	if r.when != nil && r.when.constant != nil && !*r.when.constant {
-		l.problem(spec.When.Pos(), "the rule can never match: when is always false", "correct it, or remove the rule")
-		return
-	}
-	if label := r.impossible(); label != "" {
-		at := spec.When.Pos()
-		for i, m := range r.matchers {
-			if m.Name == label {
-				at = spec.Match[i].Pos()
-				break
-			}
-		}
-		l.problem(at, fmt.Sprintf("the rule can never match: no value of label %s satisfies all that is asked of it", label), r.whyImpossible(label))
-		return
-	}
-	name := spec.Rule.Pos()
-	switch demands := len(r.demands()); {
-	case demands == 0 && !slices.ContainsFunc(r.matchers, selective) && (r.when == nil || r.when.constant != nil):
-		l.problems = append(l.problems, name.Warning(fmt.Sprintf("the rule %s always matches: every alert on a changed target", r.Name), `add a matcher, such as severity="critical"`))
-	case demands == 0:
-		l.problems = append(l.problems, name.Warning(
-			fmt.Sprintf("the rule %s has no equality to be found by, so it is tried for every alert on a changed target", r.Name),
-			`add an equality, such as alertname="HighErrorRate" or severity=~"critical|page"`))
-	}
-}
-
-// selective tells whether a matcher can turn anything away.
-func selective(m *labels.Matcher) bool {
-	return m.Type != labels.MatchRegexp || (m.Value != ".*" && m.Value != "(.*)")
-}
-
-// impossible returns a label that can have no value, or "".
-func (r *rule) impossible() string {
-	possible := map[string][]string{}
-	for _, d := range r.demands() {
-		values, seen := possible[d.label]
-		if !seen {
-			possible[d.label] = slices.Clone(d.values)
-			continue
-		}
-		possible[d.label] = slices.DeleteFunc(values, func(v string) bool { return !slices.Contains(d.values, v) })
-	}
-	for _, label := range slices.Sorted(maps.Keys(possible)) {
-		if !slices.ContainsFunc(possible[label], func(v string) bool { return r.admits(label, v) }) {
-			return label
-		}
-	}
-	return ""
-}
-
-// admits tells whether nothing in the rule or in the guards turns away a label's
-// value.
-func (r *rule) admits(label, value string) bool {
-	if label == r.TargetLabel && value == "" || label == "alertname" && isOwn(value) {
-		return false
-	}
-	return !slices.ContainsFunc(r.matchers, func(m *labels.Matcher) bool { return m.Name == label && !m.Matches(value) })
-}
-
-func (r *rule) whyImpossible(label string) string {
-	switch label {
-	case "alertname":
-		return "correct the conditions; alerts named " + OwnAlertPrefix + "… are about backout itself and never count"
-	case r.TargetLabel:
-		return "correct the conditions; this label names the target and must not be empty"
-	}
-	return "correct the conditions, or remove the rule"
 }

@@ -39,11 +39,11 @@ func TestLoad(t *testing.T) {
 			Match: []string{`severity=~"critical|page"`, `team="web"`},
 			When:  `evidence.red_share_patched > 2 * evidence.red_share_unpatched and alert.age > duration("2m")`,
 			Mode:  backout.ModeAuto, StartAt: "L2", Scope: backout.ScopeChange, For: backout.Duration(5 * 60e9),
-			Annotations: map[string]string{"summary": "{{ .Change.ID }} turned {{ .Alert.Name }} red on {{ .Targets }}"},
+			Annotations: map[string]string{"summary": "{{ .Change.ID }} turned {{ .Alert.Name }} red on {{ .Targets }}"}, Hash: "d0d61b1bc5612f1f",
 		},
 		{
 			Name: "Down", Group: "rest", File: "web.yaml", Line: 15, TargetLabel: "instance", Match: []string{`alertname="Down"`},
-			Mode: backout.ModeShadow, Scope: backout.ScopeTarget,
+			Mode: backout.ModeShadow, Scope: backout.ScopeTarget, Hash: "c46574e963f6bf4d",
 		},
 	}
 	if diff := cmp.Diff(want, set.Rules()); diff != "" {
@@ -81,7 +81,7 @@ func TestLoadProblems(t *testing.T) {
 		"folded when":                  {one("when: >-", "  true and", "  alert.nme == 1"), "rules.yaml:7:17: unknown fact alert.nme"},
 		"bad duration":                 {one(`when: alert.age > duration("soon")`), `rules.yaml:5:36: duration "soon"`},
 		"duration of a fact":           {one(`when: alert.age > duration(alert.labels.x)`), "the text of duration must be constant"},
-		"bad constant pattern":         {one(`when: alert.name matches "["`), "rules.yaml:5:26: error parsing regexp"},
+		"bad constant pattern":         {one(`when: alert.name matches "["`), "rules.yaml:5:35: the pattern: missing closing ]"},
 		"pattern from a label":         {one(`when: alert.name matches alert.labels.p`), "the pattern of matches must be a constant text"},
 		"never, two values":            {one(`match: [team="a", team="b"]`), "rules.yaml:5:17: the rule can never match: no value of label team"},
 		"never, empty and not":         {one(`match: [team="", team!=""]`), "can never match"},
@@ -239,5 +239,53 @@ func TestLoadFS(t *testing.T) {
 		if set, problems := LoadFS(fsys, "rules/*.yaml", pattern); set != nil || len(problems) == 0 {
 			t.Errorf("LoadFS(%q) = %v, %v", pattern, set, problems)
 		}
+	}
+}
+
+// TestHashIsOfWhatTheRuleSays: what people have promoted stands under it, so the
+// same content has the same hash in every release.
+func TestHashIsOfWhatTheRuleSays(t *testing.T) {
+	hash := func(lines ...string) string { return load(t, one(lines...)).Rules()[0].Hash }
+	match, when := `match: [severity="page", team="web"]`, `when: alert.flaps > 1 and target.patched`
+	same := hash(match, when)
+	if want := "574eb390a9e30cd0"; same != want {
+		t.Errorf("hash %s, want %s", same, want)
+	}
+	for _, lines := range [][]string{
+		{`match: [team="web", severity="page"]`, when},
+		{match, "when: |", "  (alert.flaps   >  1)", "  and target.patched"},
+		{match, when, "mode: auto", "annotations: {a: b}"},
+		{match, when, "scope: target", "for: 0s"},
+	} {
+		if got := hash(lines...); got != same {
+			t.Errorf("%q has hash %s, want %s", lines, got, same)
+		}
+	}
+	seen := map[string]bool{same: true}
+	for _, lines := range [][]string{
+		{match},
+		{when},
+		{match, `when: target.patched and alert.flaps > 1`},
+		{match, `when: alert.flaps > 2 and target.patched`},
+		{`match: [severity="page"]`, when},
+		{match, when, "scope: change"},
+		{match, when, "start_at: L2"},
+		{match, when, "for: 1m"},
+		{match, when, "throttle: {once_within: 1m}"},
+		{match, when, "throttle: {once_within: 2m}"},
+		{match, when, "throttle: {once_within: 2m, per: rule}"},
+		{match, when, "throttle: {latch: true}"},
+		{match, when, "throttle: {at_least: 2, within: 1m}"},
+		{match, when, "throttle: {at_least: 3, within: 1m}"},
+	} {
+		got := hash(lines...)
+		if seen[got] {
+			t.Errorf("%q has the hash of another", lines)
+		}
+		seen[got] = true
+	}
+	node := load(t, "groups:\n  - name: other\n    target_label: node\n    rules:\n      - rule: Other\n        "+match+"\n        "+when+"\n").Rules()[0].Hash
+	if seen[node] {
+		t.Error("another target label has the same hash")
 	}
 }

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
-	"github.com/prometheus/alertmanager/pkg/labels"
-
 	"github.com/backout-io/backout"
+	"github.com/expr-lang/expr/vm"
+	"github.com/prometheus/alertmanager/pkg/labels"
 )
 
 // Result is what a set says of one alert.
@@ -74,20 +73,24 @@ func (s *Set) Match(a *backout.Alert, w World, now time.Time) Result {
 	if !slices.ContainsFunc(m.named, func(n named) bool { return len(n.changes) > 0 }) {
 		return res
 	}
+	settler, _ := w.(Settler)
 	m.facts.Now = now
 	m.facts.Alert.set(a, now)
 	m.candidates = s.index.candidates(a.Labels, m.candidates)
 	for _, i := range m.candidates {
 		r := s.rules[i]
 		on := &m.named[r.label]
-		if len(on.changes) == 0 || r.firstMismatch(a) != nil {
+		if len(on.changes) == 0 || !r.satisfied(a) {
 			continue
 		}
-		m.aim(on, w)
 		for j := range on.changes {
+			if settler != nil && settler.Settled(r.Name, on.changes[j].change, on.target, a.Fingerprint) {
+				continue
+			}
 			m.try(r, a, on, &on.changes[j], w, &res)
 		}
 	}
+	res.Verdicts = m.given()
 	return res
 }
 
@@ -128,50 +131,134 @@ func (s *Set) gather(m *scratch, a *backout.Alert, w World) string {
 	return first
 }
 
-// aim points the facts at a target.
-func (m *scratch) aim(on *named, w World) {
+// know asks once for what the inventory has of the target.
+func (on *named) know(w World) {
 	if !on.known {
 		on.known = true
 		on.facts, _ = w.Target(on.target)
 		on.facts.Name = on.target
 	}
+}
+
+// aim points the facts at a target.
+func (m *scratch) aim(on *named, w World) {
+	on.know(w)
 	m.facts.Target.set(on.facts)
 }
 
 // try runs one rule on one change.
 func (m *scratch) try(r *rule, a *backout.Alert, on *named, c *candidate, w World, res *Result) {
-	m.facts.Change.set(c.change)
-	if r.when != nil && r.when.evidence || len(r.annotations) > 0 {
-		c.ask(w)
-	}
-	m.facts.Evidence = c.evidence
-	held, err := m.run(r.when)
+	m.aimAt(r, a, on, c, w)
+	held, wait, err := m.holds(r.when, on, w)
 	if err != nil {
 		res.Errors = append(res.Errors, RunError{Rule: r.Name, Group: r.Group, ChangeID: c.change.ID, Err: err})
 		return
 	}
+	if wait != "" {
+		res.Waiting = append(res.Waiting, Wait{Rule: r.Name, ChangeID: c.change.ID, Target: on.target, Query: wait})
+	}
 	if held {
-		v, errs := m.verdict(r, a, on, c)
-		res.Verdicts = append(res.Verdicts, v)
-		res.Errors = append(res.Errors, errs...)
+		res.Errors = append(res.Errors, m.give(r, a, on, c)...)
 	}
 }
 
+// aimAt points the facts at a change on a target. What costs something is asked
+// and copied only for a rule that reads it.
+func (m *scratch) aimAt(r *rule, a *backout.Alert, on *named, c *candidate, w World) {
+	if m.aimed != c {
+		m.aimed, m.aimedChange, m.aimedTarget = c, false, false
+		m.facts.Evidence = c.evidence
+	}
+	e := r.when
+	if len(r.annotations) > 0 || e != nil && e.evidence {
+		c.ask(w)
+		m.facts.Evidence = c.evidence
+	}
+	if len(r.annotations) > 0 || e != nil && e.query != "" {
+		on.know(w)
+	}
+	if e == nil {
+		return
+	}
+	if m.cut && e.searches == 0 {
+		m.aimedChange, m.aimedTarget = false, false
+		m.face(e, a)
+	}
+	whole := !m.cut
+	if e.change && !m.aimedChange {
+		m.aimedChange, whole = true, true
+		m.facts.Change.set(c.change)
+	}
+	if e.target && !m.aimedTarget {
+		m.aimedTarget, whole = true, true
+		m.aim(on, w)
+		m.facts.Target.on(c.change)
+	}
+	if e.signals {
+		m.facts.know(c.listen(w, a, on))
+	}
+	if whole && e.searches > 0 {
+		m.face(e, a)
+	}
+}
+
+// ask asks for the evidence, once.
 func (c *candidate) ask(w World) {
 	if !c.asked {
-		c.asked = true
+		c.asked, c.boxed = true, [2]any{}
 		c.evidence = w.Evidence(c.change)
 	}
 }
 
-// run says whether the expression holds for the facts. No expression holds
-// always. The machine turns its own panics into errors; only the first line of
-// them is for people, a drawing of the place follows.
+// listen asks for the signals, once.
+func (c *candidate) listen(w World, a *backout.Alert, on *named) backout.Signals {
+	if !c.listened {
+		c.listened, c.boxed = true, [2]any{}
+		c.signals = w.Signals(c.change, on.target, a.Fingerprint)
+	}
+	return c.signals
+}
+
+// run says whether what an expression asks no query for holds for the facts. No
+// expression holds always.
 func (m *scratch) run(e *expression) (bool, error) {
 	if e == nil {
 		return true, nil
 	}
-	value, err := m.vm.Run(e.program, &m.facts)
+	for i := range e.demands {
+		if d := &e.demands[i]; !slices.Contains(d.values, m.facts.Alert.Labels[d.label]) {
+			return false, nil
+		}
+	}
+	if e.program == nil {
+		return true, nil
+	}
+	return m.runIn(m.box(), e.program)
+}
+
+// box is the facts as one value: the language takes what stands in a value as it
+// is, and copies everything that it takes from behind a pointer.
+func (m *scratch) box() any {
+	if m.aimed == nil {
+		return &m.facts
+	}
+	place := 0
+	if m.cut {
+		place = 1
+	}
+	if m.aimed.boxed[place] == nil {
+		f := &m.facts
+		m.aimed.boxed[place] = boxed{f.Alert, &f.Change, &f.Target, f.Evidence, f.Now, f.Queried}
+	}
+	return m.aimed.boxed[place]
+}
+
+func (m *scratch) runProgram(p *vm.Program) (bool, error) { return m.runIn(&m.facts, p) }
+
+// runIn runs a program on facts. The machine turns its own panics into errors;
+// only the first line of them is for people, a drawing of the place follows.
+func (m *scratch) runIn(env any, p *vm.Program) (bool, error) {
+	value, err := m.vm.Run(p, env)
 	if err != nil {
 		return false, errors.New(firstLine(err.Error()))
 	}
@@ -186,23 +273,35 @@ func (m *scratch) run(e *expression) (bool, error) {
 // nil. A label that is missing reads as empty, as in Alertmanager.
 func (r *rule) firstMismatch(a *backout.Alert) *labels.Matcher {
 	for _, m := range r.matchers {
-		if !m.Matches(a.Labels[m.Name]) {
+		if !holds(m, a.Labels[m.Name]) {
 			return m
 		}
 	}
 	return nil
 }
 
-// verdict writes down that a rule matched, and why.
-func (m *scratch) verdict(r *rule, a *backout.Alert, on *named, c *candidate) (backout.Verdict, []RunError) {
-	v := backout.Verdict{
-		Rule: r.Name, Group: r.Group, Mode: r.Mode, ChangeID: c.change.ID, Target: on.target, Scope: r.Scope,
+// satisfied tells whether the alert satisfies every matcher.
+func (r *rule) satisfied(a *backout.Alert) bool {
+	for _, c := range r.conditions {
+		if !c.holds(a) {
+			return false
+		}
+	}
+	return true
+}
+
+// give writes down that a rule matched, and why. It returns the annotations that
+// failed.
+func (m *scratch) give(r *rule, a *backout.Alert, on *named, c *candidate) []RunError {
+	m.reasons.explain(r, a, on, c.change, &m.facts)
+	m.verdicts = append(m.verdicts, verdict{Verdict: backout.Verdict{
+		Rule: r.Name, RuleHash: r.Hash, Group: r.Group, Mode: r.Mode, ChangeID: c.change.ID, Target: on.target, Scope: r.Scope,
 		StartAt: r.StartAt, For: r.For, Fingerprint: a.Fingerprint, AlertName: a.Name(), At: m.facts.Now,
-	}
-	v.Reasons = m.reasons(r, a, on, c.change)
+	}, reasons: len(m.reasons.pieces)})
 	if len(r.annotations) == 0 {
-		return v, nil
+		return nil
 	}
+	v := &m.verdicts[len(m.verdicts)-1]
 	var errs []RunError
 	data := annotationData{Change: c.change, Alert: a, Target: namedTarget{on.facts}, Evidence: c.evidence}
 	if data.Targets = (targetNames{on.target}); r.Scope == backout.ScopeChange {
@@ -217,44 +316,28 @@ func (m *scratch) verdict(r *rule, a *backout.Alert, on *named, c *candidate) (b
 		}
 		v.Annotations[t.name] = text
 	}
-	return v, errs
+	return errs
 }
 
-func (m *scratch) reasons(r *rule, a *backout.Alert, on *named, c *backout.Change) []string {
-	list := make([]string, 0, 1+len(r.matchers)+4)
-	list = append(list, "red on "+short(on.target)+" for "+m.facts.Alert.Age.Round(time.Second).String()+
-		", since "+a.StartsAt.Sub(c.OpenedAt).Round(time.Second).String()+" after the window opened")
-	for _, matcher := range r.matchers {
-		list = append(list, matchText(matcher, a))
+// verdict writes down that a rule matched as the only verdict there is.
+func (m *scratch) verdict(r *rule, a *backout.Alert, on *named, c *candidate) (backout.Verdict, []RunError) {
+	m.forget()
+	errs := m.give(r, a, on, c)
+	return m.given()[0], errs
+}
+
+// given returns the verdicts, for the caller to keep: one list of them, one of
+// their reasons, and one text that all reasons are parts of.
+func (m *scratch) given() []backout.Verdict {
+	if len(m.verdicts) == 0 {
+		return nil
 	}
-	if r.when != nil {
-		for _, p := range r.when.parts {
-			list = append(list, p.withValues(&m.facts))
-		}
+	list, texts, from := make([]backout.Verdict, len(m.verdicts)), m.reasons.strings(), 0
+	for i := range m.verdicts {
+		v := &m.verdicts[i]
+		list[i] = v.Verdict
+		list[i].Reasons = texts[from:v.reasons:v.reasons]
+		from = v.reasons
 	}
 	return list
-}
-
-// matchText shows a matcher and the value it was held against.
-func matchText(m *labels.Matcher, a *backout.Alert) string {
-	value := a.Labels[m.Name]
-	if m.Type == labels.MatchEqual && value == m.Value {
-		return m.Name + "=" + quote(value)
-	}
-	return m.Name + m.Type.String() + strconv.Quote(m.Value) + " (" + quote(value) + ")"
-}
-
-// withValues shows a part of an expression with the facts that it read.
-func (p part) withValues(f *facts) string {
-	if len(p.reads) == 0 {
-		return p.text
-	}
-	text := p.text + " ("
-	for i, r := range p.reads {
-		if i > 0 {
-			text += ", "
-		}
-		text += r.name + " = " + r.text(f)
-	}
-	return text + ")"
 }

@@ -25,7 +25,7 @@ func TestMatchGivesAWholeVerdict(t *testing.T) {
 	got := load(t, whole).Match(a, w, now)
 
 	want := Result{Target: "web-1", Verdicts: []backout.Verdict{{
-		Rule: "WebErrorsAfterPatch", Group: "web-tier", Mode: backout.ModeAuto, ChangeID: "CHG1", Target: "web-1",
+		Rule: "WebErrorsAfterPatch", RuleHash: "d0d61b1bc5612f1f", Group: "web-tier", Mode: backout.ModeAuto, ChangeID: "CHG1", Target: "web-1",
 		Scope: backout.ScopeChange, StartAt: "L2", For: backout.Duration(5 * time.Minute), Fingerprint: a.Fingerprint, AlertName: "WebErrors",
 		Reasons: []string{
 			"red on web-1 for 3m0s, since 10m0s after the window opened",
@@ -260,8 +260,8 @@ func TestAnnotationThatFailsLeavesTheVerdict(t *testing.T) {
 }
 
 func TestASetIsSafeForManyGoroutines(t *testing.T) {
-	set := loadAll(t, manyRules(50))
-	w := benchWorld(20)
+	set := loadAll(t, manyRules(50, 1))
+	w := newBenchChanges(20)
 	var wg sync.WaitGroup
 	for g := range 8 {
 		wg.Go(func() {

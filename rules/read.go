@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -16,10 +17,12 @@ import (
 type read struct {
 	name  string
 	index []int
-	// key is the label's name, when the fact is an entry of a map.
-	key   string
-	entry bool
-	kind  reflect.Type
+	// key is the label's name, when the fact is an entry of the map group.
+	key, group string
+	entry      bool
+	// offset is its place in the expression.
+	offset int
+	kind   reflect.Type
 }
 
 // pathOf returns the names of a chain such as alert.labels.team.
@@ -43,7 +46,7 @@ func resolve(path []string) (read, bool) {
 	r := read{name: joinPath(path), kind: reflect.TypeFor[facts]()}
 	for i, name := range path {
 		if r.kind == reflect.TypeFor[map[string]string]() && i == len(path)-1 {
-			r.key, r.entry, r.kind = name, true, reflect.TypeFor[string]()
+			r.key, r.group, r.entry, r.kind = name, joinPath(path[:i]), true, reflect.TypeFor[string]()
 			return r, true
 		}
 		if r.kind.Kind() != reflect.Struct || factType(r.kind) != "" {
@@ -60,7 +63,7 @@ func resolve(path []string) (read, bool) {
 
 func fieldByTag(t reflect.Type, tag string) (reflect.StructField, bool) {
 	for i := range t.NumField() {
-		if t.Field(i).Tag.Get("expr") == tag {
+		if tag != "" && t.Field(i).Tag.Get("expr") == tag {
 			return t.Field(i), true
 		}
 	}
@@ -80,6 +83,7 @@ func readsOf(node ast.Node) []read {
 		}
 		seen[joinPath(path)] = true
 		if r, ok := resolve(path); ok {
+			r.offset = n.Location().From
 			list = append(list, r)
 		}
 	}
@@ -105,31 +109,41 @@ func (v *readVisitor) Visit(node *ast.Node) {
 	}
 }
 
-// text shows the fact's value for people, short and on one line.
-func (r read) text(f *facts) string {
-	v := reflect.ValueOf(f).Elem().FieldByIndex(r.index)
-	if r.entry {
-		return quote(v.Interface().(map[string]string)[r.key])
+// appendText writes the fact's value for people, short and on one line.
+func (r *read) appendText(b []byte, f *facts) []byte {
+	v := reflect.ValueOf(f).Elem()
+	for _, i := range r.index {
+		v = v.Field(i)
 	}
-	switch x := v.Interface().(type) {
-	case time.Time:
-		return x.UTC().Format(time.RFC3339)
-	case time.Duration:
-		return x.Round(time.Second).String()
-	case string:
-		return quote(x)
-	case float64:
-		return strconv.FormatFloat(x, 'g', 4, 64)
-	case int:
-		return strconv.Itoa(x)
-	case bool:
-		return strconv.FormatBool(x)
-	case []string:
-		return strconv.Itoa(len(x)) + " entries"
-	case map[string]string:
-		return strconv.Itoa(len(x)) + " labels"
+	// Behind a pointer nothing is copied.
+	switch x := v.Addr().Interface().(type) {
+	case *time.Time:
+		if x.IsZero() {
+			return append(b, "not known"...)
+		}
+		return x.UTC().AppendFormat(b, time.RFC3339)
+	case *time.Duration:
+		return append(b, x.Round(time.Second).String()...)
+	case *string:
+		return appendQuoted(b, *x)
+	case *float64:
+		if math.IsNaN(*x) {
+			return append(b, "not known"...)
+		}
+		return strconv.AppendFloat(b, *x, 'g', 4, 64)
+	case *int:
+		return strconv.AppendInt(b, int64(*x), 10)
+	case *bool:
+		return strconv.AppendBool(b, *x)
+	case *[]string:
+		return append(strconv.AppendInt(b, int64(len(*x)), 10), " entries"...)
+	case *map[string]string:
+		if r.entry {
+			return appendQuoted(b, (*x)[r.key])
+		}
+		return append(strconv.AppendInt(b, int64(len(*x)), 10), " labels"...)
 	}
-	return "?"
+	return append(b, '?')
 }
 
 const maxShown = 80
@@ -182,6 +196,15 @@ func suggestFact(name string) string {
 		names = append(names, f.Name)
 	}
 	return strictyaml.DidYouMean(name, names, "backout rules facts lists what there is")
+}
+
+// suggestFunction says which function was probably meant.
+func suggestFunction(name string) string {
+	names := make([]string, len(functions))
+	for i, f := range functions {
+		names[i] = f.name()
+	}
+	return strictyaml.DidYouMean(name, names, "use "+strings.Join(names, ", "))
 }
 
 // firstFact returns the first fact of a group.

@@ -44,10 +44,14 @@ type Rule struct {
 type rule struct {
 	Rule
 	matchers    []*labels.Matcher
+	conditions  []*condition
 	when        *expression
 	annotations []annotation
 	// label is the place of TargetLabel in the set's labels.
 	label int
+	// steps is what the patterns of its matchers cost.
+	steps int
+	uses  []Use
 }
 
 // Set is the rules of all files, compiled and indexed. It never changes and may
@@ -85,9 +89,9 @@ func newSet(list []*rule) *Set {
 // demands lists the labels that the rule insists on.
 func (r *rule) demands() []demand {
 	var list []demand
-	for _, m := range r.matchers {
-		if d, ok := demandOfMatcher(m); ok {
-			list = append(list, d)
+	for _, c := range r.conditions {
+		if c.few {
+			list = append(list, demand{c.Name, c.values})
 		}
 	}
 	if r.when != nil {
@@ -163,6 +167,21 @@ type scratch struct {
 	facts      facts
 	named      []named
 	candidates []int32
+	// cut tells that the facts of the alert are cut.
+	cut bool
+	// aimed is what the facts speak of: a change on a target; aimedChange and
+	// aimedTarget tell that what is known of these two stands there.
+	aimed                    *candidate
+	aimedChange, aimedTarget bool
+	reasons                  reasons
+	verdicts                 []verdict
+}
+
+// verdict is one that was given, without its reasons: they end at that place
+// among those of all.
+type verdict struct {
+	backout.Verdict
+	reasons int
 }
 
 // named is what one target label of an alert leads to.
@@ -179,15 +198,28 @@ type candidate struct {
 	change   *backout.Change
 	asked    bool
 	evidence backout.Evidence
+	listened bool
+	signals  backout.Signals
+	// boxed are the facts of this alert and this change, whole and cut, once an
+	// expression has read them.
+	boxed [2]any
 }
 
 func (m *scratch) clear() {
-	m.facts = facts{}
+	m.facts, m.cut = facts{}, false
 	for i := range m.named {
 		clear(m.named[i].changes)
 		m.named[i] = named{changes: m.named[i].changes[:0]}
 	}
-	m.candidates = m.candidates[:0]
+	m.candidates, m.aimed = m.candidates[:0], nil
+	m.forget()
+}
+
+// forget drops the verdicts that were given.
+func (m *scratch) forget() {
+	m.reasons.clear()
+	clear(m.verdicts)
+	m.verdicts = m.verdicts[:0]
 }
 
 // guard says why no rule may count this alert against this change, or "".

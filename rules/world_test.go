@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +19,9 @@ type world struct {
 	// signals are by "change/target/fingerprint", queries by "query on target".
 	signals map[string]backout.Signals
 	queries map[string]float64
-	asked   *int
+	// asked, heard and queried count the calls; failing answers every query.
+	asked, heard, queried *int
+	failing               error
 }
 
 func (w world) ChangesOn(target string) []*backout.Change { return w.changes[target] }
@@ -38,10 +39,19 @@ func (w world) Evidence(ch *backout.Change) backout.Evidence {
 }
 
 func (w world) Signals(ch *backout.Change, target, fingerprint string) backout.Signals {
+	if w.heard != nil {
+		*w.heard++
+	}
 	return w.signals[ch.ID+"/"+target+"/"+fingerprint]
 }
 
 func (w world) Query(query, target string) (float64, error) {
+	if w.queried != nil {
+		*w.queried++
+	}
+	if w.failing != nil {
+		return 0, w.failing
+	}
 	value, ok := w.queries[query+" on "+target]
 	if !ok {
 		return 0, ErrNotYet
@@ -96,21 +106,4 @@ func loadAll(t testing.TB, files map[string][]byte) *Set {
 // one wraps the lines of a rule into a file.
 func one(lines ...string) string {
 	return "groups:\n  - name: g\n    rules:\n      - rule: R\n        " + strings.Join(lines, "\n        ") + "\n"
-}
-
-// manyRules are n rules in files of a thousand; rule i wants alertname Alert<i>.
-func manyRules(n int) map[string][]byte {
-	files := map[string][]byte{}
-	for start := 0; start < n; start += 1000 {
-		var b strings.Builder
-		b.WriteString("groups:\n  - name: many\n    rules:\n")
-		for i := start; i < min(n, start+1000); i++ {
-			fmt.Fprintf(&b, "      - rule: Rule%d\n", i)
-			fmt.Fprintf(&b, "        match: [alertname=\"Alert%d\", severity=~\"critical|page\"]\n", i)
-			b.WriteString("        when: evidence.red_share_patched > 2 * evidence.red_share_unpatched and alert.age > duration(\"2m\")\n")
-			b.WriteString("        mode: auto\n")
-		}
-		files[fmt.Sprintf("rules-%05d.yaml", start)] = []byte(b.String())
-	}
-	return files
 }

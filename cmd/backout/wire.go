@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
-	"github.com/backout-io/backout/internal/alertwire"
+	"github.com/backout-io/backout/handlers"
 	"github.com/backout-io/backout/internal/app"
 	"github.com/backout-io/backout/internal/backup"
 	"github.com/backout-io/backout/internal/baseline"
@@ -37,6 +37,8 @@ func wire(o cli.Options) cli.Options {
 	o.Demo = runDemo
 	o.CheckTargets = checkTargets
 	o.RulesFacts = facts
+	o.RuleNames = app.RuleNames
+	o.RulesTest = app.TestRules
 	o.RulesExplain = explain
 	o.Backup = takeBackup
 	o.CheckBackup = checkBackup
@@ -152,37 +154,8 @@ func facts() []cli.FactRow {
 	return rows
 }
 
-func explain(_ context.Context, o cli.ExplainOptions) ([]cli.RuleExplained, error) {
-	at := o.At
-	if at.IsZero() {
-		at = time.Now().UTC()
-	}
-	alerts, err := alertwire.DecodeAny(o.Alert, at)
-	if err != nil {
-		return nil, err
-	}
-	var out []cli.RuleExplained
-	for _, a := range alerts {
-		explained, err := app.Explain(o.Config, a, o.Change, at)
-		if err != nil {
-			return nil, err
-		}
-		for _, x := range explained {
-			out = append(out, explainedRow(a, x))
-		}
-	}
-	return out, nil
-}
-
-func explainedRow(a backout.Alert, x rules.Explanation) cli.RuleExplained {
-	row := cli.RuleExplained{Group: x.Group, Rule: x.Rule, Mode: string(x.Mode), Alert: a.Name(), Fires: x.Matched}
-	if x.Guard != "" {
-		row.Clauses = append(row.Clauses, cli.ClauseExplained{Clause: "guard", Saw: x.Guard})
-	}
-	for _, p := range x.Parts {
-		row.Clauses = append(row.Clauses, cli.ClauseExplained{Clause: p.Kind, Met: p.Held, Saw: p.Text})
-	}
-	return row
+func explain(_ context.Context, o cli.ExplainOptions) ([]handlers.Explained, error) {
+	return app.Explain(app.ExplainOptions(o))
 }
 
 func kinds() []cli.KindRow {

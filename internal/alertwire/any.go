@@ -2,6 +2,7 @@ package alertwire
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -9,7 +10,8 @@ import (
 )
 
 // DecodeAny reads alerts in whatever shape a person has them: a webhook, a list
-// of postable alerts, or one of them. now completes alerts without times.
+// of postable alerts, or one of them, or alerts as backout's own API shows them. now
+// completes alerts without times.
 func DecodeAny(body []byte, now time.Time) ([]backout.Alert, error) {
 	body = bytes.TrimSpace(body)
 	if webhook, err := DecodeWebhook(body); err == nil {
@@ -25,5 +27,34 @@ func DecodeAny(body []byte, now time.Time) ([]backout.Alert, error) {
 	if len(postable.Invalid) > 0 {
 		return nil, fmt.Errorf("%w: %s", backout.ErrInvalid, postable.Invalid[0])
 	}
+	for i, own := range ownTimes(body, len(postable.Alerts)) {
+		own.take(&postable.Alerts[i])
+	}
 	return postable.Alerts, nil
+}
+
+// own is what backout's API calls otherwise than Alertmanager does.
+type own struct {
+	Firing   *bool     `json:"firing"`
+	StartsAt time.Time `json:"starts_at"`
+	EndsAt   time.Time `json:"ends_at"`
+}
+
+// ownTimes are those of the alerts of a list, if there are so many.
+func ownTimes(body []byte, n int) []own {
+	var list []own
+	if err := json.Unmarshal(body, &list); err != nil || len(list) != n {
+		return nil
+	}
+	return list
+}
+
+func (o own) take(a *backout.Alert) {
+	if o.Firing == nil {
+		return
+	}
+	a.Firing, a.EndsAt = *o.Firing, o.EndsAt
+	if !o.StartsAt.IsZero() {
+		a.StartsAt = o.StartsAt
+	}
 }

@@ -19,8 +19,10 @@ import (
 	"github.com/backout-io/backout/internal/host/ssh"
 	"github.com/backout-io/backout/internal/outbox"
 	"github.com/backout-io/backout/internal/plugin"
+	"github.com/backout-io/backout/internal/promql"
 	"github.com/backout-io/backout/internal/runner"
 	"github.com/backout-io/backout/internal/secret"
+	"github.com/backout-io/backout/internal/trigger"
 	"github.com/backout-io/backout/notifier"
 	notifierall "github.com/backout-io/backout/notifier/all"
 	"github.com/backout-io/backout/rules"
@@ -81,6 +83,11 @@ func read(path string, offline bool) (*loaded, backout.Problems) {
 	if l.config, problems = config.Load(path, kinds); l.config == nil {
 		return nil, problems
 	}
+	problems = append(problems, l.checkUses()...)
+	problems.Sort()
+	if problems.Fatal() != nil {
+		return nil, problems
+	}
 	if !offline {
 		problems = append(problems, checkSSH(path, l.config.SSH)...)
 		problems = append(problems, checkSigningKey(path, l.config.Runners)...)
@@ -113,6 +120,19 @@ func Check(ctx context.Context, path string) backout.Problems {
 	if _, err := l.outboxConfig(ctx); err != nil {
 		problems = append(problems, backout.Problem{File: path, What: err.Error()})
 	}
+	return withoutTwins(append(problems, checkRuleTests(l.config.RuleTests)...))
+}
+
+// withoutTwins keeps one of each problem: a rule file is looked at by each of its
+// test files too.
+func withoutTwins(problems backout.Problems) backout.Problems {
+	seen := map[backout.Problem]bool{}
+	problems = slices.DeleteFunc(problems, func(p backout.Problem) bool {
+		twin := seen[p]
+		seen[p] = true
+		return twin
+	})
+	problems.Sort()
 	return problems
 }
 
@@ -130,7 +150,13 @@ func (l *loaded) engineConfig(hosts *host.Registry, log *slog.Logger) (*engine.C
 		}),
 		WantsDelta:     func(uses string) bool { k, ok := l.kinds.Executors.Lookup(uses); return ok && k.WantsDelta },
 		ReadinessEvery: time.Duration(cfg.ReadinessEvery),
+		Promotion:      trigger.Policy{Required: cfg.Promotion.Required, Agreed: cfg.Promotion.Agreed, Precision: cfg.Promotion.Precision},
 		Groups:         l.groups(), Audiences: cfg.Audiences, ExternalURL: cfg.ExternalURL,
+	}
+	if cfg.Prometheus.URL != "" {
+		if out.Queries, err = promql.NewClient(cfg.Prometheus.URL, cfg.Prometheus.Token); err != nil {
+			return nil, err
+		}
 	}
 	servers := make([]checks.Alertmanager, len(cfg.Alertmanagers))
 	for i, am := range cfg.Alertmanagers {

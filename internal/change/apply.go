@@ -71,10 +71,11 @@ func Apply(c backout.Change, seq uint64, at time.Time, e backout.Event) backout.
 			c.State = backout.ChangeWatching
 		}
 	case backout.RollbackRequested:
-		c.State = backout.ChangeBackingOut
-		c.Rollbacks = append(slices.Clone(c.Rollbacks), backout.RollbackRef{
-			ID: e.Opened.RollbackID, Targets: slices.Clone(e.Opened.Targets), Status: backout.RollbackPending, RequestedAt: at,
-		})
+		c = applyRequested(c, at, e.Opened)
+	case backout.VerdictGiven:
+		c.Rules = spoken(c.Rules, e.Verdict, at)
+	case backout.RuleJudged:
+		c.Rules = judged(c.Rules, e, at)
 	case backout.RollbackEnded:
 		c = applyRollbackEnded(c, e)
 	case backout.ChangeEnded:

@@ -282,5 +282,6 @@ func everyRequest(c backout.Change) []Request {
 		RollbackEnded{},
 		RecordVerdict{backout.Verdict{ChangeID: c.ID}},
 		RecordVerdict{},
+		JudgeRule{Rule: "R", Agree: true},
 	}
 }

@@ -30,11 +30,14 @@ func decide(c backout.Change, in Input) ([]backout.Event, error) {
 	if c.State == "" {
 		return nil, backout.ErrNotFound
 	}
+	if do, ok := in.Do.(JudgeRule); ok {
+		return judgeRule(c, in, do) // also of what has ended
+	}
 	if c.State.Final() {
 		return whenFinal(c, in.Do)
 	}
 	switch do := in.Do.(type) {
-	case Plan: // handled above: the only request that needs no change
+	case Plan, JudgeRule: // handled above
 	case Gate:
 		return gate(c, in, do)
 	case BeginCapture:
@@ -82,7 +85,7 @@ func whenFinal(c backout.Change, do Request) ([]backout.Event, error) {
 			return nil, nil
 		}
 		return nil, backout.ErrNotFound
-	case Plan, Gate, BeginCapture, Captured, Open, Extend, Close, Cancel, PatchStarted, PatchEnded, RequestRollback, RecordVerdict:
+	case Plan, Gate, BeginCapture, Captured, Open, Extend, Close, Cancel, PatchStarted, PatchEnded, RequestRollback, RecordVerdict, JudgeRule:
 	}
 	return nil, fmt.Errorf("%w: it is %s", backout.ErrFinal, c.State)
 }
@@ -99,16 +102,6 @@ func plan(c backout.Change, in Input, do Plan) ([]backout.Event, error) {
 		spec.Window.Closes = spec.Window.Opens.Add(DefaultWindow)
 	}
 	return []backout.Event{backout.Planned{Spec: spec, By: in.By}}, nil
-}
-
-func recordVerdict(c backout.Change, v backout.Verdict) ([]backout.Event, error) {
-	if !c.State.Live() {
-		return nil, refused("alerts count only while it is open or watched; it is %s", c.State)
-	}
-	if v.ChangeID != c.ID {
-		return nil, invalid("the verdict is about change %q", v.ChangeID)
-	}
-	return []backout.Event{backout.VerdictGiven{Verdict: v}}, nil
 }
 
 // name prefers the change's id; a change that does not exist is called as it was

@@ -62,6 +62,13 @@
 // While the change is live [Readiness] brings what the gate would say now. It is
 // recorded when other checks say no than before.
 //
+// # What rules said
+//
+// Every verdict that is recorded, and every rollback that a verdict opened, goes into
+// the record of its rule and the rule's content ([backout.RuleRecord]). [OutcomeOf]
+// says from the change alone whether it agrees with the rule. Judgements are the only
+// events that may follow the end of a change: they move nothing else.
+//
 // # Windows without times
 //
 // A window whose opens is zero may be opened at any time. One whose closes is

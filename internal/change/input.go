@@ -124,6 +124,15 @@ type (
 
 	// RecordVerdict notes what a rule said and nothing follows from.
 	RecordVerdict struct{ Verdict backout.Verdict }
+
+	// JudgeRule says whether a person agrees with what a rule said of the change,
+	// with the content it had when it spoke last. Judging again replaces what the
+	// person or another one said before.
+	JudgeRule struct {
+		Rule   string
+		Agree  bool
+		Reason string
+	}
 )
 
 func (Plan) verb() string            { return "plan" }
@@ -143,3 +152,4 @@ func (Tick) verb() string            { return "tick" }
 func (RequestRollback) verb() string { return "roll back" }
 func (RollbackEnded) verb() string   { return "end rollback of" }
 func (RecordVerdict) verb() string   { return "record verdict on" }
+func (JudgeRule) verb() string       { return "judge rule on" }

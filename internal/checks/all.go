@@ -1,10 +1,7 @@
 package checks
 
 import (
-	"errors"
 	"fmt"
-	"net"
-	"regexp"
 	"strings"
 
 	"github.com/backout-io/backout"
@@ -43,29 +40,4 @@ func oneLine(s string) string {
 		s = string(runes[:most]) + "…"
 	}
 	return s
-}
-
-// plain is what a target's name and address may hold, so that put anywhere they
-// stay what they are: the characters of host names and IP addresses.
-var plain = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._:-]{0,251}[A-Za-z0-9])?$`)
-
-// names returns the values of the placeholders {target} and {address}. The
-// address is without the port, which is that of the transport.
-func names(t backout.Target) (target, address string, err error) {
-	address = t.Address
-	if address == "" {
-		address = t.Name
-	}
-	if host, _, err := net.SplitHostPort(address); err == nil {
-		address = host
-	}
-	if ip := net.ParseIP(strings.Trim(address, "[]")); ip != nil {
-		address = ip.String()
-	} else if !plain.MatchString(address) || strings.Contains(address, ":") {
-		return "", "", errors.New("the target's address is not a host name or IP address")
-	}
-	if !plain.MatchString(t.Name) {
-		return "", "", errors.New("the target's name has characters that names do not have")
-	}
-	return t.Name, address, nil
 }

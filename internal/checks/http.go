@@ -18,6 +18,7 @@ import (
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/plugin"
+	"github.com/backout-io/backout/internal/promql"
 )
 
 // HTTP is the section of an http check: green when the answer has the status,
@@ -152,7 +153,7 @@ func (h httpCheck) Check(ctx context.Context, s Subject) Result {
 	if err != nil {
 		return red("%v", err)
 	}
-	target, address, err := names(s.Target)
+	target, address, err := promql.Names(s.Target)
 	if err != nil {
 		return red("%v", err)
 	}

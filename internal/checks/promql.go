@@ -2,19 +2,15 @@ package checks
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
-	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/plugin"
+	"github.com/backout-io/backout/internal/promql"
 )
 
 // PromQL is the section of a promql check: an instant query that is green when
@@ -37,16 +33,11 @@ func promqlKind(o Options) Kind {
 		if o.PrometheusURL == "" {
 			return nil, backout.Permanent(errors.New("promql checks ask Prometheus: set prometheus.url in backout.yaml"))
 		}
-		base, err := url.Parse(o.PrometheusURL)
-		if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-			return nil, backout.Permanent(errors.New("prometheus.url is not an http(s) URL"))
+		client, err := promql.NewClient(o.PrometheusURL, o.PrometheusToken)
+		if err != nil {
+			return nil, backout.Permanent(err)
 		}
-		client := &http.Client{
-			// A checker has no end, so it keeps no connection.
-			Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return errors.New("it redirects") },
-		}
-		return promqlCheck{c, base.JoinPath("api/v1/query").String(), o.PrometheusToken, client}, nil
+		return promqlCheck{c, client}, nil
 	})
 }
 
@@ -55,159 +46,44 @@ func (c *PromQL) Validate() error {
 	if strings.TrimSpace(c.Query) == "" {
 		return errors.New("query is empty")
 	}
-	_, err := fillQuery(c.Query, "name", "address")
-	return err
-}
-
-// fillQuery puts the names in as text of string literals. The lexical rules are
-// those of Prometheus: strings in " and ' take escapes, those in ` do not; # begins
-// a comment.
-func fillQuery(query, target, address string) (string, error) {
-	var b strings.Builder
-	quote := byte(0)
-	for i := 0; i < len(query); i++ {
-		c := query[i]
-		value, width := "", 0
-		switch {
-		case strings.HasPrefix(query[i:], "{target}"):
-			value, width = target, len("{target}")
-		case strings.HasPrefix(query[i:], "{address}"):
-			value, width = address, len("{address}")
-		}
-		switch {
-		case width > 0 && quote == '`':
-			return "", errors.New("query: a placeholder cannot stand in a string in backquotes: use double quotes")
-		case width > 0 && quote == '#':
-			b.WriteString("-")
-			i += width - 1
-		case width > 0:
-			text := strconv.Quote(value)
-			if quote != 0 {
-				text = strings.ReplaceAll(text[1:len(text)-1], "'", `\'`)
-			}
-			b.WriteString(text)
-			i += width - 1
-		case quote == '#':
-			if c == '\n' {
-				quote = 0
-			}
-			b.WriteByte(c)
-		case c == '\\' && quote != 0 && quote != '`' && i+1 < len(query):
-			b.WriteByte(c)
-			i++
-			b.WriteByte(query[i])
-		default:
-			switch {
-			case quote == c:
-				quote = 0
-			case quote == 0 && strings.IndexByte("\"'`#", c) >= 0:
-				quote = c
-			}
-			b.WriteByte(c)
-		}
+	if _, err := promql.Fill(c.Query, "name", "address"); err != nil {
+		return fmt.Errorf("query: %w", err)
 	}
-	if quote != 0 && quote != '#' {
-		return "", fmt.Errorf("query: the string that begins with %c does not end", quote)
-	}
-	return b.String(), nil
+	return nil
 }
 
 type promqlCheck struct {
 	c      PromQL
-	url    string
-	token  backout.Secret
-	client *http.Client
-}
-
-// answer is the shape of Prometheus' HTTP API, "instant queries".
-type answer struct {
-	Status string `json:"status"`
-	Error  string `json:"error"`
-	Data   struct {
-		ResultType string          `json:"resultType"`
-		Result     json.RawMessage `json:"result"`
-	} `json:"data"`
+	client *promql.Client
 }
 
 // Check implements [Checker].
 func (p promqlCheck) Check(ctx context.Context, s Subject) Result {
-	target, address, err := names(s.Target)
+	target, address, err := promql.Names(s.Target)
 	if err != nil {
 		return red("%v", err)
 	}
-	query, err := fillQuery(p.c.Query, target, address)
+	query, err := promql.Fill(p.c.Query, target, address)
 	if err != nil {
-		return red("%v", err)
+		return red("query: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, orDefault(p.c.Timeout, 5*time.Second))
 	defer cancel()
-	a, err := p.ask(ctx, query)
+	samples, err := p.client.Ask(ctx, query)
 	if err != nil {
-		return red("ask Prometheus: %v", err)
+		return red("%v", err)
 	}
-	return judge(a)
-}
-
-func (p promqlCheck) ask(ctx context.Context, query string) (answer, error) {
-	var a answer
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, strings.NewReader(url.Values{"query": {query}}.Encode()))
-	if err != nil {
-		return a, err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("User-Agent", "backout")
-	if !p.token.IsZero() {
-		req.Header.Set("Authorization", "Bearer "+p.token.Reveal())
-	}
-	resp, err := p.client.Do(req)
-	if err != nil {
-		return a, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
-	if err != nil {
-		return a, err
-	}
-	if err := json.Unmarshal(body, &a); err != nil {
-		return a, fmt.Errorf("status %d and no JSON", resp.StatusCode)
-	}
-	if a.Status != "success" || resp.StatusCode != http.StatusOK {
-		return a, fmt.Errorf("status %d: %s", resp.StatusCode, a.Error)
-	}
-	return a, nil
+	return judge(samples)
 }
 
 // judge makes the result of an answer's samples.
-func judge(a answer) Result {
-	var samples []struct {
-		Metric map[string]string `json:"metric"`
-		Value  [2]any            `json:"value"`
-	}
-	switch a.Data.ResultType {
-	case "vector":
-		if err := json.Unmarshal(a.Data.Result, &samples); err != nil {
-			return red("Prometheus answers a vector that cannot be read")
-		}
-	case "scalar":
-		var value [2]any
-		if err := json.Unmarshal(a.Data.Result, &value); err != nil {
-			return red("Prometheus answers a scalar that cannot be read")
-		}
-		samples = append(samples, struct {
-			Metric map[string]string `json:"metric"`
-			Value  [2]any            `json:"value"`
-		}{Value: value})
-	default:
-		return red("the query yields a %s: it must yield a vector or a scalar", a.Data.ResultType)
-	}
+func judge(samples []promql.Sample) Result {
 	if len(samples) == 0 {
 		return red("the query yields no sample")
 	}
 	for _, s := range samples {
-		text, _ := s.Value[1].(string)
-		value, err := strconv.ParseFloat(text, 64)
-		if err != nil || value == 0 || math.IsNaN(value) {
-			return red("the query yields %s for %v", text, s.Metric)
+		if s.Value == 0 || math.IsNaN(s.Value) {
+			return red("the query yields %s for %v", s.Text, s.Metric)
 		}
 	}
 	return green("%d samples, none of them 0", len(samples))

@@ -63,12 +63,15 @@ func TestCommandsGiveExitCodes(t *testing.T) {
 	check := func(ps backout.Problems) func(context.Context, string) backout.Problems {
 		return func(context.Context, string) backout.Problems { return ps }
 	}
-	explain := func(fires bool) func(context.Context, ExplainOptions) ([]RuleExplained, error) {
-		return func(_ context.Context, o ExplainOptions) ([]RuleExplained, error) {
-			if len(o.Alert) == 0 || o.At.IsZero() {
-				return nil, errors.New("no alert or no time")
+	explain := func(follows string) func(context.Context, ExplainOptions) ([]handlers.Explained, error) {
+		return func(_ context.Context, o ExplainOptions) ([]handlers.Explained, error) {
+			if len(o.Alerts) != 1 || o.At.IsZero() || o.Config == "" {
+				return nil, errors.New("no alert, no config or no time")
 			}
-			return []RuleExplained{{Group: "web", Rule: "Errors\x1b[2J", Mode: "auto", Alert: "HTTP5xx", Fires: fires, Clauses: []ClauseExplained{{Clause: `severity="page"`, Met: fires, Saw: "info"}}}}, nil
+			return []handlers.Explained{{Alert: o.Alerts[0], At: o.At, Rules: []handlers.ExplainedRule{{
+				Group: "web", Rule: "Errors\x1b[2J", Mode: "auto", Matched: follows != "", Follows: follows, Why: "because\x1b[2J",
+				Parts: []handlers.ExplainPart{{Kind: "match", Text: `severity="page"`, Held: follows != ""}},
+			}}}}, nil
 		}
 	}
 	reach := func(ok bool) func(context.Context, string, []string, func(TargetReport)) error {
@@ -80,7 +83,7 @@ func TestCommandsGiveExitCodes(t *testing.T) {
 		}
 	}
 	alert := filepath.Join(t.TempDir(), "alert.json")
-	if err := os.WriteFile(alert, []byte(`{"labels":{}}`), 0o600); err != nil {
+	if err := os.WriteFile(alert, []byte(`{"labels":{"alertname":"HTTP5xx"}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -96,9 +99,14 @@ func TestCommandsGiveExitCodes(t *testing.T) {
 		{"check warns", Options{Check: check(warning)}, "check", 0, "plans/web.yaml:1: warning: L2 has no approval\ngood, with 1 warning\n", ""},
 		{"rules check", Options{RulesCheck: check(problem)}, "rules check -o json", 1, `"what": "unknown key \u001b[31m"`, ""},
 		{"rules facts", Options{RulesFacts: func() []FactRow { return []FactRow{{"alert.age", "duration", "time since it fired"}} }}, "rules facts", 0, "FACT       TYPE      MEANING\nalert.age  duration  time since it fired\n", ""},
-		{"explain fires", Options{RulesExplain: explain(true)}, "rules explain --alert " + alert, 0, "web/Errors[2J (auto) fires on HTTP5xx\n  yes  severity=\"page\"  (saw info)\n", ""},
-		{"explain does not", Options{RulesExplain: explain(false)}, "rules explain --alert " + alert, 1, "would not fire", ""},
-		{"explain needs an alert", Options{RulesExplain: explain(true)}, "rules explain", 2, "", "required flag(s) \"alert\" not set"},
+		{"explain acts", Options{RulesExplain: explain("open")}, "rules explain --alert " + alert, 0, "\n+ acts  web/Errors[2J (auto)\n  because[2J\n  + yes      severity=\"page\"\n", ""},
+		{"explain records", Options{RulesExplain: explain("record")}, "rules explain --alert " + alert, 1, "o only recorded", ""},
+		{"explain does not", Options{RulesExplain: explain("")}, "rules explain --alert " + alert, 1, "x does not match", ""},
+		{"explain as JSON", Options{RulesExplain: explain("open")}, "rules explain -o json --alert " + alert, 0, `"rule": "Errors\u001b[2J"`, ""},
+		{"explain needs an alert", Options{RulesExplain: explain("")}, "rules explain", 2, "", "at least one of the flags in the group [alert seen] is required"},
+		{"explain of one alert", Options{}, "rules explain --seen 00 --alert " + alert, 2, "", "none of the others can be"},
+		{"explain asks one side", Options{}, "rules explain --seen 00 --changes x", 2, "", "none of the others can be"},
+		{"explain a time", Options{}, "rules explain --seen 00 --at yesterday", 2, "", "--at: time \"yesterday\""},
 		{"kinds", Options{Kinds: func() []KindRow { return []KindRow{{"executor", "command", "runs a command", ""}} }}, "kinds", 0, "executor  command  -      runs a command", ""},
 		{"target check", Options{CheckTargets: reach(true)}, "target check web-01", 0, "web-01  reached  0s    boot id 7", ""},
 		{"target check bad", Options{CheckTargets: reach(false)}, "target check web-01", 1, "not reached", ""},
@@ -261,5 +269,13 @@ func TestEveryCommandHasGoodHelp(t *testing.T) {
 		if !strings.Contains(reference, "\n## backout "+name) {
 			t.Errorf("%s is not in the reference", name)
 		}
+	}
+}
+
+func TestRuleNamesAreCompletedFromTheConfig(t *testing.T) {
+	o := Options{RuleNames: func(config string) []string { return []string{"of " + config, "Down\x1b[2J"} }}
+	stdout, _, code := run(t, o, "__complete", "rules", "explain", "--config", "other.yaml", "--rule", "")
+	if code != 0 || !strings.Contains(stdout, "of other.yaml\n") || strings.Contains(stdout, "\x1b") {
+		t.Errorf("exit code %d, completed %q", code, stdout)
 	}
 }

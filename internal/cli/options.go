@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/handlers"
 	"github.com/backout-io/backout/internal/backup"
+	"github.com/backout-io/backout/internal/ruletest"
 )
 
 // Options are the command line's surroundings. Only Stdout and Stderr are
@@ -54,8 +56,14 @@ type Options struct {
 	RulesCheck func(ctx context.Context, config string) backout.Problems
 	// RulesFacts lists what an expression may speak of.
 	RulesFacts func() []FactRow
-	// RulesExplain says what every rule makes of one alert and one change.
-	RulesExplain func(ctx context.Context, o ExplainOptions) ([]RuleExplained, error)
+	// RulesExplain says what every rule of the config makes of each alert.
+	RulesExplain func(ctx context.Context, o ExplainOptions) ([]handlers.Explained, error)
+	// RuleNames lists the rules of the config's files, for completion: nothing when
+	// they cannot be read.
+	RuleNames func(config string) []string
+	// RulesTest runs the tests of rules in files, or in those that the config names.
+	// An error that is a [backout.Problems] is about the config.
+	RulesTest func(ctx context.Context, config string, files []string, o ruletest.Options) (ruletest.Report, error)
 	// Backup writes a backup of the store the config names to w. [ErrStoreInUse]
 	// says that a server holds it; then nothing was written.
 	Backup func(ctx context.Context, config string, w io.Writer) error
@@ -160,34 +168,15 @@ type KindRow struct {
 	Loses string `json:"loses,omitempty"`
 }
 
-// ExplainOptions name the alert and the change to explain.
+// ExplainOptions name the alerts and the changes to explain.
 type ExplainOptions struct {
 	Config string
-	// Alert is an Alertmanager alert as JSON: one alert, a list of them, or a
-	// webhook.
-	Alert []byte
-	// Change is the change as the server knows it; nil means one that is open on
+	Alerts []backout.Alert
+	// Changes are what the alerts are held against; none means one that is open on
 	// the alert's target.
-	Change *backout.Change
-	// At is the moment to explain; zero means now.
+	Changes []backout.Change
+	// Rule is the one to explain; empty means all.
+	Rule string
+	// At is the moment to explain.
 	At time.Time
-}
-
-// RuleExplained is what one rule made of one alert.
-type RuleExplained struct {
-	Group string `json:"group"`
-	Rule  string `json:"rule"`
-	Mode  string `json:"mode"`
-	Alert string `json:"alert"`
-	// Fires tells whether the rule would act.
-	Fires bool `json:"fires"`
-	// Clauses are its conditions in order, each with what was seen.
-	Clauses []ClauseExplained `json:"clauses"`
-}
-
-// ClauseExplained is one condition of a rule.
-type ClauseExplained struct {
-	Clause string `json:"clause"`
-	Met    bool   `json:"met"`
-	Saw    string `json:"saw"`
 }

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"github.com/backout-io/backout/internal/cli/view"
@@ -8,8 +10,8 @@ import (
 
 func (p *program) rulesCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "rules", Short: "Check and explain rules",
-		Long: "Rules say which alerts speak against which change. These commands need no server.",
+		Use: "rules", Short: "Check, test, explain and promote rules",
+		Long: "Rules say which alerts speak against which change. \"list\", \"promote\" and \"judge\" ask a server, the others need none.",
 	}
 	var config string
 	check := &cobra.Command{
@@ -18,7 +20,7 @@ func (p *program) rulesCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.checkFiles(cmd.Context(), p.RulesCheck, config) },
 	}
 	p.configFlag(check, &config)
-	cmd.AddCommand(check, p.rulesFacts(), p.rulesExplain())
+	cmd.AddCommand(check, p.rulesFacts(), p.rulesTest(), p.rulesExplain(), p.rulesList(), p.rulesPromote(), p.rulesJudge())
 	return cmd
 }
 
@@ -40,4 +42,19 @@ func (p *program) rulesFacts() *cobra.Command {
 			})
 		},
 	}
+}
+
+// completeLocalRules offers the names of the rules in the config's files, for
+// flags that name one.
+func (p *program) completeLocalRules(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return p.complete(cmd, nil, func(context.Context) ([]string, error) {
+		if p.RuleNames == nil {
+			return nil, errMissing
+		}
+		var names []string
+		for _, name := range p.RuleNames(cmd.Flag("config").Value.String()) {
+			names = append(names, view.Clean(name))
+		}
+		return names, nil
+	})
 }

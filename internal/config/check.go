@@ -144,6 +144,7 @@ func (l *loader) settings() {
 	}
 	l.sshSection(&s.SSH)
 	l.runners(s)
+	l.promotion(s.Promotion)
 }
 
 func (l *loader) sshSection(s *SSH) {

@@ -6,6 +6,7 @@ import (
 	"reflect"
 
 	"github.com/backout-io/backout/internal/strictyaml"
+	"github.com/backout-io/backout/rules"
 )
 
 // The names of the files that [Schema] returns.
@@ -14,13 +15,15 @@ const (
 	SchemaPlans     = "plans.schema.json"
 	SchemaInventory = "inventory.schema.json"
 	SchemaRunner    = "runner.schema.json"
+	SchemaRules     = rules.SchemaName
 )
 
 //go:generate go test . -run TestSchemasInDocs -update
 
 // Schema returns JSON Schemas (draft 2020-12) of the config file, the plan files,
-// the inventory files and the file of a runner by file name, for editors. They are made from the
-// types that decode the files and from the sections of the kinds.
+// the inventory files, the rule files and the file of a runner by file name, for
+// editors. They are made from the types that decode the files and from the sections
+// of the kinds.
 func Schema(kinds Kinds) (map[string][]byte, error) {
 	g := &strictyaml.Generator{Types: map[reflect.Type]func(*strictyaml.Generator) map[string]any{
 		reflect.TypeFor[serverFile]():    kinds.serverSchema,
@@ -49,6 +52,11 @@ func Schema(kinds Kinds) (map[string][]byte, error) {
 		}
 		out[name] = append(data, '\n')
 	}
+	data, err := rules.Schema()
+	if err != nil {
+		return nil, err
+	}
+	out[SchemaRules] = data
 	return out, nil
 }
 

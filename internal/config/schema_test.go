@@ -166,12 +166,22 @@ func refuse(schema map[string]any, v any, at string) string {
 		return refuseObject(schema, v, at)
 	case []any:
 		items, _ := schema["items"].(map[string]any)
+		if most, ok := schema["maxItems"].(float64); ok && float64(len(v)) > most {
+			return at + ": too many entries"
+		}
 		for i, item := range v {
 			if why := refuse(items, item, fmt.Sprintf("%s[%d]", at, i)); why != "" {
 				return why
 			}
 		}
+	case float64:
+		if least, ok := schema["minimum"].(float64); ok && v < least {
+			return fmt.Sprintf("%s: %v is less than %v", at, v, least)
+		}
 	case string:
+		if most, ok := schema["maxLength"].(float64); ok && float64(len([]rune(v))) > most {
+			return at + ": too long"
+		}
 		if pattern, ok := schema["pattern"].(string); ok && !regexp.MustCompile(pattern).MatchString(v) {
 			return fmt.Sprintf("%s: %q does not match %s", at, v, pattern)
 		}
@@ -214,6 +224,20 @@ func refuseObject(schema, v map[string]any, at string) string {
 		if _, ok := v[r.(string)]; !ok {
 			return fmt.Sprintf("%s: no %v", at, r)
 		}
+	}
+	needs, _ := schema["dependentRequired"].(map[string]any)
+	for key, others := range needs {
+		if _, ok := v[key]; !ok {
+			continue
+		}
+		for _, other := range others.([]any) {
+			if _, ok := v[other.(string)]; !ok {
+				return fmt.Sprintf("%s: %s needs %v", at, key, other)
+			}
+		}
+	}
+	if least, ok := schema["minProperties"].(float64); ok && float64(len(v)) < least {
+		return at + ": too few keys"
 	}
 	if most, ok := schema["maxProperties"].(float64); ok && float64(len(v)) > most {
 		return at + ": too many keys"

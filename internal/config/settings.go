@@ -20,19 +20,21 @@ type Settings struct {
 	// Groups adds members to groups beside those that tokens name.
 	Groups        map[string][]string `yaml:"groups" doc:"Members of groups, beside those that auth.tokens names."`
 	Intake        Intake              `yaml:"intake" doc:"How alerts come in."`
-	RuleGlobs     []string            `yaml:"rules" doc:"Rule files, relative to this file; * is allowed."`
+	RuleGlobs     []string            `yaml:"rules" doc:"Rule files, relative to this file; * is allowed and leaves out *_test.yaml."`
+	RuleTestGlobs []string            `yaml:"rule_tests" doc:"Files with tests of the rules, relative to this file; * is allowed. The server does not read them."`
 	PlanGlobs     []string            `yaml:"plans" doc:"Plan files, relative to this file; * is allowed."`
 	TargetGlobs   []string            `yaml:"inventory" doc:"Inventory files, relative to this file; * is allowed."`
 	TemplateGlobs []string            `yaml:"templates" doc:"Notice templates, relative to this file; * is allowed."`
 	Alertmanagers []Endpoint          `yaml:"alertmanagers" doc:"Asked for active alerts while a rollback is verified."`
 	Monitoring    Monitoring          `yaml:"monitoring" doc:"A dead-man's switch: when this alert is missing, nothing counts as recovered."`
-	Prometheus    Endpoint            `yaml:"prometheus" doc:"Asked by promql checks."`
+	Prometheus    Endpoint            `yaml:"prometheus" doc:"Asked by promql checks and by prom() in rules."`
 	SSH           SSH                 `yaml:"ssh" doc:"How targets with transport ssh are reached."`
 	// ReadinessEvery is how often the way back of live changes is looked at.
 	ReadinessEvery backout.Duration `yaml:"readiness_every" doc:"How often it is looked whether the way back of open changes would still work. At least 10s. Default 5m."`
 	// Audiences are lists of channel names.
 	Audiences map[string][]string `yaml:"audiences" doc:"Which channels tell whom."`
 	Retention Retention           `yaml:"retention" doc:"How long alerts are kept."`
+	Promotion Promotion           `yaml:"promotion" doc:"What rules need before they may act."`
 	Runners   Runners             `yaml:"runners" doc:"Runners near the targets, and what they are told apart from strangers by."`
 }
 
@@ -104,6 +106,14 @@ type Retention struct {
 	AlertsMaxBytes Size             `yaml:"alerts_max_bytes" doc:"Default 1GiB."`
 }
 
+// Promotion says how a rule earns its right to act.
+type Promotion struct {
+	Required bool `yaml:"required" doc:"A rule only records until somebody promotes it, whatever its file says; that is the most it may do. Default false: its file counts."`
+	// Agreed changes at Precision are what a rule needs to be promoted to auto.
+	Agreed    int     `yaml:"agreed" doc:"How many changes must have agreed with a rule before it may be promoted to auto. Default 20."`
+	Precision float64 `yaml:"precision" doc:"The share of changes that agreed with it, of those that agreed or did not, which it needs for that. 0 to 1. Default 0.95."`
+}
+
 // Runners says which sites have runners of their own. Without sites a target's
 // site is a label like others.
 type Runners struct {
@@ -130,6 +140,7 @@ func defaults() Settings {
 		SSH:            SSH{Port: 22, ConnectTimeout: backout.Duration(10 * time.Second)},
 		Monitoring:     Monitoring{MissingAfter: backout.Duration(10 * time.Minute)},
 		ReadinessEvery: backout.Duration(5 * time.Minute),
+		Promotion:      Promotion{Agreed: 20, Precision: 0.95},
 		Retention:      Retention{Alerts: backout.Duration(14 * 24 * time.Hour), AlertsMaxBytes: 1 << 30},
 	}
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -90,28 +91,54 @@ func (e *Engine) judge(a *backout.Alert, now time.Time) {
 	result := e.cfg().Rules.Match(a, e.world, now)
 	for _, problem := range result.Errors {
 		e.metrics.ruleErrors.Inc()
+		var query queryError
+		if errors.As(problem.Err, &query) && !e.queries.news(problem.Rule, now) {
+			continue
+		}
 		e.log.Warn("rule failed and counts as not matched", "rule", problem.Rule, "change_id", problem.ChangeID, "error", problem.Err)
 	}
+	for _, w := range result.Waiting {
+		e.queries.wants(w)
+	}
 	for _, v := range result.Verdicts {
-		next := e.next(&v, a, now)
+		c, ok := e.caseOf(&v, a, now)
+		if !ok {
+			continue
+		}
+		e.throttles.matched(c)
+		next := e.decide(c, &v)
 		if e.settled(v, a, next) {
 			continue
 		}
 		e.metrics.verdicts.WithLabelValues(string(v.Mode)).Inc()
-		e.spawn(func(ctx context.Context) { e.follow(ctx, v, a) })
+		e.spawn(func(ctx context.Context) { e.follow(ctx, v, a, next) })
 	}
+}
+
+// caseOf is what is decided on: the verdict with what its rule may do now, and its
+// change as it stands; false when there is no such change.
+func (e *Engine) caseOf(v *backout.Verdict, a *backout.Alert, now time.Time) (trigger.Case, bool) {
+	c, ok := e.changes.get(v.ChangeID)
+	throttle := e.may(v)
+	return trigger.Case{Verdict: *v, Alert: a, Change: &c, Throttle: throttle, Now: now}, ok
+}
+
+// decide says what follows from a case, and notes on its verdict what stops the
+// rule.
+func (e *Engine) decide(c trigger.Case, v *backout.Verdict) trigger.Next {
+	next := e.throttles.decide(c)
+	v.Stopped, v.Moot = next.Stopped, next.Moot
+	return next
 }
 
 // next says what follows from a verdict as things stand, and notes on it what
 // stops the rule.
 func (e *Engine) next(v *backout.Verdict, a *backout.Alert, now time.Time) trigger.Next {
-	c, ok := e.changes.get(v.ChangeID)
+	c, ok := e.caseOf(v, a, now)
 	if !ok {
 		return trigger.Next{Do: trigger.Nothing}
 	}
-	next := e.throttles.decide(trigger.Case{Verdict: *v, Alert: a, Change: &c, Throttle: e.throttleOf(v.Rule), Now: now})
-	v.Stopped = next.Stopped
-	return next
+	return e.decide(c, v)
 }
 
 // settled tells from memory that nothing is to be done, so that an alert storm
@@ -132,21 +159,28 @@ func (e *Engine) settled(v backout.Verdict, a *backout.Alert, next trigger.Next)
 	return false
 }
 
-// follow does what a verdict says.
-func (e *Engine) follow(ctx context.Context, v backout.Verdict, a *backout.Alert) {
+// follow does what a verdict says. A record that was decided on is written as it was;
+// everything else is decided again on what is known now.
+func (e *Engine) follow(ctx context.Context, v backout.Verdict, a *backout.Alert, next trigger.Next) {
 	var err error
-	next := e.next(&v, a, time.Now().UTC())
-	switch next.Do {
-	case trigger.Record:
+	mine := next.Do == trigger.Record // and counted as recorded
+	if next.Do == trigger.Open {
+		_, err = e.readGrant(ctx, v.Rule)
+	}
+	if !mine && err == nil {
+		next = e.next(&v, a, time.Now().UTC())
+	}
+	switch {
+	case err != nil:
+	case next.Do == trigger.Record && (mine || e.world.once(v, a)):
 		_, err = e.changeInput(ctx, v.ChangeID, "", change.RecordVerdict{Verdict: v})
 		if err != nil {
 			e.world.notRecorded(v)
 		}
-	case trigger.Evidence:
+	case next.Do == trigger.Evidence:
 		_, err = e.input(ctx, next.RollbackID, rollback.AlertSeen{Alert: alertRef(a, v.Target)})
-	case trigger.Open:
-		err = e.openByVerdict(ctx, v, a, next)
-	case trigger.Nothing:
+	case next.Do == trigger.Open:
+		err = e.openByVerdict(ctx, v, a)
 	}
 	lost := errors.Is(err, backout.ErrConflict) || errors.Is(err, backout.ErrRefused) || errors.Is(err, backout.ErrFinal)
 	if err != nil && !lost && ctx.Err() == nil {
@@ -155,16 +189,26 @@ func (e *Engine) follow(ctx context.Context, v backout.Verdict, a *backout.Alert
 	}
 }
 
-func (e *Engine) openByVerdict(ctx context.Context, v backout.Verdict, a *backout.Alert, next trigger.Next) error {
+// openByVerdict opens a rollback, if that still follows on the change as it is when
+// the rollback becomes part of its log: of two servers one passes.
+func (e *Engine) openByVerdict(ctx context.Context, v backout.Verdict, a *backout.Alert) error {
 	c, ok := e.changes.get(v.ChangeID)
 	if !ok {
 		return nil
 	}
+	throttle := e.may(&v)
 	ref := alertRef(a, v.Target)
-	r, err := e.openRollback(ctx, "", c, backout.Opened{
-		Targets: next.Targets, Trigger: backout.Trigger{Verdict: &v}, Alert: &ref,
-		StartAt: next.StartAt, AskFirst: next.AskFirst, StartAfter: next.StartAfter,
-	})
+	decide := func(o *backout.Opened, now *backout.Change, at time.Time) error {
+		next := e.decide(trigger.Case{Verdict: v, Alert: a, Change: now, Throttle: throttle, Now: at}, &v)
+		if next.Do != trigger.Open {
+			return fmt.Errorf("rule %s on %s: %w: %s", v.Rule, v.Target, backout.ErrRefused, next.Stopped)
+		}
+		o.Targets, o.StartAt, o.AskFirst, o.StartAfter = next.Targets, next.StartAt, next.AskFirst, next.StartAfter
+		o.Trigger.Verdict = &v
+		return nil
+	}
+	opened := backout.Opened{Targets: []string{v.Target}, Trigger: backout.Trigger{Verdict: &v}, Alert: &ref}
+	r, err := e.begin(ctx, "", c, opening{opened: opened, decide: decide, across: acrossChanges(throttle)})
 	if err == nil {
 		// It may have resolved while the rollback was not there to be cancelled.
 		e.cancelSettled(r)
@@ -216,6 +260,7 @@ func (e *Engine) pulseLoop(ctx context.Context) {
 // judgeAll judges every firing alert on a target of a live change.
 func (e *Engine) judgeAll(ctx context.Context) {
 	now := time.Now().UTC()
+	e.throttles.forget(now)
 	for _, target := range e.world.expire(now) {
 		e.cancelResolved(target)
 	}
@@ -223,6 +268,14 @@ func (e *Engine) judgeAll(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		e.judge(a, now)
+	}
+}
+
+// judgeTarget judges again what fires on one target.
+func (e *Engine) judgeTarget(target string) {
+	now := time.Now().UTC()
+	for _, a := range e.world.redSince(target, time.Time{}) {
 		e.judge(a, now)
 	}
 }

@@ -19,6 +19,7 @@ func (e *Engine) changeMoved(_ context.Context, _ string, before, after backout.
 	if !e.live.Load() {
 		return
 	}
+	e.noteRules(after.ID)
 	e.world.changed(after)
 	e.armChange(after.ID)
 	e.armDelta(before, after)

@@ -37,6 +37,7 @@
 //
 // # Who owns which goroutine
 //
+// Queries of rules are asked by at most 4 goroutines; a rule never waits for one.
 // [Engine.Start] starts one follower for each log, the relay, the deadline loop,
 // the pulse that judges rules again, the sweep that finds what nobody looks after,
 // the one that keeps targets of open windows connected, the cleaner of attempts and

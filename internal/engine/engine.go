@@ -14,6 +14,7 @@ import (
 	"github.com/backout-io/backout/internal/change"
 	"github.com/backout-io/backout/internal/rollback"
 	"github.com/backout-io/backout/internal/store"
+	"github.com/backout-io/backout/internal/trigger"
 	"github.com/backout-io/backout/rules"
 )
 
@@ -39,11 +40,15 @@ type Config struct {
 	Alerts FiringAlerts
 	// Treated asks it whether an alert is silenced or inhibited; nil asks nobody.
 	Treated TreatedAlerts
+	// Queries answers the queries of rules; nil when there is no Prometheus.
+	Queries Querier
 	// Monitoring is the dead-man's switch; nil has none.
 	Monitoring *Monitoring
 	// ReadinessEvery is how often it is looked whether the way back of a live change
 	// would still work; 0 means 5 minutes.
 	ReadinessEvery time.Duration
+	// Promotion is what rules need before they may act.
+	Promotion trigger.Policy
 	// ExternalURL is where people find this server, for links in notices.
 	ExternalURL string
 }
@@ -117,6 +122,9 @@ type Engine struct {
 	owedRed   sync.Map      // "rollback/target" to the red look that is not recorded yet
 	plans     sync.Map      // hash of a frozen plan to the one copy of it
 	throttles *throttles
+	grants    *grants
+	scores    *scores
+	queries   *queries
 	found     *found
 	watchers  *watchers
 	relay     *relay
@@ -143,7 +151,7 @@ func New(o Options, cfg *Config) *Engine {
 	e := &Engine{
 		store: o.Store, server: o.Server, sole: o.Sole, peers: o.Peers, sender: o.Sender, log: o.Log, pulse: o.Pulse, remember: o.Remember,
 		deadlines: newDeadlines(), outputs: newOutputs(), watchers: newWatchers(), metrics: NewMetrics(),
-		throttles: newThrottles(), found: newFound(), losses: newLosses(), ctx: ctx, cancel: cancel,
+		throttles: newThrottles(), grants: newGrants(), scores: newScores(), found: newFound(), losses: newLosses(), ctx: ctx, cancel: cancel,
 	}
 	if e.pulse == 0 {
 		e.pulse = 5 * time.Second
@@ -152,7 +160,9 @@ func New(o Options, cfg *Config) *Engine {
 		e.remember = 24 * time.Hour
 	}
 	e.config.Store(cfg)
+	e.queries = newQueries(e)
 	e.world = newWorld(e.cfg)
+	e.world.queries = e.queries
 	e.relay = newRelay(e)
 	e.monitoring = newMonitoring(e)
 	e.metrics.watch(e.monitoring.blindNow, e.monitoring.lastSeen)
@@ -201,6 +211,7 @@ func (e *Engine) cfg() *Config { return e.config.Load() }
 // Reconfigure swaps the config. Rules are judged again on what is red.
 func (e *Engine) Reconfigure(cfg *Config) {
 	e.config.Store(cfg)
+	e.recallMatches(time.Now())
 	e.spawn(func(ctx context.Context) { e.judgeAll(ctx) })
 	e.armSoon()
 }
@@ -233,6 +244,8 @@ func (e *Engine) Start(ctx context.Context) error {
 		return err
 	}
 	e.live.Store(true)
+	e.countRules()
+	e.recallMatches(time.Now())
 	e.startPaused(ctx)
 	e.takeUp()
 	e.spawn(func(ctx context.Context) { e.deadlines.run(ctx, e.due) })
@@ -307,7 +320,8 @@ func (e *Engine) replay(ctx context.Context) error {
 			return nil
 		}, caughtUp)
 	})
-	for range 2 {
+	follow("promotions", e.followGrants)
+	for range 3 {
 		if err := e.await(ctx, caught); err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 type Metrics struct {
 	verdicts     *prometheus.CounterVec
 	ruleErrors   prometheus.Counter
+	queries      *prometheus.CounterVec
 	attempts     prometheus.Counter
 	changeStates *prometheus.CounterVec
 	rollbacks    *prometheus.CounterVec
@@ -33,6 +34,9 @@ func NewMetrics() *Metrics {
 		ruleErrors: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "backout_rule_errors_total", Help: "Rules that failed while judging an alert; they count as not matched.",
 		}),
+		queries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "backout_rule_queries_total", Help: "Queries of rules to Prometheus, by result: ok, failed, or paused because of a failure before.",
+		}, []string{"result"}),
 		attempts: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "backout_attempts_total", Help: "Attempts of steps that this server set out to start.",
 		}),
@@ -89,6 +93,9 @@ func (m *Metrics) begin() {
 	for _, mode := range []backout.Mode{backout.ModeShadow, backout.ModeAsk, backout.ModeAuto} {
 		m.verdicts.WithLabelValues(string(mode))
 	}
+	for _, result := range []string{"ok", "failed", "paused"} {
+		m.queries.WithLabelValues(result)
+	}
 	for _, cause := range []string{"time", "failure", "manual"} {
 		m.escalations.WithLabelValues(cause)
 	}
@@ -110,7 +117,8 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 
 func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
-		m.verdicts, m.ruleErrors, m.attempts, m.changeStates, m.rollbacks, m.escalations, m.active, m.held, m.duration, m.blind, m.lastSeen,
+		m.verdicts, m.ruleErrors, m.queries, m.attempts, m.changeStates, m.rollbacks, m.escalations, m.active, m.held, m.duration,
+		m.blind, m.lastSeen,
 	}
 }
 

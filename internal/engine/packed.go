@@ -80,6 +80,17 @@ func (t *table[S]) openAny(v *version[S]) (none S) {
 	return t.open(v)
 }
 
+// resting lists the ids of what is at rest.
+func (t *table[S]) resting() []string {
+	var ids []string
+	t.each(func(id string, v *version[S]) {
+		if v.packed != nil {
+			ids = append(ids, id)
+		}
+	})
+	return ids
+}
+
 // fill puts versions into a table that has nothing yet.
 func (t *table[S]) fill(versions map[string]*version[S]) {
 	t.mu.Lock()

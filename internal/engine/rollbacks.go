@@ -91,9 +91,25 @@ func (e *Engine) rollbackEnded(ctx context.Context, r backout.Rollback) {
 	}
 }
 
-// openRollback makes a rollback exist: first in the change's log, which lets one
-// win, then in its own.
+// opening is a rollback that is to be.
+type opening struct {
+	opened backout.Opened
+	// decide looks at the change once more while it is appended to, may change what is
+	// opened, and may refuse; nil for a person's.
+	decide func(o *backout.Opened, now *backout.Change, at time.Time) error
+	// across says that decide looks at other changes too.
+	across bool
+}
+
+// openRollback makes a rollback exist that nothing more is to be decided on.
 func (e *Engine) openRollback(ctx context.Context, by string, c backout.Change, opened backout.Opened) (backout.Rollback, error) {
+	return e.begin(ctx, by, c, opening{opened: opened})
+}
+
+// begin makes a rollback exist: first in the change's log, which lets one win, then
+// in its own.
+func (e *Engine) begin(ctx context.Context, by string, c backout.Change, o opening) (backout.Rollback, error) {
+	opened := o.opened
 	opened.ChangeID, opened.ChangeTitle, opened.Patch, opened.Requester = c.ID, c.Title, c.Patch, c.Requester
 	opened.Loses = e.losses.of(c.ID)
 	if c.Frozen != nil {
@@ -105,18 +121,23 @@ func (e *Engine) openRollback(ctx context.Context, by string, c backout.Change, 
 	var unread error
 	var reading sync.WaitGroup
 	reading.Go(func() { pause, unread = e.store.Control.Pause(ctx) })
+	limited := c.Frozen != nil && c.Frozen.Plan.Limits != (backout.Limits{})
 	request := func(now backout.Change, at time.Time) ([]backout.Event, error) {
 		opened.RollbackID = fmt.Sprintf("%s-r%d", c.ID, len(now.Rollbacks)+1)
+		if o.decide != nil {
+			if err := o.decide(&opened, &now, at); err != nil {
+				return nil, err
+			}
+		}
+		if limited {
+			opened.AskFirst = cmp.Or(e.limit(now, opened.Targets), opened.AskFirst)
+		}
 		opened.Baselines = change.BaselinesOf(now, opened.Targets)
 		return change.Decide(now, change.Input{At: at, By: by, Do: change.RequestRollback{Request: backout.RollbackRequested{Opened: opened}}})
 	}
 	var err error
-	if c.Frozen != nil && c.Frozen.Plan.Limits != (backout.Limits{}) {
-		askFirst := opened.AskFirst
-		_, err = e.changes.transactWhole(ctx, c.ID, func() (decideFunc[backout.Change], error) {
-			opened.AskFirst = cmp.Or(e.limit(c, opened.Targets), askFirst)
-			return request, nil
-		})
+	if limited || o.across {
+		_, err = e.changes.transactWhole(ctx, c.ID, func() (decideFunc[backout.Change], error) { return request, nil })
 	} else {
 		_, err = e.changes.transact(ctx, c.ID, request)
 	}

@@ -94,7 +94,7 @@ func aboutChanges(e backout.Event) bool {
 	switch e.(type) {
 	case backout.Planned, backout.GateRefused, backout.GatePassed, backout.BaselineBegan, backout.BaselineCaptured, backout.BaselineFailed,
 		backout.DeltaCaptured, backout.ReadinessChanged, backout.WindowOpened, backout.WindowExtended, backout.PatchStarted, backout.PatchEnded, backout.TargetsPatched,
-		backout.WatchStarted, backout.RollbackRequested, backout.RollbackEnded, backout.VerdictGiven, backout.ChangeEnded:
+		backout.WatchStarted, backout.RollbackRequested, backout.RollbackEnded, backout.VerdictGiven, backout.RuleJudged, backout.ChangeEnded:
 		return true
 	}
 	return false

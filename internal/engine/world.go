@@ -24,7 +24,7 @@ type world struct {
 	where    map[string][]string
 	evidence *evidence.Table
 	// control counts the red targets of the control group, for this config.
-	control    controlGroup
+	control    evidence.ControlGroup
 	countedFor *Config
 	// touched is how many targets of that config's inventory a live change touches.
 	touched int
@@ -32,6 +32,7 @@ type world struct {
 	suppressed suppressions
 	// recorded says when a shadow verdict was last given to a live change.
 	recorded verdicts
+	queries  *queries
 }
 
 func newWorld(cfg func() *Config) *world {
@@ -197,11 +198,16 @@ func (vs verdicts) noteKey(changeID string, key verdictKey, at time.Time) {
 	}
 }
 
-// noteAll notes the verdicts that a record gives.
+// noteAll notes the verdicts that a record gives, or that opened its rollbacks.
 func (vs verdicts) noteAll(rec backout.Record) {
 	for _, ev := range rec.Events {
-		if given, ok := ev.(backout.VerdictGiven); ok {
-			vs.note(given.Verdict, rec.At)
+		switch ev := ev.(type) {
+		case backout.VerdictGiven:
+			vs.note(ev.Verdict, rec.At)
+		case backout.RollbackRequested:
+			if v := ev.Opened.Trigger.Verdict; v != nil {
+				vs.note(*v, rec.At)
+			}
 		}
 	}
 }
@@ -216,6 +222,21 @@ func (w *world) once(v backout.Verdict, a *backout.Alert) bool {
 	}
 	w.recorded.note(v, v.At)
 	return true
+}
+
+// givenBy lists what a rule has said of live changes, each with its time.
+func (w *world) givenBy(rule string) []backout.Verdict {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	var out []backout.Verdict
+	for id, known := range w.recorded {
+		for key, at := range known {
+			if key.rule == rule {
+				out = append(out, backout.Verdict{Rule: rule, ChangeID: id, Target: key.target, Fingerprint: key.fingerprint, At: at})
+			}
+		}
+	}
+	return out
 }
 
 // notRecorded takes back what once counted.
@@ -264,7 +285,7 @@ func (w *world) Evidence(c *backout.Change) backout.Evidence {
 	}
 	ev := w.evidence.Patched(c, waits, time.Now())
 	if size := len(cfg.Inventory) - w.touched; size > 0 && !c.OpenedAt.IsZero() {
-		evidence.AddControl(&ev, w.control.since(c.OpenedAt), size)
+		evidence.AddControl(&ev, w.control.Since(c.OpenedAt), size)
 	}
 	return ev
 }
@@ -294,7 +315,9 @@ func (w *world) Signals(c *backout.Change, target, fingerprint string) backout.S
 }
 
 // Query implements rules.World.
-func (w *world) Query(string, string) (float64, error) { return 0, rules.ErrNotYet }
+func (w *world) Query(query, target string) (float64, error) {
+	return w.queries.value(query, target, time.Now())
+}
 
 // count keeps the count of the control group in step with one target. The caller
 // holds w.mu.
@@ -304,14 +327,14 @@ func (w *world) count(target string) {
 		_, known := w.cfg().Inventory[target]
 		red = known && len(w.live[target]) == 0
 	}
-	w.control.set(target, newest, red)
+	w.control.Set(target, newest, red)
 }
 
 // countAgain counts for a new inventory.
 func (w *world) countAgain(cfg *Config) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.control, w.touched = controlGroup{}, 0
+	w.control, w.touched = evidence.ControlGroup{}, 0
 	for target := range w.live {
 		if _, known := cfg.Inventory[target]; known {
 			w.touched++

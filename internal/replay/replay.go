@@ -1,8 +1,6 @@
 package replay
 
 import (
-	"context"
-	"errors"
 	"iter"
 	"time"
 
@@ -34,9 +32,10 @@ type History struct {
 
 // Options say how it runs.
 type Options struct {
-	// Pulse is how often what is red is judged again; 0 means 5 s, as the server does.
+	// Pulse is how often what is red is judged again, at whole multiples of it; 0
+	// means 5 s, as the server does.
 	Pulse time.Duration
-	// Until is when it ends; zero means with the last delivery.
+	// Until is when it ends; zero means with the last delivery or look.
 	Until time.Time
 	// Modes says what a rule may do; nil means what its file says.
 	Modes func(r rules.Rule) backout.Mode
@@ -44,6 +43,9 @@ type Options struct {
 	// everything that happens at that moment.
 	Looks []time.Time
 	Look  func(at time.Time, w rules.World)
+	// Judged is called whenever the rules are asked about an alert, with the world as
+	// they see it.
+	Judged func(a *backout.Alert, w rules.World, at time.Time)
 }
 
 // Event is one thing that would have happened. Repetitions of the same verdict on
@@ -61,7 +63,8 @@ type Event struct {
 	// on.
 	RollbackID string `json:"rollback_id,omitempty"`
 	// Cancelled is set for a rollback that was waiting (for its time, or an
-	// approval) when its alerts resolved; then Verdict is the one that opened it.
+	// approval) when its alerts resolved; then Verdict is the one that opened it, and
+	// nothing is to do.
 	Cancelled bool `json:"cancelled,omitempty"`
 	// Error is set when the rule failed; then only Rule, Group and ChangeID of the
 	// verdict are known.
@@ -70,17 +73,14 @@ type Event struct {
 
 // Summary is what a run looked at.
 type Summary struct {
-	Alerts   int       `json:"alerts"`
-	Changes  int       `json:"changes"`
-	From     time.Time `json:"from,omitzero"`
-	Until    time.Time `json:"until,omitzero"`
-	Verdicts int       `json:"verdicts"`
-	Opened   int       `json:"opened"`
-	Errors   int       `json:"errors"`
-}
-
-// Run runs the set over the history and calls fn with every event, in order. It
-// ends early with the error of ctx, of the history or of fn.
-func Run(ctx context.Context, set *rules.Set, h History, o Options, fn func(Event) error) (Summary, error) {
-	return Summary{}, errors.New("not built yet")
+	Alerts int `json:"alerts"`
+	// Changes are those that were live at some time of the run.
+	Changes int `json:"changes"`
+	// From is the time of the first delivery, Until when the run ended.
+	From  time.Time `json:"from,omitzero"`
+	Until time.Time `json:"until,omitzero"`
+	// Verdicts are those that were told: recorded, evidence, or opening a rollback.
+	Verdicts int `json:"verdicts"`
+	Opened   int `json:"opened"`
+	Errors   int `json:"errors"`
 }

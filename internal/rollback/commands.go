@@ -217,7 +217,11 @@ func openedReason(o backout.Opened) string {
 	case !o.StartAfter.IsZero():
 		return "waits whether it stays red for " + time.Duration(o.Trigger.Verdict.For).String()
 	}
-	return "rule " + o.Trigger.Verdict.Rule + " matched"
+	matched := "rule " + o.Trigger.Verdict.Rule + " matched"
+	if by := o.Trigger.Verdict.Promoted; by != "" {
+		matched += ", " + by
+	}
+	return matched
 }
 
 func causeInWords(cause string) string {

@@ -15,6 +15,7 @@ import (
 	"github.com/backout-io/backout/internal/bus/bustest"
 	"github.com/backout-io/backout/internal/checks"
 	"github.com/backout-io/backout/internal/engine"
+	"github.com/backout-io/backout/internal/trigger"
 	"github.com/backout-io/backout/notifier"
 )
 
@@ -39,6 +40,8 @@ type Setup struct {
 	SnapshotEvery int
 	// WantsDelta makes every step one that undoes what the patch changed.
 	WantsDelta bool
+	// Promotion is what rules need before they may act.
+	Promotion trigger.Policy
 	// Lawless leaves out the check of the laws, for stories that forge a log.
 	Lawless bool
 }

@@ -43,7 +43,7 @@ type follower struct {
 	js     jetstream.JetStream
 	log    *slog.Logger
 	stream string
-	// filter is one exact subject; empty means all.
+	// filter is one exact subject, or ends in ">"; empty means all.
 	filter string
 	// ahead is how many messages may wait in memory.
 	ahead int

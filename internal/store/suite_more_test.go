@@ -91,6 +91,48 @@ func testPause(t *testing.T, js jetstream.JetStream) {
 	}
 }
 
+// What is kept for rules reaches every server, and only of the newest that it read
+// may one be made another.
+func testRules(t *testing.T, js jetstream.JetStream) {
+	one, two := openAs(t, js, "one").Control, openAs(t, js, "two").Control
+	ctx, cancel := context.WithCancel(t.Context())
+	if doc, err := one.Rule(ctx, "web:Red.1"); err != nil || doc.Revision != 0 {
+		t.Errorf("Rule of nothing = %+v, %v", doc, err)
+	}
+	first, err := one.PutRule(ctx, "web:Red.1", []byte("ask"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type heard struct{ name, value string }
+	news, caught, ended := make(chan heard, 8), make(chan bool, 1), make(chan error, 1)
+	go func() {
+		ended <- two.FollowRules(ctx, func(name string, doc store.Document) error {
+			news <- heard{name, string(doc.Value)}
+			return nil
+		}, func() { caught <- true })
+	}()
+	if got := receive(t, news); got != (heard{"web:Red.1", "ask"}) {
+		t.Errorf("heard %v", got)
+	}
+	receive(t, caught)
+	if _, err := two.PutRule(ctx, "web:Red.1", []byte("auto"), first); err != nil {
+		t.Fatal(err)
+	}
+	if got := receive(t, news); got != (heard{"web:Red.1", "auto"}) {
+		t.Errorf("heard %v", got)
+	}
+	if _, err := one.PutRule(ctx, "web:Red.1", []byte("late"), first); !errors.Is(err, backout.ErrConflict) {
+		t.Errorf("PutRule with an old revision: %v, want ErrConflict", err)
+	}
+	if doc, err := one.Rule(ctx, "web:Red.1"); err != nil || string(doc.Value) != "auto" {
+		t.Errorf("Rule = %q, %v, want auto", doc.Value, err)
+	}
+	cancel()
+	if err := receive(t, ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("FollowRules ended with %v", err)
+	}
+}
+
 func receive[T any](t *testing.T, from <-chan T) T {
 	t.Helper()
 	select {

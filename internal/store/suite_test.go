@@ -41,6 +41,7 @@ func suite(t *testing.T, connect func(*testing.T) jetstream.JetStream) {
 		{"posts know who wrote them", testOwnPosts},
 		{"documents change by compare and set", testDocuments},
 		{"the pause switch is seen by others", testPause},
+		{"what is kept for rules is seen by others", testRules},
 		{"notices arrive once and in order", testNotices},
 		{"artifacts are named by their content", testArtifacts},
 		{"opening again finds everything", testReopen},

@@ -39,6 +39,8 @@ type Next struct {
 	Do Do
 	// Stopped says in words what kept the rule from acting; empty when nothing did.
 	Stopped string
+	// Moot is set when no mode would have made a rollback of the verdict.
+	Moot bool
 	// RollbackID is the rollback that has the target, for [Evidence].
 	RollbackID string
 	// The rest is for [Open]: what is taken back, from which level on, what an
@@ -54,22 +56,39 @@ type Next struct {
 // [Book.Acted].
 func Decide(c Case, b *Book) Next {
 	v, ch := c.Verdict, c.Change
+	if !ch.State.Live() {
+		return Next{Do: Nothing, Stopped: "the change is " + string(ch.State) + ", not open or watching", Moot: true}
+	}
+	next := beyondMode(c, b)
 	switch {
-	case !ch.State.Live():
-		return Next{Do: Nothing, Stopped: "the change is " + string(ch.State) + ", not open or watching"}
 	case v.Mode == backout.ModeShadow:
-		return Next{Do: Record, Stopped: v.Stopped}
-	}
-	if id := ch.ActiveRollback(v.Target); id != "" {
-		return Next{Do: Evidence, RollbackID: id, Stopped: v.Target + " is being rolled back by " + id}
-	}
-	if id := ch.TakenBack(v.Target); id != "" {
-		return Next{Do: Nothing, Stopped: fmt.Sprintf("%s was already rolled back by %s: a person may start another", v.Target, id)}
-	}
-	if why := b.stops(c); why != "" {
-		return Next{Do: Record, Stopped: why}
+		return Next{Do: Record, Stopped: both(v.Stopped, next.Stopped), Moot: next.Moot}
+	case next.Moot:
+		return next
 	}
 	return open(c, b)
+}
+
+// beyondMode says what no mode of the rule changes.
+func beyondMode(c Case, b *Book) Next {
+	v, ch := c.Verdict, c.Change
+	if id := ch.ActiveRollback(v.Target); id != "" {
+		return Next{Do: Evidence, RollbackID: id, Stopped: v.Target + " is being rolled back by " + id, Moot: true}
+	}
+	if id := ch.TakenBack(v.Target); id != "" {
+		return Next{Do: Nothing, Stopped: fmt.Sprintf("%s was already rolled back by %s: a person may start another", v.Target, id), Moot: true}
+	}
+	if why := b.stops(c); why != "" {
+		return Next{Do: Record, Stopped: why, Moot: true}
+	}
+	return Next{}
+}
+
+func both(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "; " + b
 }
 
 func open(c Case, b *Book) Next {

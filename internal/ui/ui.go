@@ -67,10 +67,12 @@ type Blind struct {
 
 // Policy is the Content-Security-Policy of the pages: nothing but their own
 // style, no script at all.
-func Policy() string {
+func Policy() string { return policy("'none'") }
+
+func policy(forms string) string {
 	sum := sha256.Sum256([]byte(style))
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-		"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+		"'; base-uri 'none'; form-action " + forms + "; frame-ancestors 'none'"
 }
 
 // Page writes the status page: rollbacks by what is due first, then changes and
@@ -80,13 +82,21 @@ func Page(w io.Writer, s Status) error {
 	slices.SortStableFunc(s.Rollbacks, func(a, b backout.Rollback) int { return compareDue(due(&a), due(&b)) })
 	slices.SortStableFunc(s.Changes, func(a, b backout.Change) int { return b.OpenedAt.Compare(a.OpenedAt) })
 	slices.SortStableFunc(s.Verdicts, func(a, b backout.Verdict) int { return b.At.Compare(a.At) })
-	page, err := template.New("status").Funcs(functions(s.Now)).Parse(statusPage)
+	return write(w, "status", statusPage, s.Now, s)
+}
+
+// write writes one page, whole or not at all.
+func write(w io.Writer, name, text string, now time.Time, data any) error {
+	page, err := template.New(name).Funcs(functions(now)).Parse(frame)
+	if err == nil {
+		page, err = page.Parse(text)
+	}
 	if err != nil {
-		return fmt.Errorf("parse status page: %w", err)
+		return fmt.Errorf("parse %s page: %w", name, err)
 	}
 	var out bytes.Buffer
-	if err := page.Execute(&out, s); err != nil {
-		return fmt.Errorf("render status page: %w", err)
+	if err := page.Execute(&out, data); err != nil {
+		return fmt.Errorf("render %s page: %w", name, err)
 	}
 	_, err = out.WriteTo(w)
 	return err

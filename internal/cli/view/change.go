@@ -67,6 +67,9 @@ func Change(c *backout.Change, s Style, now time.Time) string {
 	if len(c.NotReady) > 0 {
 		b.WriteString("\n" + s.paint(toneBad, "the way back would not work now:") + "\n" + Violations(c.NotReady, s))
 	}
+	if len(c.Rules) > 0 {
+		b.WriteString("\n" + Said(c, s, now))
+	}
 	if len(c.Rollbacks) > 0 {
 		rows := make([][]cell, len(c.Rollbacks))
 		for i, r := range c.Rollbacks {

@@ -161,8 +161,9 @@ func describeChange(e backout.Event) string {
 	case backout.RollbackEnded:
 		return "rollback " + text(e.RollbackID) + " ended " + rollbackSign(e.Status).word
 	case backout.VerdictGiven:
-		return fmt.Sprintf("rule %s (%s) spoke of %s on %s", text(e.Verdict.Rule), text(string(e.Verdict.Mode)), text(e.Verdict.AlertName), text(e.Verdict.Target)) +
-			because(strings.Join(e.Verdict.Reasons, "; "))
+		return spoke(e.Verdict)
+	case backout.RuleJudged:
+		return judgedWords(e)
 	case backout.ChangeEnded:
 		return "ended " + changeSign(e.State).word + by(e.By) + because(strings.TrimPrefix(strings.TrimSuffix(e.Reason+"; "+e.Blind, "; "), "; "))
 	}
@@ -223,7 +224,11 @@ func orNobody(groups []string) string {
 func trigger(t backout.Trigger) string {
 	switch {
 	case t.Verdict != nil:
-		return "rule " + t.Verdict.Rule + " on " + t.Verdict.AlertName
+		out := "rule " + t.Verdict.Rule + " on " + t.Verdict.AlertName
+		if t.Verdict.Promoted != "" {
+			out += ", " + t.Verdict.Promoted
+		}
+		return out
 	case t.By != "":
 		return "started by " + t.By + because(t.Reason)
 	}

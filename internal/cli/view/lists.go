@@ -157,15 +157,12 @@ func Problems(ps backout.Problems, s Style) string {
 	var b strings.Builder
 	mistakes, warnings := 0, 0
 	for _, p := range ps {
-		t := toneBad
 		if p.Warning {
 			warnings++
-			t = toneWarn
 		} else {
 			mistakes++
 		}
-		place, rest, _ := strings.Cut(Clean(p.String()), ": ")
-		b.WriteString(s.paint(t, place) + ": " + rest + "\n")
+		b.WriteString(s.problem(p))
 	}
 	switch {
 	case mistakes > 0:
@@ -174,6 +171,15 @@ func Problems(ps backout.Problems, s Style) string {
 		b.WriteString("good, with " + count(warnings, "warning", "warnings") + "\n")
 	}
 	return b.String()
+}
+
+func (s Style) problem(p backout.Problem) string {
+	t := toneBad
+	if p.Warning {
+		t = toneWarn
+	}
+	place, rest, _ := strings.Cut(Clean(p.String()), ": ")
+	return s.paint(t, place) + ": " + rest + "\n"
 }
 
 // Rows is a table of plain texts, for what has no view of its own.

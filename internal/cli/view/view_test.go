@@ -187,6 +187,7 @@ func TestHostileTextReachesNoTerminal(t *testing.T) {
 		hostileReady(t, s, c)
 		wantHarmless(t, Targets([]backout.Target{{Name: s, Address: s, Transport: s, OS: s, Site: s, Labels: map[string]string{s: s}}}, Style{}), true)
 		wantHarmless(t, Notices([]handlers.NoticeStatus{{Channel: s, Error: s, Notice: backout.Notice{RollbackID: s, Moment: backout.Moment(s)}}}, Style{}, t0), true)
+		hostileRules(t, s)
 		wantHarmless(t, Pause(handlers.PauseState{On: true, By: s, Reason: s}, Style{}, t0), true)
 		wantHarmless(t, Problems(backout.Problems{{File: s, What: s, Fix: s}}, Style{}), true)
 		wantHarmless(t, Rows([]string{"A"}, [][]string{{s}}, Style{}), true)
@@ -215,6 +216,8 @@ func TestEventLinesAreOneLineEach(t *testing.T) {
 			backout.ReadinessChanged{Violations: []backout.Violation{{Check: s, Reason: s}}},
 			backout.TargetBack{Target: s, Drift: &backout.DriftFound{Verdict: backout.DriftVerdict(s), Summary: s}},
 			backout.StepDone{Target: s, AttemptID: s, Outcome: backout.Outcome{Held: []string{s}}},
+			backout.VerdictGiven{Verdict: backout.Verdict{Rule: s, Mode: backout.Mode(s), AlertName: s, Target: s, Reasons: []string{s}, Stopped: s}},
+			backout.RuleJudged{Rule: s, By: s, Reason: s},
 		}}
 		out := Lines([]handlers.LogEntry{{ID: s, Seq: 1, Record: rec}})
 		wantHarmless(t, out, true)
