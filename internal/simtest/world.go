@@ -116,7 +116,10 @@ func newWorld(t *testing.T, s Setup) *World {
 		w.inboxes[name] = &Inbox{}
 	}
 	w.bus = bustest.StartIn(t, w.dir)
-	w.servers = []*Server{w.start("server-1")}
+	first := w.start("server-1")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.servers = []*Server{first}
 	return w
 }
 
