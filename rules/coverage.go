@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/expr-lang/expr/ast"
-	"github.com/prometheus/alertmanager/pkg/labels"
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/strictyaml"
@@ -45,7 +44,7 @@ type covered struct {
 	*rule
 	whole *Branch
 	match []*Branch
-	when  *condition
+	when  *node
 	own   []*Branch
 	done  bool
 }
@@ -56,11 +55,11 @@ type writtenRule struct {
 	at func(key ...any) strictyaml.Pos
 }
 
-// condition is a node of an expression: an and, an or, a not or what they join.
-type condition struct {
+// node is a node of an expression: an and, an or, a not or what they join.
+type node struct {
 	branch *Branch
 	op     string
-	sides  []*condition
+	sides  []*node
 	leaf   *expression
 }
 
@@ -135,8 +134,8 @@ func throttleParts(t backout.Throttle) (parts []string) {
 // divide takes an expression apart; own tells whether it is a condition of its
 // own. The sides of its top-level "and" that ask a query come last, as they do when
 // the rule is tried.
-func (x *expressions) divide(n ast.Node, own, top bool, branch func(ast.Node) *Branch) *condition {
-	c := &condition{op: operator(n)}
+func (x *expressions) divide(n ast.Node, own, top bool, branch func(ast.Node) *Branch) *node {
+	c := &node{op: operator(n)}
 	if c.op == "" {
 		// A part of what compiled compiles.
 		c.leaf, _ = x.compile(n.String())
@@ -218,40 +217,36 @@ func (c *Coverage) Observe(a *backout.Alert, w World, now time.Time) {
 	}
 	m := &scratch{}
 	m.facts.Now = now
-	m.facts.Alert.set(a, now)
 	for _, r := range c.rules {
 		value := a.Labels[r.TargetLabel]
 		if r.done || value == "" {
 			continue
 		}
 		on := &named{target: Host(value)}
-		aimed := false
 		for _, ch := range w.ChangesOn(on.target) {
-			if guard(a, ch) != "" {
-				continue
+			if guard(a, ch) == "" {
+				r.observe(m, a, on, ch, w)
 			}
-			if !aimed {
-				aimed = true
-				m.aim(on, w)
-			}
-			r.observe(m, a, on, ch, w)
 		}
 	}
 }
 
 func (r *covered) observe(m *scratch, a *backout.Alert, on *named, ch *backout.Change, w World) {
 	for i, matcher := range r.matchers {
-		if !r.match[i].saw(matches(matcher, a)) {
+		if !r.match[i].saw(holds(matcher, a.Labels[matcher.Name])) {
 			r.whole.saw(false)
 			return
 		}
 	}
 	held := true
 	if r.when != nil {
+		m.facts.Alert.set(a, m.facts.Now)
+		m.aim(on, w)
 		m.facts.Change.set(ch)
 		m.facts.Target.on(ch)
 		m.facts.Evidence = w.Evidence(ch)
 		m.facts.know(w.Signals(ch, on.target, a.Fingerprint))
+		m.face(r.rule.when, a)
 		var known bool
 		if held, known = r.when.eval(m, on, w); !known {
 			return
@@ -260,8 +255,6 @@ func (r *covered) observe(m *scratch, a *backout.Alert, on *named, ch *backout.C
 	r.whole.saw(held)
 	r.done = !slices.ContainsFunc(r.own, func(b *Branch) bool { return !b.Held || !b.Failed })
 }
-
-func matches(m *labels.Matcher, a *backout.Alert) bool { return m.Matches(a.Labels[m.Name]) }
 
 // saw notes an outcome and returns it. What cannot vary has no branch.
 func (b *Branch) saw(held bool) bool {
@@ -274,7 +267,7 @@ func (b *Branch) saw(held bool) bool {
 
 // eval says whether the condition holds, and notes it. One that fails, or waits for
 // a query, is not known and counts neither way.
-func (c *condition) eval(m *scratch, on *named, w World) (held, known bool) {
+func (c *node) eval(m *scratch, on *named, w World) (held, known bool) {
 	switch c.op {
 	case "":
 		one, wait, err := m.holds(c.leaf, on, w)

@@ -296,7 +296,7 @@ func (m *scratch) give(r *rule, a *backout.Alert, on *named, c *candidate) []Run
 	m.reasons.explain(r, a, on, c.change, &m.facts)
 	m.verdicts = append(m.verdicts, verdict{Verdict: backout.Verdict{
 		Rule: r.Name, RuleHash: r.Hash, Group: r.Group, Mode: r.Mode, ChangeID: c.change.ID, Target: on.target, Scope: r.Scope,
-		StartAt: r.StartAt, For: r.For, Fingerprint: a.Fingerprint, AlertName: m.facts.Alert.Name, At: m.facts.Now,
+		StartAt: r.StartAt, For: r.For, Fingerprint: a.Fingerprint, AlertName: a.Name(), At: m.facts.Now,
 	}, reasons: len(m.reasons.pieces)})
 	if len(r.annotations) == 0 {
 		return nil

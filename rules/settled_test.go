@@ -31,7 +31,11 @@ func TestReadsTime(t *testing.T) {
 		if reflect.DeepEqual(of(before), of(after)) {
 			continue
 		}
-		set := load(t, one("when: "+fact.Name+" == "+fact.Name))
+		when, ok := map[string]string{"time": " > change.opened_at", "duration": ` > duration("1m")`, "float": " > 1.0", "int": " > 1", "bool": ""}[fact.Type]
+		if !ok {
+			t.Fatalf("%s is a %s: say how a rule reads it", fact.Name, fact.Type)
+		}
+		set := load(t, one("when: "+fact.Name+when))
 		if len(set.Rules()) != 1 || !set.Reads(set.Rules()[0].Name).Time {
 			t.Errorf("%s differs an hour later, and a rule that reads it is taken for one that does not read the time", fact.Name)
 		}

@@ -191,8 +191,8 @@ func replayText(out *replayed, s view.Style) string {
 	return b.String()
 }
 
-// readInput reads a file, or standard input, whole.
-func (p *program) readInput(name string) ([]byte, error) {
+// readWhole reads a file, or standard input, whole.
+func (p *program) readWhole(name string) ([]byte, error) {
 	if name == "-" {
 		data, err := io.ReadAll(p.Stdin)
 		if err != nil {

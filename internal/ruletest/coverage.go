@@ -79,16 +79,18 @@ func (w *watch) judged(a *backout.Alert, world rules.World, at time.Time) {
 	w.rules.Observe(a, world, at)
 }
 
-// followed sees which part of a throttle stopped a rule: the reason names its key.
+// followed sees which part of a throttle stopped a rule: the reason names its key. A
+// rule in shadow is told what would have stopped it.
 func (w *watch) followed(e replay.Event) {
-	if e.Error != "" || e.Cancelled || e.Verdict.Mode == backout.ModeShadow {
+	if e.Error != "" || e.Cancelled {
 		return
 	}
+	acts := e.Do == trigger.Open || e.Do == trigger.Record && e.Verdict.Stopped == ""
 	for _, part := range []string{"at_least", "once_within", "latch"} {
 		switch {
-		case strings.Contains(e.Verdict.Stopped, part) || part == "latch" && strings.Contains(e.AskFirst, part):
+		case strings.Contains(e.Verdict.Stopped+e.AskFirst, part+":"):
 			w.rules.Throttled(e.Verdict.Rule, part, false)
-		case e.Do == trigger.Open:
+		case acts:
 			w.rules.Throttled(e.Verdict.Rule, part, true)
 		}
 	}

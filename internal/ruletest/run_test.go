@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/backout-io/backout/internal/replay"
 	"github.com/backout-io/backout/rules"
@@ -88,5 +89,29 @@ func TestPairFindsOneForEachWhereThereIs(t *testing.T) {
 	ofWant, ofGot := pair(entries(want), got)
 	if slices.Contains(ofWant, -1) || slices.Contains(ofGot, -1) {
 		t.Errorf("want %v, got %v", ofWant, ofGot)
+	}
+}
+
+// TestCoverageOfThrottlesInShadow: what would have stopped the rule counts.
+func TestCoverageOfThrottlesInShadow(t *testing.T) {
+	rule := "groups: [{name: g, rules: [{rule: R, match: ['alertname=\"A\"'], throttle: {at_least: 2, within: 10m}}]}]\n"
+	tests := `rule_files: [web.yaml]
+changes: [{id: CHG1, targets: [a, b]}]
+tests:
+  - name: two
+    alerts:
+      - {labels: {alertname: A, instance: a}, firing: [1m-]}
+      - {labels: {alertname: A, instance: b}, firing: [2m-]}
+    expect: [{at: 1m, stopped: [{rule: R, why: at_least}]}]
+`
+	extract(t, []txtar.File{{Name: "web.yaml", Data: []byte(rule)}, {Name: "web_test.yaml", Data: []byte(tests)}})
+	r, err := Run(t.Context(), []string{"web_test.yaml"}, Options{})
+	if err != nil || !r.OK() {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	for _, b := range r.Coverage.Branches {
+		if b.Kind == "throttle" && !(b.Text == "at_least" && b.Held && b.Failed) {
+			t.Errorf("%+v", b)
+		}
 	}
 }

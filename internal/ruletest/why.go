@@ -106,7 +106,7 @@ func (m moment) nearest(want entry) []Reason {
 	fired := false
 	for _, a := range m.alerts() {
 		fired = true
-		for _, x := range m.file.set.Explain(&a, m.world, m.at) {
+		for _, x := range m.file.set.Explain(&a, m.world, m.at, some(want.rule)...) {
 			if !want.mayExplain(x) || best != nil && distance(x) >= distance(*best) {
 				continue
 			}
@@ -164,19 +164,30 @@ func conditions(x rules.Explanation) []string {
 	if x.Guard != "" {
 		lines = append(lines, "no   "+x.Guard)
 	}
-	for _, p := range x.Parts {
-		held := "no   "
-		if p.Held {
-			held = "yes  "
-		}
-		line := held + p.Text
-		if p.Error != "" {
-			line += ": " + p.Error
-		}
-		lines = append(lines, line)
-	}
+	lines = parts(lines, x.Parts, "")
 	if x.Matched {
 		lines = append(lines, "all of it holds now, and nothing new follows")
+	}
+	return lines
+}
+
+// parts appends conditions, and below each what it is made of.
+func parts(lines []string, list []rules.Part, indent string) []string {
+	for _, p := range list {
+		mark := "no   "
+		switch {
+		case p.Held:
+			mark = "yes  "
+		case p.Unknown != "":
+			mark = "?    "
+		}
+		line := mark + indent + p.Text
+		for _, why := range []string{p.Unknown, p.Error} {
+			if why != "" {
+				line += ": " + why
+			}
+		}
+		lines = parts(append(lines, line), p.Parts, indent+"  ")
 	}
 	return lines
 }
