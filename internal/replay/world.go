@@ -175,11 +175,10 @@ func (w *world) waits(c *backout.Change, target string) bool {
 
 // Signals implements rules.World.
 func (w *world) Signals(c *backout.Change, target, fingerprint string) backout.Signals {
-	var s backout.Signals
+	s := backout.Signals{Flaps: w.table.Flaps(target, fingerprint, w.now)}
 	if w.h.Signals != nil {
 		s.Silenced, s.Inhibited, s.Asked = w.h.Signals(w.now, fingerprint)
 	}
-	s.Flaps = w.table.Flaps(target, fingerprint, w.now)
 	patched := c.PatchedOn(target)
 	if first, red := w.table.FirstSince(target, c.OpenedAt); red && !c.OpenedAt.IsZero() {
 		s.RedBeforePatch = patched.IsZero() || first.Before(patched)
