@@ -3,10 +3,10 @@ package cli
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -82,25 +82,14 @@ func (p *program) readChanges(name string) ([]backout.Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	var list struct {
-		Items []backout.Change `json:"items"`
-	}
-	data = bytes.TrimSpace(data)
-	if len(data) > 0 && data[0] == '[' {
-		err = json.Unmarshal(data, &list.Items)
-	} else if err = json.Unmarshal(data, &list); err == nil && list.Items == nil {
-		list.Items = make([]backout.Change, 1)
-		err = json.Unmarshal(data, &list.Items[0])
+	changes, err := decodeChanges(data)
+	if err == nil && slices.ContainsFunc(changes, func(c backout.Change) bool { return c.ID == "" }) {
+		err = fmt.Errorf("%w: one of them has no id", backout.ErrInvalid)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read changes: %s: %w", name, err)
 	}
-	for i := range list.Items {
-		if list.Items[i].ID == "" {
-			return nil, fmt.Errorf("read changes: %s: number %d has no id: is it a change?", name, i+1)
-		}
-	}
-	return list.Items, nil
+	return changes, nil
 }
 
 func (p *program) filePast(f replayFlags, what replay.Past) (*pastOf, error) {

@@ -165,7 +165,7 @@ func TestReplayMistakes(t *testing.T) {
 		with + "--prometheus nonsense":                                           "2 want http://HOST:PORT",
 		with + "--prometheus http://localhost:1 --step 1ms":                      "2 at least 1s",
 		with + "--prometheus http://localhost:1":                                 "1 ask Prometheus",
-		"rules replay -c rules/web.yaml --file payloads.json --changes bad.json": "1 number 1 has no id",
+		"rules replay -c rules/web.yaml --file payloads.json --changes bad.json": "1 no change with an id",
 		with + "--file payloads.json --against nosuch.yaml":                      "1 nosuch.yaml",
 	} {
 		out, code := replayIn(t, command)
