@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -107,6 +108,7 @@ func decoded(b *testing.B, posts []post) iter.Seq2[Delivery, error] {
 // BenchmarkReplay says how many alerts a second one core replays: with decoding of
 // the webhooks, and of alerts that are decoded already.
 func BenchmarkReplay(b *testing.B) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as the command has it
 	set, h := benchSet(b), benchHistory()
 	const n = 20_000
 	posts := make([]post, n)
