@@ -18,8 +18,9 @@
 // # Cost
 //
 // Rules hang in an index by the equalities they demand, changes are looked up by
-// target in the [World]; the expression runs on the remaining pairs only. The
-// index saves work and never changes an answer. An expression has no loops and at
+// target in the [World]; the expression runs on the remaining pairs only, without
+// the equalities that were compared before. The index saves work and never changes
+// an answer. An expression has no loops and at
 // most 200 nodes, so its cost is bounded by its length.
 //
 // # What this package may not do
