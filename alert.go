@@ -114,8 +114,8 @@ type Throttle struct {
 	Within  Duration `json:"within,omitempty"`
 	// Per says what both count for; empty means [PerChange].
 	Per Per `json:"per,omitempty"`
-	// Latch lets the rule start each level of a change once: another rollback of the
-	// change at that level is held for an approval.
+	// Latch holds the rule's rollback for an approval when one of the change, whoever
+	// opened it, has begun with the same level before.
 	Latch bool `json:"latch,omitempty"`
 }
 

@@ -30,7 +30,11 @@ const (
 	MomentAborted      Moment = "aborted"
 	MomentCancelled    Moment = "cancelled"
 	MomentReopened     Moment = "reopened"
-	MomentTest         Moment = "test"
+	// These two are about no change and no rollback.
+	MomentMonitoringBlind Moment = "monitoring_blind"
+	MomentMonitoringBack  Moment = "monitoring_back"
+
+	MomentTest Moment = "test"
 )
 
 // Moments lists every moment, in the order of a rollback's life.
@@ -38,7 +42,8 @@ func Moments() []Moment {
 	return []Moment{
 		MomentGateRefused, MomentWindowOpened, MomentWindowClosed, MomentNotReady, MomentReadyAgain, MomentRed, MomentApproval, MomentLevelStarted,
 		MomentOverdue, MomentEscalated, MomentHeld, MomentResumed, MomentPaused, MomentInDoubt, MomentRecovered,
-		MomentDrift, MomentExhausted, MomentAborted, MomentCancelled, MomentReopened, MomentTest,
+		MomentDrift, MomentExhausted, MomentAborted, MomentCancelled, MomentReopened,
+		MomentMonitoringBlind, MomentMonitoringBack, MomentTest,
 	}
 }
 
@@ -48,9 +53,10 @@ type Notice struct {
 	// ID makes a second delivery recognisable: rollback or change, sequence and
 	// index. Notices of one event to several audiences share it, so that a
 	// channel which serves two of them is told once.
-	ID         string `json:"id"`
-	Moment     Moment `json:"moment"`
-	Audience   string `json:"audience"`
+	ID       string `json:"id"`
+	Moment   Moment `json:"moment"`
+	Audience string `json:"audience"`
+	// ChangeID is empty in notices about monitoring.
 	ChangeID   string `json:"change_id"`
 	Title      string `json:"title,omitempty"`
 	RollbackID string `json:"rollback_id,omitempty"`

@@ -2,13 +2,14 @@ package handlers
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"sync"
 	"time"
 )
 
-// BackupErrorTrailer says, behind the body, why a backup that had begun did not
-// come to its end. Such a body is no backup, whoever reads it.
+// BackupErrorTrailer says, behind the body, why a backup or a history that had begun
+// did not come to its end. Such a body is none, whoever reads it.
 const BackupErrorTrailer = "Backout-Error"
 
 // backup streams a backup of the store. One is made at a time: it reads
@@ -21,6 +22,15 @@ func (h *Handler) backup(c *call) error {
 		return errOverloaded
 	}
 	defer h.backingUp.Unlock()
+	header := c.w.Header()
+	header.Set("Content-Type", "application/gzip")
+	header.Set("Content-Disposition", `attachment; filename="backout.backup"`)
+	return h.streamed(c, func(ctx context.Context, w io.Writer) error { return h.o.Control.Backup(ctx, c.actor, w) })
+}
+
+// streamed writes a body that may take long. It ends early when the server stops; an
+// error before the first byte is the answer, and one behind it stands in the trailer.
+func (h *Handler) streamed(c *call, write func(context.Context, io.Writer) error) error {
 	ctx, cancel := context.WithCancelCause(c.r.Context())
 	var watching sync.WaitGroup
 	defer watching.Wait()
@@ -34,9 +44,7 @@ func (h *Handler) backup(c *call) error {
 	})
 	header := c.w.Header()
 	header.Set("Trailer", BackupErrorTrailer)
-	header.Set("Content-Type", "application/gzip")
-	header.Set("Content-Disposition", `attachment; filename="backout.backup"`)
-	err := h.o.Control.Backup(ctx, c.actor, &patientWriter{c.w, http.NewResponseController(c.w)})
+	err := write(ctx, &patientWriter{c.w, http.NewResponseController(c.w)})
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
 	}

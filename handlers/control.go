@@ -17,6 +17,11 @@ func (h *Handler) listNotices(c *call) error {
 	return answerList(c, notices, err)
 }
 
+func (h *Handler) showMonitoring(c *call) error {
+	status, err := h.o.Control.Monitoring(c.r.Context())
+	return answerOne(c, status, err)
+}
+
 func (h *Handler) listRunners(c *call) error {
 	runners, err := h.o.Control.Runners(c.r.Context())
 	return answerList(c, runners, err)

@@ -23,21 +23,22 @@ type fake struct {
 	mu    sync.Mutex
 	calls []string
 
-	err       error
-	accepted  []Delivery
-	onAccept  func(context.Context, Delivery) error
-	change    backout.Change
-	changes   []backout.Change
-	log       []LogEntry
-	gate      GateResult
-	rollback  backout.Rollback
-	rollbacks []backout.Rollback
-	follow    func(ctx context.Context, from uint64, fn func(LogEntry) error) error
-	output    []byte
-	paused    PauseState
-	backup    func(context.Context, io.Writer) error
-	slow      func(context.Context) error
-	notReady  error
+	err        error
+	accepted   []Delivery
+	onAccept   func(context.Context, Delivery) error
+	change     backout.Change
+	changes    []backout.Change
+	log        []LogEntry
+	gate       GateResult
+	rollback   backout.Rollback
+	rollbacks  []backout.Rollback
+	follow     func(ctx context.Context, from uint64, fn func(LogEntry) error) error
+	output     []byte
+	paused     PauseState
+	monitoring MonitoringStatus
+	backup     func(context.Context, io.Writer) error
+	slow       func(context.Context) error
+	notReady   error
 }
 
 func (f *fake) note(format string, args ...any) error {
@@ -145,6 +146,10 @@ func (f *fake) PatchEnded(_ context.Context, by Actor, id string, exitCode int, 
 	return f.change, f.note("patch ended %s by %s: %d %v", id, by.Name, exitCode, targets)
 }
 
+func (f *fake) Monitoring(context.Context) (MonitoringStatus, error) {
+	return f.monitoring, f.note("monitoring")
+}
+
 func (f *fake) ListRollbacks(_ context.Context, filter RollbackFilter) ([]backout.Rollback, error) {
 	return f.rollbacks, f.note("list rollbacks %q %v", filter.ChangeID, filter.ActiveOnly)
 }
@@ -184,6 +189,10 @@ func (f *fake) ListRules(context.Context) ([]RuleStatus, error) { return nil, f.
 
 func (f *fake) Explain(context.Context, ExplainRequest) (Explained, error) {
 	return Explained{}, f.note("explain")
+}
+
+func (f *fake) RedAlerts(context.Context, int) ([]RedAlert, int, error) {
+	return nil, 0, f.note("red alerts")
 }
 
 func (f *fake) PromoteRule(_ context.Context, by Actor, rule string, p Promotion) (RuleStatus, error) {

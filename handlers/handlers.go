@@ -89,10 +89,10 @@ type Handler struct {
 	streams  admission
 	slow     admission
 	explains admission
-	// backingUp is held while a backup is made.
-	backingUp sync.Mutex
-	mux       *http.ServeMux
-	started   time.Time
+	// backingUp is held while a backup is made, reading while a history is.
+	backingUp, reading sync.Mutex
+	mux                *http.ServeMux
+	started            time.Time
 
 	ending    chan struct{}
 	endStream sync.Once

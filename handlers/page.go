@@ -36,6 +36,14 @@ func (h *Handler) status(ctx context.Context) (ui.Status, error) {
 	if err := h.o.Control.Ready(); err != nil {
 		s.NotReady = err.Error()
 	}
+	watched, err := h.o.Control.Monitoring(ctx)
+	if err != nil {
+		return s, err
+	}
+	s.Unwatched = !watched.Watched
+	if watched.Blind {
+		s.Blind = &ui.Blind{Since: watched.BlindSince, LastSeen: watched.LastSeen}
+	}
 	paused, err := h.o.Control.PauseState(ctx)
 	if err != nil {
 		return s, err

@@ -112,6 +112,7 @@ func (h *Handler) rollbackRoutes() []route {
 func (h *Handler) controlRoutes() []route {
 	return []route{
 		on("GET", "/api/v1/targets", accessAPI, "Lists the inventory.", h.listTargets),
+		on("GET", "/api/v1/monitoring", accessAPI, "Whether monitoring is blind: when the alert that always fires was seen last.", h.showMonitoring),
 		on("GET", "/api/v1/runners", accessAPI, "Lists the runners near the targets that were heard of within the last hour.", h.listRunners),
 		on("GET", "/api/v1/notices", accessAPI, "Lists undelivered notices: waiting, and given up.", h.listNotices),
 		on("POST", "/api/v1/notices/test", accessAPI, "Sends a test notice, now; 204.", h.notifyTest),

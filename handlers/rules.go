@@ -17,6 +17,7 @@ func (h *Handler) ruleRoutes() []route {
 		on("POST", "/api/v1/rules/explain", accessAPI, "Says what every rule makes of one alert; does nothing.", h.explain),
 		on("POST", "/api/v1/rules/{rule}/promote", accessAPI, "Lets a rule do more, or less.", h.promoteRule),
 		on("POST", "/api/v1/changes/{id}/rules/{rule}/judge", accessAPI, "Says whether a rule was right about the change.", h.judgeRule),
+		on("GET", "/api/v1/history", accessAPI, "What came in and what became of it, one JSON object a line.", h.history).streaming(),
 	}
 }
 

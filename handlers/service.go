@@ -190,7 +190,8 @@ type Rules interface {
 	// JudgeRule says whether a person agrees with what a rule said of a change.
 	JudgeRule(ctx context.Context, by Actor, changeID, rule string, j backout.Judgement) (backout.Change, error)
 	// History calls fn with what came in and what became of it between the times,
-	// in order: first the changes, then the posts.
+	// in order: first the changes whose windows were open then, then their rollbacks,
+	// then the posts, then the end.
 	History(ctx context.Context, since, until time.Time, fn func(HistoryEntry) error) error
 }
 
@@ -337,12 +338,27 @@ type RedAlert struct {
 	ChangeIDs []string `json:"change_ids,omitempty"`
 }
 
-// HistoryEntry is one thing of the past: exactly one field is set.
+// HistoryEntry is one thing of the past: exactly one of Change, Rollback, Post and
+// End is set.
 type HistoryEntry struct {
 	Change *backout.Change `json:"change,omitempty"`
-	// Rollback tells what people and rules did instead.
+	// Rollback tells what people and rules did instead, Votes what people said to its
+	// questions.
 	Rollback *backout.Rollback `json:"rollback,omitempty"`
+	Votes    []backout.Vote    `json:"votes,omitempty"`
 	Post     *HistoryPost      `json:"post,omitempty"`
+	// End is the last entry: a history without it was cut off.
+	End *HistoryEnd `json:"end,omitempty"`
+}
+
+// HistoryEnd says what a history holds.
+type HistoryEnd struct {
+	Changes   int `json:"changes"`
+	Rollbacks int `json:"rollbacks"`
+	Posts     int `json:"posts"`
+	// KeptSince is when the oldest post came that is still kept; zero when there is
+	// none. A history cannot tell of alerts before it.
+	KeptSince time.Time `json:"kept_since,omitzero"`
 }
 
 // HistoryPost is one request with alerts, as it came.
@@ -371,8 +387,26 @@ type Control interface {
 	NotifyTest(ctx context.Context, by Actor, channel string) error
 	// Notices lists what is undelivered: waiting, and given up.
 	Notices(ctx context.Context) ([]NoticeStatus, error)
+	// Monitoring tells whether anybody would tell that a target is red.
+	Monitoring(ctx context.Context) (MonitoringStatus, error)
 	// Runners lists the runners near the targets that were heard of lately.
 	Runners(ctx context.Context) ([]RunnerStatus, error)
+}
+
+// MonitoringStatus is the dead-man's switch: an alert that always fires, and what it
+// means that it does not.
+type MonitoringStatus struct {
+	// Watched is false where the config names no such alert; the rest is zero then.
+	Watched bool `json:"watched"`
+	// Blind tells that it is missing: red targets may go unseen, and nothing counts
+	// as recovered.
+	Blind      bool      `json:"blind"`
+	BlindSince time.Time `json:"blind_since,omitzero"`
+	// LastSeen is when it came last; zero when it never has.
+	LastSeen time.Time `json:"last_seen,omitzero"`
+	// Watchdog are its matchers, MissingAfter how long it may stay away.
+	Watchdog     string           `json:"watchdog,omitempty"`
+	MissingAfter backout.Duration `json:"missing_after,omitempty"`
 }
 
 // RunnerStatus is one runner near the targets, as this server hears it.

@@ -10,8 +10,12 @@ import (
 
 // Samples returns notices of a moment as they may occur: with everything, for
 // each of L1 to L3, and with as little as there can be. Templates are checked
-// against them, and test notices show them.
+// against them, and test notices show them. Those about monitoring are about no
+// change.
 func Samples(moment backout.Moment) []backout.Notice {
+	if moment == backout.MomentMonitoringBlind || moment == backout.MomentMonitoringBack {
+		return monitoringSamples(moment)
+	}
 	at := time.Date(2026, 3, 14, 2, 3, 0, 0, time.UTC)
 	levels := []struct{ name, next, summary, loses string }{
 		{"L1", "L2", "uninstall the patch", ""},
@@ -38,4 +42,15 @@ func Samples(moment backout.Moment) []backout.Notice {
 		samples = append(samples, n)
 	}
 	return append(samples, backout.Notice{ID: "CHG0030001.1.0.ops", Moment: moment, Audience: "ops", ChangeID: "CHG0030001", At: at})
+}
+
+func monitoringSamples(moment backout.Moment) []backout.Notice {
+	at := time.Date(2026, 3, 14, 2, 3, 0, 0, time.UTC)
+	least := backout.Notice{ID: "monitoring.1773453780000000000." + string(moment), Moment: moment, Audience: "ops", At: at}
+	whole := least
+	whole.Summary = `the alert that always fires (alertname="Watchdog") is missing`
+	whole.Reason = "it was seen last at 2026-03-14T01:53:00Z"
+	whole.IfNobodyActs = "red targets may go unseen, and nothing counts as recovered"
+	whole.URL = "https://backout.example/"
+	return []backout.Notice{whole, least}
 }

@@ -129,14 +129,22 @@ func (c *capped) Write(p []byte) (int, error) {
 	return c.Builder.Write(p)
 }
 
+// about names what a notice is about: its change, or the server itself.
+func about(n backout.Notice) string {
+	if n.ChangeID == "" {
+		return "backout"
+	}
+	return n.ChangeID
+}
+
 func fallbackSubject(n backout.Notice) string {
-	return fmt.Sprintf("[%s] %s", n.ChangeID, strings.ReplaceAll(string(n.Moment), "_", " "))
+	return fmt.Sprintf("[%s] %s", about(n), strings.ReplaceAll(string(n.Moment), "_", " "))
 }
 
 // fallbackText says everything a notice holds, without any template.
 func fallbackText(n backout.Notice) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s", n.ChangeID, strings.ReplaceAll(string(n.Moment), "_", " "))
+	fmt.Fprintf(&b, "%s: %s", about(n), strings.ReplaceAll(string(n.Moment), "_", " "))
 	line := func(label, value string) {
 		if value != "" {
 			fmt.Fprintf(&b, "\n%s: %s", label, value)

@@ -51,10 +51,10 @@ func TestEveryMomentHasPlainWords(t *testing.T) {
 // is what is read.
 func TestFirstLineSaysWhatHappensIfNobodyActs(t *testing.T) {
 	for _, moment := range backout.Moments() {
-		if moment == backout.MomentTest {
+		n := Samples(moment)[0]
+		if moment == backout.MomentTest || n.ChangeID == "" {
 			continue
 		}
-		n := Samples(moment)[0]
 		m, _ := Default().Render(Style{}, n, nil)
 		first, _, _ := strings.Cut(m.Text, "\n")
 		for _, want := range []string{n.ChangeID, "If nobody acts: L2 starts, at 2026-03-14 02:33 UTC (30m after this notice)."} {
@@ -82,6 +82,33 @@ func TestLockScreenShowsWhatHappensNext(t *testing.T) {
 	} {
 		if m, _ := Default().Render(Style{}, Samples(moment)[0], nil); m.Subject != want {
 			t.Errorf("%s:\n got %s\nwant %s", moment, m.Subject, want)
+		}
+	}
+}
+
+// TestNoticesAboutMonitoringNameNoChange: their words stand alone, the built-in ones
+// and those that take their place when a template fails.
+func TestNoticesAboutMonitoringNameNoChange(t *testing.T) {
+	for moment, want := range map[backout.Moment][]string{
+		backout.MomentMonitoringBlind: {"MONITORING IS BLIND: red targets may go unseen", "If nobody acts: red targets may go unseen", "2026-03-14T01:53:00Z", "backout monitoring"},
+		backout.MomentMonitoringBack:  {"Monitoring is back", "from now on"},
+	} {
+		for _, n := range Samples(moment) {
+			m, err := Default().Render(Style{}, n, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, part := range want {
+				if n.Reason != "" && !strings.Contains(m.Subject+"\n"+m.Text, part) {
+					t.Errorf("%s: part %d, %q, is not in\n%s\n%s", moment, i, part, m.Subject, m.Text)
+				}
+			}
+			if strings.Contains(m.Subject, "[") || strings.Contains(m.Text, "rollback of") {
+				t.Errorf("%s speaks of a change: %s\n%s", moment, m.Subject, m.Text)
+			}
+			if got := fallbackSubject(n); !strings.HasPrefix(got, "[backout] monitoring") {
+				t.Errorf("without a template: %s", got)
+			}
 		}
 	}
 }

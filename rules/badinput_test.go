@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -96,6 +97,47 @@ func TestWhatIsSoundIsTaken(t *testing.T) {
 	} {
 		if _, problems := Load(map[string][]byte{"rules.yaml": []byte(one("match: [a=\"b\"]", "throttle: "+throttle))}); problems != nil {
 			t.Errorf("%s: %v", throttle, problems)
+		}
+	}
+}
+
+// TestRulesWithoutAnEqualityAreNamedWithTheirCost: each at its place, and what many
+// of them cost together.
+func TestRulesWithoutAnEqualityAreNamedWithTheirCost(t *testing.T) {
+	file := func(n int) string {
+		var b strings.Builder
+		b.WriteString("groups:\n  - name: g\n    rules:\n      - {rule: Found, match: [team=\"web\"], when: alert.flaps > 1}\n")
+		for i := range n {
+			fmt.Fprintf(&b, "      - {rule: Sought%d, match: [team=~\"web.+\"], when: %s}\n", i, strings.Repeat("alert.flaps > 1 and ", i)+"alert.flaps < 9")
+		}
+		return b.String()
+	}
+	_, problems := Load(map[string][]byte{"rules.yaml": []byte(file(manySought - 1))})
+	if len(problems) != manySought-1 {
+		t.Fatalf("problems: %v", problems)
+	}
+	for i, p := range problems {
+		want := fmt.Sprintf("rules.yaml:%d:16: warning: the rule Sought%d has no equality to be found by, so it is tried for every alert on a changed target, at about ", 5+i, i)
+		if !strings.HasPrefix(p.String(), want) || !strings.Contains(p.String(), " µs each: add an equality") {
+			t.Errorf("%v\nwant %s", p, want)
+		}
+	}
+	_, problems = Load(map[string][]byte{"rules.yaml": []byte(file(manySought))})
+	sum := problems[0].String()
+	if len(problems) != manySought+1 || !strings.HasPrefix(sum, "rules.yaml: warning: 10 rules have no equality to be found by: each alert costs about ") ||
+		!strings.Contains(sum, " for each change on its target, the dearest are Sought9 (") || !strings.Contains(sum, "Sought5 (") || strings.Contains(sum, "Sought4 (") {
+		t.Errorf("problems: %v", problems)
+	}
+}
+
+func TestPatternsThatTurnNothingAwayAreNone(t *testing.T) {
+	for match, always := range map[string]bool{
+		`team=~".*"`: true, `team=~"(.*)"`: true, `team=~".*|web"`: true, `team=~"(?s).*"`: true, `instance=~".+"`: true, `instance!=""`: true,
+		`team=~".+"`: false, `team!=""`: false, `team!~"x"`: false, `team=~".*x"`: false, `instance=~"web.+"`: false, `instance!="web-1"`: false,
+	} {
+		_, problems := Load(map[string][]byte{"rules.yaml": []byte(one("match: ['" + match + "']"))})
+		if got := strings.Contains(problems.Error(), "always matches"); got != always {
+			t.Errorf("%s: %v", match, problems)
 		}
 	}
 }

@@ -125,7 +125,7 @@ func BenchmarkWorstMatchers(b *testing.B) {
 
 // TestCostIsRefusedAtItsPlace: what is over the bound names what is too much.
 func TestCostIsRefusedAtItsPlace(t *testing.T) {
-	heavy := strings.Repeat("a?", 100)
+	heavy, half := strings.Repeat("a?", 100), strings.Repeat("a?", 60)
 	for name, test := range map[string]struct{ text, want string }{
 		"searches": {
 			one("when: len(" + strings.Repeat(`upper(`, 50) + "alert.name" + strings.Repeat(")", 50) + ") == 1"),
@@ -134,7 +134,7 @@ func TestCostIsRefusedAtItsPlace(t *testing.T) {
 		"pattern":      {one(`when: alert.name matches "` + heavy + heavy + `b"`), "rules.yaml:5:34: the rule may take"},
 		"two patterns": {one(`when: alert.name matches "` + heavy + `b" or alert.name matches "` + heavy + `a?b"`), "rules.yaml:5:34: the rule"},
 		"matcher":      {one(`match: [a="b", x=~"` + heavy + heavy + `.*"]`), "rules.yaml:5:24: the rule may take"},
-		"both":         {one(`match: [x=~"`+heavy+`.*"]`, `when: alert.name matches "`+heavy+`b"`), "rules.yaml:6:34: the rule may take"},
+		"both":         {one(`match: [x=~"`+half+`.*"]`, `when: alert.name matches "`+half+`b"`), "rules.yaml:6:34: the rule may take"},
 		"matchers":     {one("match: [" + strings.Repeat("a!=\"b\",", maxMatchers) + "a!=\"c\"]"), "rules.yaml:5:465: more than 64 matchers in one rule"},
 		"repeats":      {one(`when: alert.name matches "(a{100}){10}b"`), "the rule may take 2"},
 		"bytes":        {one(`when: alert.name == "` + strings.Repeat("a", maxExpression) + `"`), "rules.yaml:5:15: the expression has"},
@@ -217,5 +217,24 @@ func TestCut(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"a", strings.Repeat("d", maxText)}, cutList([]string{"a", whole["c"]})); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestNoCutTextIsMissed: a constant that a cut text equals is not looked up by the
+// whole one.
+func TestNoCutTextIsMissed(t *testing.T) {
+	whole := strings.Repeat("a", maxText)
+	a := alert("alertname", "Down", "instance", "web-1", "long", whole+"b")
+	for _, lines := range [][]string{
+		{`when: alert.labels.long == "` + whole + `" and alert.labels.long contains "a"`},
+		{`match: ['long=~"` + strings.Repeat("a{1000}", 2) + strings.Repeat("a", 48) + `"']`},
+	} {
+		set, problems := Load(map[string][]byte{"rules.yaml": []byte(one(lines...))})
+		if problems.Fatal() != nil {
+			continue
+		}
+		if got := len(set.Match(a, worldOf(change("CHG1", "web-1")), opened.Add(time.Hour)).Verdicts); got != 1 {
+			t.Errorf("%.60s: %d verdicts", lines[0], got)
+		}
 	}
 }

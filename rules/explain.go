@@ -176,8 +176,7 @@ func (x *explaining) with(r *rule, on *named, c *candidate, clauses []clause) Ex
 		Rule: r.Name, Group: r.Group, Mode: r.Mode, Target: on.target, ChangeID: c.change.ID,
 		Guard: cmp.Or(guardAlert(x.a), guard(x.a, c.change), guardTarget(on.target, c.change)),
 	}
-	x.prepare(on, c)
-	x.m.face(r.when, x.a)
+	x.prepare(r, on, c)
 	e.Parts = x.parts(r, on, clauses, "", e.Guard)
 	fits := e.Guard == "" && r.firstMismatch(x.a) == nil
 	held, err := x.m.run(r.when)
@@ -198,13 +197,14 @@ func (x *explaining) with(r *rule, on *named, c *candidate, clauses []clause) Ex
 	return e
 }
 
-// prepare fills in the facts of one change.
-func (x *explaining) prepare(on *named, c *candidate) {
+// prepare fills in the facts that a rule sees of one change.
+func (x *explaining) prepare(r *rule, on *named, c *candidate) {
 	x.m.facts.Change.set(c.change)
 	x.m.facts.Target.on(c.change)
 	c.ask(x.w)
 	x.m.facts.Evidence = c.evidence
 	x.m.facts.know(c.listen(x.w, x.a, on))
+	x.m.face(r.when, x.a)
 }
 
 func guardTarget(target string, c *backout.Change) string {

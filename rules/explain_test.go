@@ -259,7 +259,9 @@ func TestRankPutsTheNearestMissFirst(t *testing.T) {
 	}
 	list := []Explanation{
 		miss("two", KindWhen, 2), miss("matcher", KindMatch, 1), miss("expression", KindWhen, 1),
-		{Rule: "guard", Guard: "no", ChangeID: "CHG1"}, {Rule: "matched", Matched: true}, miss("later", KindWhen, 1),
+		{Rule: "guard", Guard: "no", ChangeID: "CHG1"},
+		{Rule: "matched", Matched: true},
+		miss("later", KindWhen, 1),
 	}
 	Rank(list)
 	var got []string

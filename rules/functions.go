@@ -28,6 +28,8 @@ type function struct {
 	repeats bool
 }
 
+//go:generate go test . -run TestGuideListsEveryFactAndFunction -update
+
 // functions are all that a rule may call, in the order of the guide.
 var functions = []function{
 	{Fact: Fact{"duration(text)", "duration", `a constant length of time: duration("90s"), duration("2m"), duration("1d")`}, takes: []string{"constant"}, make: makeDuration},

@@ -193,6 +193,7 @@ func TestAQueryThatCannotBeKnownFailsTheRule(t *testing.T) {
 	set, w, queried := asks(t, asking)
 	hostile := `web-1"} or vector(1) #`
 	w.changes[hostile] = w.changes["web-1"]
+	w.targets[hostile] = backout.Target{Name: hostile, Address: "10.0.0.1"}
 	res = set.Match(alert("alertname", "Down", "instance", hostile), w, opened.Add(time.Hour))
 	if len(res.Errors) != 1 || *queried != 0 {
 		t.Errorf("result %+v, asked %d", res, *queried)

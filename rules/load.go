@@ -51,9 +51,9 @@ func Load(files map[string][]byte) (*Set, backout.Problems) {
 	return newSet(l.rules), l.problems
 }
 
-// LoadFS is [Load] on the files of fsys that match a pattern of [fs.Glob]. A
-// pattern that matches nothing is a problem: an empty answer must not pass for a
-// rule set.
+// LoadFS is [Load] on the files of fsys that match a pattern of [fs.Glob], less
+// those of tests ([IsTestFile]). A pattern that matches nothing is a problem: an
+// empty answer must not pass for a rule set.
 func LoadFS(fsys fs.FS, patterns ...string) (*Set, backout.Problems) {
 	files := map[string][]byte{}
 	var problems backout.Problems
@@ -63,6 +63,9 @@ func LoadFS(fsys fs.FS, patterns ...string) (*Set, backout.Problems) {
 			problems = append(problems, backout.Problem{File: pattern, What: "no rule file matches this pattern", Fix: "name the files, or remove the pattern"})
 		}
 		for _, name := range names {
+			if name != pattern && IsTestFile(name) {
+				continue
+			}
 			data, err := fs.ReadFile(fsys, name)
 			if err != nil {
 				problems = append(problems, backout.Problem{File: name, What: fmt.Sprintf("cannot be read: %v", err)})

@@ -241,3 +241,51 @@ func TestLoadFS(t *testing.T) {
 		}
 	}
 }
+
+// TestHashIsOfWhatTheRuleSays: what people have promoted stands under it, so the
+// same content has the same hash in every release.
+func TestHashIsOfWhatTheRuleSays(t *testing.T) {
+	hash := func(lines ...string) string { return load(t, one(lines...)).Rules()[0].Hash }
+	match, when := `match: [severity="page", team="web"]`, `when: alert.flaps > 1 and target.patched`
+	same := hash(match, when)
+	if want := "574eb390a9e30cd0"; same != want {
+		t.Errorf("hash %s, want %s", same, want)
+	}
+	for _, lines := range [][]string{
+		{`match: [team="web", severity="page"]`, when},
+		{match, "when: |", "  (alert.flaps   >  1)", "  and target.patched"},
+		{match, when, "mode: auto", "annotations: {a: b}"},
+		{match, when, "scope: target", "for: 0s"},
+	} {
+		if got := hash(lines...); got != same {
+			t.Errorf("%q has hash %s, want %s", lines, got, same)
+		}
+	}
+	seen := map[string]bool{same: true}
+	for _, lines := range [][]string{
+		{match},
+		{when},
+		{match, `when: target.patched and alert.flaps > 1`},
+		{match, `when: alert.flaps > 2 and target.patched`},
+		{`match: [severity="page"]`, when},
+		{match, when, "scope: change"},
+		{match, when, "start_at: L2"},
+		{match, when, "for: 1m"},
+		{match, when, "throttle: {once_within: 1m}"},
+		{match, when, "throttle: {once_within: 2m}"},
+		{match, when, "throttle: {once_within: 2m, per: rule}"},
+		{match, when, "throttle: {latch: true}"},
+		{match, when, "throttle: {at_least: 2, within: 1m}"},
+		{match, when, "throttle: {at_least: 3, within: 1m}"},
+	} {
+		got := hash(lines...)
+		if seen[got] {
+			t.Errorf("%q has the hash of another", lines)
+		}
+		seen[got] = true
+	}
+	node := load(t, "groups:\n  - name: other\n    target_label: node\n    rules:\n      - rule: Other\n        "+match+"\n        "+when+"\n").Rules()[0].Hash
+	if seen[node] {
+		t.Error("another target label has the same hash")
+	}
+}

@@ -73,6 +73,7 @@ func (s *Set) Match(a *backout.Alert, w World, now time.Time) Result {
 	if !slices.ContainsFunc(m.named, func(n named) bool { return len(n.changes) > 0 }) {
 		return res
 	}
+	settler, _ := w.(Settler)
 	m.facts.Now = now
 	m.facts.Alert.set(a, now)
 	m.candidates = s.index.candidates(a.Labels, m.candidates)
@@ -83,6 +84,9 @@ func (s *Set) Match(a *backout.Alert, w World, now time.Time) Result {
 			continue
 		}
 		for j := range on.changes {
+			if settler != nil && settler.Settled(r.Name, on.changes[j].change, on.target, a.Fingerprint) {
+				continue
+			}
 			m.try(r, a, on, &on.changes[j], w, &res)
 		}
 	}

@@ -17,7 +17,7 @@ type throttleSpec struct {
 	AtLeast    strictyaml.At[int]              `yaml:"at_least" doc:"how many different alerts on targets must have matched, each within the time of within, before the rule acts"`
 	Within     strictyaml.At[backout.Duration] `yaml:"within" doc:"how long a match counts for at_least"`
 	Per        strictyaml.At[backout.Per]      `yaml:"per" enum:"change,rule" doc:"what both count for: each change alone (default), or all changes together"`
-	Latch      strictyaml.At[bool]             `yaml:"latch" doc:"whether another rollback of the change at a level that the rule has started before is held for an approval"`
+	Latch      strictyaml.At[bool]             `yaml:"latch" doc:"whether its next rollback at a level is held for an approval once a rollback of the change has begun with that level"`
 }
 
 // throttle checks what the rule says of one, and takes it.

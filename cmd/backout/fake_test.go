@@ -16,12 +16,13 @@ import (
 // fake is a server's services as far as the command line can tell. Ids choose
 // what happens: a change called CHG-SHUT has a gate that says no.
 type fake struct {
-	mu      sync.Mutex
-	changes map[string]*backout.Change
-	order   []string
-	rolls   map[string]*backout.Rollback
-	logs    map[string][]handlers.LogEntry
-	pause   handlers.PauseState
+	mu         sync.Mutex
+	changes    map[string]*backout.Change
+	order      []string
+	rolls      map[string]*backout.Rollback
+	logs       map[string][]handlers.LogEntry
+	pause      handlers.PauseState
+	monitoring handlers.MonitoringStatus
 	// lost is how many patch-ended calls fail before one is taken.
 	lost  int
 	ready readiness
@@ -37,6 +38,10 @@ func newFake() *fake {
 		f.add(backout.ChangeSpec{ID: id, Title: "openssl", Plan: "web", Targets: []string{"web-01", "web-02"}, Window: backout.Window{Opens: epoch, Closes: epoch.Add(time.Hour), Watch: backout.Duration(time.Hour)}}, backout.ChangePlanned)
 	}
 	f.changes["CHG-EVIL"].Title = evil
+	f.monitoring = handlers.MonitoringStatus{
+		Watched: true, Blind: true, BlindSince: epoch.Add(-10 * time.Minute), LastSeen: epoch.Add(-20 * time.Minute),
+		Watchdog: `alertname="Watchdog"`, MissingAfter: backout.Duration(10 * time.Minute),
+	}
 	f.add(backout.ChangeSpec{ID: "CHG-OLD", Plan: "web"}, backout.ChangeClosed)
 	f.add(backout.ChangeSpec{ID: "CHG-AUTO", Plan: "web", Window: backout.Window{Opens: time.Now().Add(time.Hour)}}, backout.ChangeReady)
 	f.rollbacks()
@@ -181,7 +186,7 @@ func (f *fake) PatchStarted(_ context.Context, by handlers.Actor, id string) (ba
 
 func (f *fake) PatchEnded(_ context.Context, by handlers.Actor, id string, code int, targets ...string) (backout.Change, error) {
 	f.mu.Lock()
-	if f.lost > 0 {
+	if f.lost > 0 && len(targets) == 0 {
 		f.lost--
 		f.mu.Unlock()
 		return backout.Change{}, backout.ErrUnavailable
@@ -198,6 +203,12 @@ func (f *fake) PatchEnded(_ context.Context, by handlers.Actor, id string, code 
 	return f.note(id, backout.PatchEnded{ExitCode: code, By: by.Name}, func(c *backout.Change) {
 		c.State, c.PatchedAt = backout.ChangeWatching, epoch
 	})
+}
+
+func (f *fake) Monitoring(context.Context) (handlers.MonitoringStatus, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.monitoring, nil
 }
 
 func (f *fake) note(id string, e backout.Event, do func(*backout.Change)) (backout.Change, error) {

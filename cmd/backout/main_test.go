@@ -67,7 +67,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 func serve(env *testscript.Env, auth *handlers.Auth) *httptest.Server {
 	f := newFake()
 	f.lost = 1
-	h := handlers.New(handlers.Options{Intake: f, Changes: f, Baselines: f, Rollbacks: f, Control: f, Auth: auth})
+	h := handlers.New(handlers.Options{Intake: f, Changes: f, Baselines: f, Rollbacks: f, Rules: f, Control: f, Auth: auth})
 	server := httptest.NewServer(h)
 	env.Defer(func() {
 		h.EndStreams()

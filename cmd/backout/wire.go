@@ -38,7 +38,9 @@ func wire(o cli.Options) cli.Options {
 	o.CheckTargets = checkTargets
 	o.RulesFacts = facts
 	o.RuleNames = app.RuleNames
+	o.RulesTest = app.TestRules
 	o.RulesExplain = explain
+	o.RulesSet = ruleSet
 	o.Backup = takeBackup
 	o.CheckBackup = checkBackup
 	o.Restore = restoreBackup
@@ -143,6 +145,11 @@ func checkBackup(r io.Reader) (backup.Contents, error) {
 func restoreBackup(ctx context.Context, config, file string) (backup.Contents, error) {
 	checked, err := app.Restore(ctx, app.Options{Config: config}, file)
 	return checked.Contents, err
+}
+
+func ruleSet(files ...string) (cli.RuleSet, error) {
+	set, err := app.RuleSet(files...)
+	return cli.RuleSet(set), err
 }
 
 func facts() []cli.FactRow {

@@ -120,6 +120,19 @@ func Check(ctx context.Context, path string) backout.Problems {
 	if _, err := l.outboxConfig(ctx); err != nil {
 		problems = append(problems, backout.Problem{File: path, What: err.Error()})
 	}
+	return withoutTwins(append(problems, checkRuleTests(l.config.RuleTests)...))
+}
+
+// withoutTwins keeps one of each problem: a rule file is looked at by each of its
+// test files too.
+func withoutTwins(problems backout.Problems) backout.Problems {
+	seen := map[backout.Problem]bool{}
+	problems = slices.DeleteFunc(problems, func(p backout.Problem) bool {
+		twin := seen[p]
+		seen[p] = true
+		return twin
+	})
+	problems.Sort()
 	return problems
 }
 
@@ -148,6 +161,15 @@ func (l *loaded) engineConfig(hosts *host.Registry, log *slog.Logger) (*engine.C
 	servers := make([]checks.Alertmanager, len(cfg.Alertmanagers))
 	for i, am := range cfg.Alertmanagers {
 		servers[i] = checks.Alertmanager{URL: am.URL, Token: am.Token}
+	}
+	if cfg.Monitoring.On() {
+		watchdog, err := rules.ParseMatchers(cfg.Monitoring.Watchdog)
+		if err != nil {
+			return nil, fmt.Errorf("monitoring: %w", err)
+		}
+		out.Monitoring = &engine.Monitoring{
+			Watchdog: watchdog, MissingAfter: time.Duration(cfg.Monitoring.MissingAfter), Audience: cfg.Monitoring.Audience,
+		}
 	}
 	if alerts := checks.NewAlerts(servers); alerts != nil {
 		out.Alerts, out.Treated = alerts, alerts

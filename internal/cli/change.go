@@ -203,7 +203,7 @@ it. After the last one the watch begins.`,
 		"  backout change patched CHG0030001 --target web-1"
 	cmd.Flags().IntVar(&exit, "exit-code", 0, "how the patch command ended")
 	cmd.Flags().BoolVar(&started, "started", false, "tell that patching begins instead")
-	cmd.Flags().StringSliceVar(&targets, "target", nil, "only this target is done; may be repeated")
+	cmd.Flags().StringArrayVar(&targets, "target", nil, "only this target is done; may be repeated")
 	cmd.MarkFlagsMutuallyExclusive("exit-code", "started")
 	cmd.MarkFlagsMutuallyExclusive("target", "started")
 	return cmd

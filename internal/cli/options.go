@@ -15,6 +15,8 @@ import (
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/handlers"
 	"github.com/backout-io/backout/internal/backup"
+	"github.com/backout-io/backout/internal/ruletest"
+	"github.com/backout-io/backout/rules"
 )
 
 // Options are the command line's surroundings. Only Stdout and Stderr are
@@ -55,11 +57,17 @@ type Options struct {
 	RulesCheck func(ctx context.Context, config string) backout.Problems
 	// RulesFacts lists what an expression may speak of.
 	RulesFacts func() []FactRow
+	// RulesExplain says what every rule of the config makes of each alert.
+	RulesExplain func(ctx context.Context, o ExplainOptions) ([]handlers.Explained, error)
 	// RuleNames lists the rules of the config's files, for completion: nothing when
 	// they cannot be read.
 	RuleNames func(config string) []string
-	// RulesExplain says what every rule of the config makes of each alert.
-	RulesExplain func(ctx context.Context, o ExplainOptions) ([]handlers.Explained, error)
+	// RulesTest runs the tests of rules in files, or in those that the config names.
+	// An error that is a [backout.Problems] is about the config.
+	RulesTest func(ctx context.Context, config string, files []string, o ruletest.Options) (ruletest.Report, error)
+	// RulesSet loads rules with what they are about: of one config, or of rule files
+	// alone.
+	RulesSet func(files ...string) (RuleSet, error)
 	// Backup writes a backup of the store the config names to w. [ErrStoreInUse]
 	// says that a server holds it; then nothing was written.
 	Backup func(ctx context.Context, config string, w io.Writer) error
@@ -145,6 +153,14 @@ type TargetReport struct {
 	Detail string `json:"detail"`
 	// Took is how long the answer took.
 	Took backout.Duration `json:"took"`
+}
+
+// RuleSet are rules, with the inventory and the plans of their config; rule files
+// alone have neither.
+type RuleSet struct {
+	Rules     *rules.Set
+	Inventory map[string]backout.Target
+	Plans     map[string]backout.Plan
 }
 
 // FactRow is one name a rule's expression may use.

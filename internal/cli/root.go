@@ -55,7 +55,7 @@ func (p *program) root() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add(groupDaily, p.changeCommand(), p.gateCommand(), p.baselineCommand(), p.rollbackCommand(), p.driftCommand(), p.holdCommand(), p.pauseCommand(), p.resumeCommand(), p.noticesCommand())
+	add(groupDaily, p.changeCommand(), p.gateCommand(), p.baselineCommand(), p.rollbackCommand(), p.driftCommand(), p.holdCommand(), p.pauseCommand(), p.resumeCommand(), p.monitoringCommand(), p.noticesCommand())
 	add(groupServer, p.serveCommand(), p.runnerCommand(), p.reloadCommand(), p.notifyCommand(), p.backupCommand(), p.restoreCommand(), p.demoCommand())
 	add(groupFiles, p.checkCommand(), p.planCommand(), p.rulesCommand(), p.targetCommand(), p.kindsCommand())
 	root.AddCommand(p.versionCommand(), exitCodesTopic())

@@ -10,7 +10,7 @@ import (
 
 func (p *program) rulesCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "rules", Short: "Check, explain and promote rules",
+		Use: "rules", Short: "Check, test, explain, replay and promote rules",
 		Long: "Rules say which alerts speak against which change. \"list\", \"promote\" and \"judge\" ask a server, the others need none.",
 	}
 	var config string
@@ -20,7 +20,8 @@ func (p *program) rulesCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.checkFiles(cmd.Context(), p.RulesCheck, config) },
 	}
 	p.configFlag(check, &config)
-	cmd.AddCommand(check, p.rulesFacts(), p.rulesExplain(), p.rulesList(), p.rulesPromote(), p.rulesJudge())
+	cmd.AddCommand(check, p.rulesFacts(), p.rulesTest(), p.rulesExplain(), p.rulesList(), p.rulesPromote(), p.rulesJudge())
+	cmd.AddCommand(p.rulesReplay())
 	return cmd
 }
 

@@ -60,15 +60,27 @@ Ends with 0 when a rule would open a rollback, and with 1 when none would.`,
 	cmd.Flags().StringVar(&f.at, "at", "now", "the moment to explain (RFC 3339)")
 	cmd.Flags().BoolVar(&f.server, "server-side", false, "let the server answer, by what it knows")
 	cmd.Flags().BoolVar(&f.all, "all", false, "show every rule in full")
-	if err := cmd.RegisterFlagCompletionFunc("rule", p.completeLocalRules); err != nil {
-		panic(err) // the flag is defined above
-	}
 	cmd.MarkFlagsOneRequired("alert", "seen")
 	cmd.MarkFlagsMutuallyExclusive("alert", "seen")
 	for _, server := range []string{"seen", "server-side"} {
 		cmd.MarkFlagsMutuallyExclusive(server, "changes")
 	}
+	p.completeExplain(cmd)
 	return cmd
+}
+
+// completeExplain offers rules of the config and changes of the server.
+func (p *program) completeExplain(cmd *cobra.Command) {
+	for flag, complete := range map[string]cobra.CompletionFunc{
+		"change": func(cmd *cobra.Command, _ []string, part string) ([]string, cobra.ShellCompDirective) {
+			return p.completeChanges(cmd, nil, part)
+		},
+		"rule": p.completeLocalRules,
+	} {
+		if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
+			panic(err) // the flags are defined above
+		}
+	}
 }
 
 // explain answers for every alert there is.

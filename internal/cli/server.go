@@ -151,6 +151,32 @@ func (p *program) resumeCommand() *cobra.Command {
 	return cmd
 }
 
+func (p *program) monitoringCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "monitoring", Short: "Tell whether anybody would tell that a target is red", Args: cobra.NoArgs,
+		Long: `Tell when the alert that always fires was seen last. While it is missing, monitoring is
+blind: red targets may go unseen, and nothing counts as recovered. Ends with 1 then.`,
+		Example: "  backout monitoring",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := p.client()
+			if err != nil {
+				return err
+			}
+			status, err := c.Monitoring(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if err := p.print(status, func(s view.Style) string { return view.Monitoring(status, s, c.ServerTime()) }); err != nil {
+				return err
+			}
+			if status.Blind {
+				return statusError{ExitFailed}
+			}
+			return nil
+		},
+	}
+}
+
 func (p *program) noticesCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "notices", Short: "List what people have not been told yet", Args: cobra.NoArgs,

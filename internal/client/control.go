@@ -21,6 +21,11 @@ func (c *Client) Notices(ctx context.Context) ([]handlers.NoticeStatus, error) {
 	return getList[handlers.NoticeStatus](ctx, c, api+"notices", nil)
 }
 
+// Monitoring tells whether anybody would tell that a target is red.
+func (c *Client) Monitoring(ctx context.Context) (handlers.MonitoringStatus, error) {
+	return get[handlers.MonitoringStatus](ctx, c, api+"monitoring", nil)
+}
+
 // Runners lists the runners near the targets that were heard of lately.
 func (c *Client) Runners(ctx context.Context) ([]handlers.RunnerStatus, error) {
 	return getList[handlers.RunnerStatus](ctx, c, api+"runners", nil)

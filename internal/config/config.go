@@ -43,6 +43,9 @@ type Config struct {
 	Dir  string
 	// RuleFiles are the files that rules names, sorted by name.
 	RuleFiles []File
+	// RuleTests are the paths of the files that rule_tests names, sorted. They are not
+	// read.
+	RuleTests []string
 	// Plans, Inventory and Channels are by name.
 	Plans     map[string]backout.Plan
 	Inventory map[string]backout.Target

@@ -15,6 +15,7 @@ import (
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/secret"
 	"github.com/backout-io/backout/internal/strictyaml"
+	"github.com/backout-io/backout/rules"
 )
 
 // serverFile is backout.yaml.
@@ -30,10 +31,12 @@ func Load(path string, kinds Kinds) (*Config, backout.Problems) {
 	if l.server() {
 		l.people()
 		l.channels()
+		l.monitoring()
 		l.inventory()
 		l.plans()
 		l.templates()
 		l.rules()
+		l.ruleTests()
 		l.crossChecks()
 	}
 	l.secrets()
@@ -232,13 +235,29 @@ func (l *loader) templates() {
 }
 
 func (l *loader) rules() {
-	for _, name := range l.glob("rules", l.cfg.RuleGlobs) {
+	names := l.glob("rules", l.cfg.RuleGlobs)
+	tests := len(names)
+	names = slices.DeleteFunc(names, rules.IsTestFile)
+	if tests > 0 && len(names) == 0 {
+		l.add(l.at("rules").Problem("rules names files of tests only", "name rule files; tests belong under rule_tests"))
+	}
+	for _, name := range names {
 		if data, ok := l.read(name); ok {
 			l.cfg.RuleFiles = append(l.cfg.RuleFiles, File{name, data})
 		}
 	}
 	if l.kinds.Rules != nil {
 		l.add(l.kinds.Rules(l.cfg.RuleFiles)...)
+	}
+}
+
+// ruleTests finds the files of rule_tests. The server does without them, so one that
+// is not there does not stop it.
+func (l *loader) ruleTests() {
+	before := len(l.problems)
+	l.cfg.RuleTests = l.glob("rule_tests", l.cfg.RuleTestGlobs)
+	for i := range l.problems[before:] {
+		l.problems[before+i].Warning = true
 	}
 }
 

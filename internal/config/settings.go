@@ -20,12 +20,14 @@ type Settings struct {
 	// Groups adds members to groups beside those that tokens name.
 	Groups        map[string][]string `yaml:"groups" doc:"Members of groups, beside those that auth.tokens names."`
 	Intake        Intake              `yaml:"intake" doc:"How alerts come in."`
-	RuleGlobs     []string            `yaml:"rules" doc:"Rule files, relative to this file; * is allowed."`
+	RuleGlobs     []string            `yaml:"rules" doc:"Rule files, relative to this file; * is allowed and leaves out *_test.yaml."`
+	RuleTestGlobs []string            `yaml:"rule_tests" doc:"Files with tests of the rules, relative to this file; * is allowed. The server does not read them."`
 	PlanGlobs     []string            `yaml:"plans" doc:"Plan files, relative to this file; * is allowed."`
 	TargetGlobs   []string            `yaml:"inventory" doc:"Inventory files, relative to this file; * is allowed."`
 	TemplateGlobs []string            `yaml:"templates" doc:"Notice templates, relative to this file; * is allowed."`
 	Alertmanagers []Endpoint          `yaml:"alertmanagers" doc:"Asked for active alerts while a rollback is verified."`
-	Prometheus    Endpoint            `yaml:"prometheus" doc:"Asked by promql checks."`
+	Monitoring    Monitoring          `yaml:"monitoring" doc:"A dead-man's switch: when this alert is missing, nothing counts as recovered."`
+	Prometheus    Endpoint            `yaml:"prometheus" doc:"Asked by promql checks and by prom() in rules."`
 	SSH           SSH                 `yaml:"ssh" doc:"How targets with transport ssh are reached."`
 	// ReadinessEvery is how often the way back of live changes is looked at.
 	ReadinessEvery backout.Duration `yaml:"readiness_every" doc:"How often it is looked whether the way back of open changes would still work. At least 10s. Default 5m."`
@@ -136,6 +138,7 @@ func defaults() Settings {
 		NATS:           NATS{Replicas: 1},
 		Intake:         Intake{MaxBody: 4 << 20, MaxWaiting: 1024},
 		SSH:            SSH{Port: 22, ConnectTimeout: backout.Duration(10 * time.Second)},
+		Monitoring:     Monitoring{MissingAfter: backout.Duration(10 * time.Minute)},
 		ReadinessEvery: backout.Duration(5 * time.Minute),
 		Promotion:      Promotion{Agreed: 20, Precision: 0.95},
 		Retention:      Retention{Alerts: backout.Duration(14 * 24 * time.Hour), AlertsMaxBytes: 1 << 30},

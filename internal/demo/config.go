@@ -45,10 +45,11 @@ func RealTimes() Values {
 
 // files are the templates by the name of what they become.
 var files = map[string]string{
-	"backout.yaml":            "config/backout.yaml.tmpl",
-	"plans/web-shop.yaml":     "config/plan.yaml.tmpl",
-	"rules/web-tier.yaml":     "config/rules.yaml.tmpl",
-	"inventory/web-tier.yaml": "config/inventory.yaml.tmpl",
+	"backout.yaml":             "config/backout.yaml.tmpl",
+	"plans/web-shop.yaml":      "config/plan.yaml.tmpl",
+	"rules/web-tier.yaml":      "config/rules.yaml.tmpl",
+	"rules/web-tier_test.yaml": "config/rules_test.yaml.tmpl",
+	"inventory/web-tier.yaml":  "config/inventory.yaml.tmpl",
 }
 
 // Render makes the config's files, by name.

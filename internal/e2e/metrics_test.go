@@ -28,9 +28,12 @@ func (s sample) sum(prefix string) float64 {
 	return total
 }
 
-func (srv *server) metricsText() string {
+func (srv *server) metricsText() string { return srv.text("/metrics") }
+
+// text is what the server answers to ann.
+func (srv *server) text(path string) string {
 	srv.site.t.Helper()
-	req, err := http.NewRequestWithContext(srv.site.t.Context(), http.MethodGet, srv.url+"/metrics", http.NoBody)
+	req, err := http.NewRequestWithContext(srv.site.t.Context(), http.MethodGet, srv.url+path, http.NoBody)
 	if err != nil {
 		srv.site.t.Fatal(err)
 	}
@@ -46,7 +49,7 @@ func (srv *server) metricsText() string {
 		b.WriteString(in.Text() + "\n")
 	}
 	if resp.StatusCode != http.StatusOK || in.Err() != nil {
-		srv.site.t.Fatalf("/metrics answered %s, %v", resp.Status, in.Err())
+		srv.site.t.Fatalf("%s answered %s, %v", path, resp.Status, in.Err())
 	}
 	return b.String()
 }

@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// alertmanager runs a real Alertmanager at addr that posts to the server.
-func alertmanager(t testing.TB, addr string, srv *server) {
+// alertmanager runs a real Alertmanager at addr that posts to the server; routes are
+// lines below its route.
+func alertmanager(t testing.TB, addr string, srv *server, routes ...string) *process {
 	t.Helper()
 	program := part(t, "prometheus-alertmanager", "prometheus-alertmanager")
 	dir := t.TempDir()
@@ -22,18 +23,27 @@ func alertmanager(t testing.TB, addr string, srv *server) {
   group_by: [alertname, instance]
   group_wait: 1s
   group_interval: 1s
-receivers:
+%sreceivers:
   - name: backout
     webhook_configs:
       - url: %s/api/v1/alertmanager
         send_resolved: true
         http_config:
           authorization: {type: Bearer, credentials: %s}
-`, srv.url, intakeToken), 0o600)
+`, indented("  ", routes), srv.url, intakeToken), 0o600)
 	cmd := exec.Command(program, "--config.file="+filepath.Join(dir, "am.yml"), "--storage.path="+filepath.Join(dir, "data"),
 		"--web.listen-address="+addr, "--cluster.listen-address=")
-	start(t, cmd)
+	p := start(t, cmd)
 	eventually(t, 30*time.Second, "Alertmanager is ready", func() error { return get("http://"+addr+"/-/ready", http.StatusOK) })
+	return p
+}
+
+func indented(by string, lines []string) string {
+	var b strings.Builder
+	for _, l := range lines {
+		b.WriteString(by + l + "\n")
+	}
+	return b.String()
 }
 
 // prometheus runs a real Prometheus that scrapes the shop as web-1:80 and sends
@@ -41,7 +51,14 @@ receivers:
 // its address.
 func prometheus(t testing.TB, s *shop, alertmanagers ...string) string {
 	t.Helper()
-	program := part(t, "prometheus", "prometheus")
+	addr := freePort(t)
+	runPrometheus(t, prometheusFiles(t, s, alertmanagers...), addr)
+	return addr
+}
+
+// prometheusFiles writes the files of a Prometheus and returns their directory.
+func prometheusFiles(t testing.TB, s *shop, alertmanagers ...string) string {
+	t.Helper()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "rules.yml"), `groups:
   - name: shop
@@ -66,8 +83,14 @@ alerting:
       - targets: [%q]
         labels: {instance: "web-1:80"}
 `, to.String(), s.addr), 0o600)
-	addr := freePort(t)
-	start(t, exec.Command(program, "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"),
+	return dir
+}
+
+// runPrometheus runs one on its files and returns once it has scraped the shop.
+func runPrometheus(t testing.TB, dir, addr string) *process {
+	t.Helper()
+	program := part(t, "prometheus", "prometheus")
+	p := start(t, exec.Command(program, "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"),
 		"--web.listen-address="+addr, "--rules.alert.resend-delay=1s"))
 	eventually(t, 30*time.Second, "Prometheus has scraped the shop", func() error {
 		body, err := fetch("http://" + addr + "/api/v1/query?query=shop_healthy")
@@ -76,7 +99,7 @@ alerting:
 		}
 		return notYet(strings.Contains(body, `"instance":"web-1:80"`))
 	})
-	return addr
+	return p
 }
 
 func fetch(url string) (string, error) {

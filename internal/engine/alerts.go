@@ -43,7 +43,9 @@ func (e *Engine) replayedPost(_ store.Position, p store.Post) error {
 		return nil
 	}
 	for i := range alerts {
-		e.world.observe(&alerts[i], p.ReceivedAt)
+		if !e.monitoring.takes(&alerts[i], p.ReceivedAt) {
+			e.world.observe(&alerts[i], p.ReceivedAt)
+		}
 	}
 	return nil
 }
@@ -64,6 +66,9 @@ const kindPostable = "v2"
 func (e *Engine) handle(alerts []backout.Alert, at time.Time) {
 	for i := range alerts {
 		a := &alerts[i]
+		if e.monitoring.takes(a, at) {
+			continue
+		}
 		targets := e.world.observe(a, at)
 		if a.Firing {
 			if len(targets) > 0 && !e.world.suppressed.knows(a.Fingerprint) {
@@ -80,6 +85,9 @@ func (e *Engine) handle(alerts []backout.Alert, at time.Time) {
 
 // judge asks the rules about one firing alert and follows their verdicts.
 func (e *Engine) judge(a *backout.Alert, now time.Time) {
+	if e.monitoring.is(a) {
+		return // it came before the config said what it is
+	}
 	result := e.cfg().Rules.Match(a, e.world, now)
 	for _, problem := range result.Errors {
 		e.metrics.ruleErrors.Inc()

@@ -42,6 +42,8 @@ type Config struct {
 	Treated TreatedAlerts
 	// Queries answers the queries of rules; nil when there is no Prometheus.
 	Queries Querier
+	// Monitoring is the dead-man's switch; nil has none.
+	Monitoring *Monitoring
 	// ReadinessEvery is how often it is looked whether the way back of a live change
 	// would still work; 0 means 5 minutes.
 	ReadinessEvery time.Duration
@@ -127,9 +129,11 @@ type Engine struct {
 	watchers  *watchers
 	relay     *relay
 	snapshots *snapshots
-	metrics   *Metrics
-	notReady  atomic.Pointer[string]
-	failed    chan error
+	// monitoring knows whether anybody would tell that a target is red.
+	monitoring *monitoring
+	metrics    *Metrics
+	notReady   atomic.Pointer[string]
+	failed     chan error
 
 	// ctx ends with Close; every goroutine is counted in tasks.
 	ctx    context.Context //nolint:containedctx // the life of the engine's own goroutines
@@ -160,6 +164,8 @@ func New(o Options, cfg *Config) *Engine {
 	e.world = newWorld(e.cfg)
 	e.world.queries = e.queries
 	e.relay = newRelay(e)
+	e.monitoring = newMonitoring(e)
+	e.metrics.watch(e.monitoring.blindNow, e.monitoring.lastSeen)
 	e.snapshots = newSnapshots(e, o.SnapshotEvery)
 	e.urgent = &lane{most: dueParallel, spawn: e.spawn, do: e.handleDue}
 	e.others = &lane{most: dueParallel, spawn: e.spawn, do: e.handleDue}
@@ -234,6 +240,9 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.replay(ctx); err != nil {
 		return err
 	}
+	if err := e.monitoring.start(ctx); err != nil {
+		return err
+	}
 	e.live.Store(true)
 	e.countRules()
 	e.recallMatches(time.Now())
@@ -244,6 +253,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.spawn(e.sweepLoop)
 	e.spawn(e.armLoop)
 	e.spawn(e.treatedLoop)
+	e.spawn(e.monitoring.run)
 	e.spawn(e.cleaner.run)
 	e.spawn(e.tidier.run)
 	e.notReady.CompareAndSwap(&replaying, nil)

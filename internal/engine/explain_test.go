@@ -241,7 +241,7 @@ func TestExplainSaysWhatWillFollow(t *testing.T) {
 		},
 		"only recorded, and being rolled back": {
 			nil, func(w *openWorld, e *Engine) { w.send(e, firing("Ask", "web1")) },
-			"Shadow", "record", "it matches, and that is only recorded: web1 is being rolled back by C1-r1",
+			"Shadow", "record", "it matches, and that is only recorded: the rule is in mode shadow; web1 is being rolled back by C1-r1",
 		},
 		"the pause switch": {
 			nil, func(w *openWorld, e *Engine) {

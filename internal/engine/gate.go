@@ -88,7 +88,7 @@ func (e *Engine) checkGate(ctx context.Context, c backout.Change) (gateCheck, er
 func (e *Engine) askGate(cfg *Config, c backout.Change, frozen backout.FrozenPlan, found *survey) gateCheck {
 	f := gate.Facts{
 		Change: c, PlanHash: frozen.Hash, Targets: cfg.Inventory, Overlaps: e.overlaps(c), Groups: cfg.Groups, Audiences: cfg.Audiences,
-		Answers: found.all(c), Baselines: found.digests, Now: time.Now().UTC(),
+		Answers: found.all(c), Baselines: found.digests, Blind: e.monitoring.red(), Now: time.Now().UTC(),
 	}
 	if frozen.Hash != "" {
 		f.Plan = &frozen.Plan

@@ -20,6 +20,9 @@ type Metrics struct {
 	active       prometheus.Gauge
 	held         prometheus.Gauge
 	duration     prometheus.Histogram
+	// blind and lastSeen ask what they show.
+	blind    prometheus.GaugeFunc
+	lastSeen prometheus.GaugeFunc
 }
 
 // NewMetrics makes the collectors; an engine has its own.
@@ -57,8 +60,19 @@ func NewMetrics() *Metrics {
 			Buckets: []float64{10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400},
 		}),
 	}
+	m.watch(func() float64 { return 0 }, func() float64 { return 0 })
 	m.begin()
 	return m
+}
+
+// watch shows what is known of monitoring.
+func (m *Metrics) watch(blind, lastSeen func() float64) {
+	m.blind = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "backout_monitoring_blind", Help: "1 while the alert that always fires is missing: red targets may go unseen, and nothing counts as recovered.",
+	}, blind)
+	m.lastSeen = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "backout_monitoring_last_seen_timestamp_seconds", Help: "When the alert that always fires was seen last; 0 when it never was, or is not watched.",
+	}, lastSeen)
 }
 
 // begin shows every known label value at 0: Prometheus' increase() does not see
@@ -104,6 +118,7 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.verdicts, m.ruleErrors, m.queries, m.attempts, m.changeStates, m.rollbacks, m.escalations, m.active, m.held, m.duration,
+		m.blind, m.lastSeen,
 	}
 }
 

@@ -182,7 +182,7 @@ func (q *queries) ask(ctx context.Context, text string) {
 }
 
 // errPaused stands for the failure that Prometheus gave before.
-var errPaused = errors.New("Prometheus does not answer, it is asked again soon")
+var errPaused = errors.New("no answer from Prometheus a moment ago, it is asked again soon")
 
 // answered notes the answer and returns the targets that waited for it.
 func (q *queries) answered(text string, value float64, err error, now time.Time) []string {

@@ -25,7 +25,7 @@ func (e *Engine) input(ctx context.Context, id string, in rollback.Input) (backo
 // changeInput does the same for a change.
 func (e *Engine) changeInput(ctx context.Context, id, by string, do change.Request) (backout.Change, error) {
 	return e.changes.transact(ctx, id, func(c backout.Change, at time.Time) ([]backout.Event, error) {
-		return change.Decide(c, change.Input{At: at, By: by, Do: do})
+		return change.Decide(c, change.Input{At: at, By: by, Do: do, Blind: e.monitoring.during(c.OpenedAt, at)})
 	})
 }
 

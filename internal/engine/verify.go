@@ -194,6 +194,9 @@ func (e *Engine) verify(ctx context.Context, r backout.Rollback) {
 			if red == "" {
 				red = e.checksRed(ctx, cfg, r, t.Name)
 			}
+			if red == "" {
+				red = e.monitoring.red()
+			}
 			if ctx.Err() == nil {
 				e.lookedAt(ctx, r, t, red)
 			}

@@ -24,7 +24,7 @@ type world struct {
 	where    map[string][]string
 	evidence *evidence.Table
 	// control counts the red targets of the control group, for this config.
-	control    controlGroup
+	control    evidence.ControlGroup
 	countedFor *Config
 	// touched is how many targets of that config's inventory a live change touches.
 	touched int
@@ -198,6 +198,18 @@ func (vs verdicts) noteKey(changeID string, key verdictKey, at time.Time) {
 	}
 }
 
+// noteOpened notes the verdict that opened a rollback, unless one on the same firing
+// of its alert was given before.
+func (vs verdicts) noteOpened(o backout.Opened, at time.Time) {
+	v, alert := o.Trigger.Verdict, o.Alert
+	if v == nil {
+		return
+	}
+	if known := vs[v.ChangeID][keyOf(*v)]; alert == nil || known.Before(alert.StartsAt) {
+		vs.note(*v, at)
+	}
+}
+
 // noteAll notes the verdicts that a record gives, or that opened its rollbacks.
 func (vs verdicts) noteAll(rec backout.Record) {
 	for _, ev := range rec.Events {
@@ -205,9 +217,7 @@ func (vs verdicts) noteAll(rec backout.Record) {
 		case backout.VerdictGiven:
 			vs.note(ev.Verdict, rec.At)
 		case backout.RollbackRequested:
-			if v := ev.Opened.Trigger.Verdict; v != nil {
-				vs.note(*v, rec.At)
-			}
+			vs.noteOpened(ev.Opened, rec.At)
 		}
 	}
 }
@@ -279,9 +289,13 @@ func (w *world) Evidence(c *backout.Change) backout.Evidence {
 		w.countAgain(cfg)
 		w.mu.RLock()
 	}
-	ev := w.evidence.Patched(c, func(target string) bool { return w.waits(cfg, c, target) }, time.Now())
+	var waits func(string) bool
+	if len(c.PatchedTargets) > 0 {
+		waits = func(target string) bool { return w.waits(cfg, c, target) }
+	}
+	ev := w.evidence.Patched(c, waits, time.Now())
 	if size := len(cfg.Inventory) - w.touched; size > 0 && !c.OpenedAt.IsZero() {
-		evidence.AddControl(&ev, w.control.since(c.OpenedAt), size)
+		evidence.AddControl(&ev, w.control.Since(c.OpenedAt), size)
 	}
 	return ev
 }
@@ -323,14 +337,14 @@ func (w *world) count(target string) {
 		_, known := w.cfg().Inventory[target]
 		red = known && len(w.live[target]) == 0
 	}
-	w.control.set(target, newest, red)
+	w.control.Set(target, newest, red)
 }
 
 // countAgain counts for a new inventory.
 func (w *world) countAgain(cfg *Config) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.control, w.touched = controlGroup{}, 0
+	w.control, w.touched = evidence.ControlGroup{}, 0
 	for target := range w.live {
 		if _, known := cfg.Inventory[target]; known {
 			w.touched++

@@ -55,8 +55,11 @@ func answer(e *rules.Explanation, q Question) handlers.ExplainedRule {
 	v := *e.Verdict
 	next := q.Follows(&v)
 	r.Mode, r.Follows, r.Stopped = v.Mode, string(next.Do), next.Stopped
-	if next.Do == trigger.Record && v.Mode == backout.ModeShadow {
-		r.Stopped = cmp.Or(r.Stopped, "the rule is in mode shadow")
+	if v.Mode == backout.ModeShadow && v.Stopped == "" && next.Do == trigger.Record {
+		r.Stopped = "the rule is in mode shadow"
+		if next.Stopped != "" {
+			r.Stopped += "; " + next.Stopped
+		}
 	}
 	plan := q.plan(&v)
 	if next.Do == trigger.Open {

@@ -25,6 +25,8 @@ const (
 	// CheckDelta is that it is known what the patch changed on a target, once it has
 	// been applied.
 	CheckDelta = "delta"
+	// CheckMonitoring is that somebody would tell that a target is red.
+	CheckMonitoring = "monitoring"
 )
 
 // DefaultValidFor is how long a yes is worth anything where the plan does not say.
@@ -54,7 +56,10 @@ type Facts struct {
 	// Audiences are the channels of each audience; nil when it is not to be
 	// looked at whether anybody is told.
 	Audiences map[string][]string
-	Now       time.Time
+	// Blind says why nobody would tell that a target is red; empty when somebody
+	// would.
+	Blind string
+	Now   time.Time
 }
 
 // Result is the gate's answer: a certificate, or violations.
@@ -87,6 +92,9 @@ func Check(f Facts) Result {
 	v.checkTargets(f)
 	v.checkWindow(f)
 	v.checkOverlaps(f)
+	if f.Blind != "" {
+		v.warn(CheckMonitoring, "", f.Blind, "look at Prometheus and Alertmanager before you patch")
+	}
 	if v.checkPlan(f) {
 		v.checkLevels(*f.Plan)
 		v.checkVerify(f.Plan.Verify)

@@ -9,6 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/backout-io/backout/internal/ruletest"
+	"github.com/backout-io/backout/rules"
 )
 
 // need finds a program, or skips: where all parts are required it fails.
@@ -74,18 +77,52 @@ func unitIsValidAndHardened(t *testing.T, name string) {
 	}
 }
 
-// TestPrometheusFiles: the scrape file is valid, and our alerts pass their tests.
+// TestPrometheusFiles: the scrape file is valid, and the alerts pass their tests.
 func TestPrometheusFiles(t *testing.T) {
 	promtool := need(t, "promtool", "prometheus")
 	dir := filepath.Join(root, "deploy", "prometheus")
 	for _, args := range [][]string{
 		{"check", "config", "--syntax-only", "prometheus.yml"},
-		{"check", "rules", "backout-alerts.yml"},
+		{"check", "rules", "backout-alerts.yml", "watchdog.yml"},
 		{"test", "rules", "backout-alerts_test.yml"},
+		{"check", "rules", "kube-pods-by-node.yml"},
+		{"test", "rules", "kube-pods-by-node_test.yml"},
 	} {
 		if out, err := run(t, dir, promtool, args...); err != nil {
 			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
 		}
+	}
+}
+
+// TestRuleTests: the rules that we ship pass their tests, which see nearly all of
+// them.
+func TestRuleTests(t *testing.T) {
+	var files []string
+	for _, f := range readTree(t).texts {
+		promtool := strings.HasPrefix(f.path, "deploy/prometheus/")
+		if strings.HasPrefix(f.path, "deploy/") && rules.IsTestFile(f.path) && !promtool {
+			files = append(files, filepath.Join(root, f.path))
+		}
+	}
+	if len(files) == 0 {
+		t.Fatal("no tests of rules in deploy")
+	}
+	report, err := ruletest.Run(t.Context(), files, ruletest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range report.Files {
+		if err := f.Problems.Fatal(); err != nil {
+			t.Error(err)
+		}
+		for _, r := range f.Tests {
+			for i := range r.Failures {
+				t.Errorf("%s: %s", r.Name, strings.Join(r.Failures[i].Lines(), "\n"))
+			}
+		}
+	}
+	if !report.OK() || report.Coverage.Percent < 90 {
+		t.Errorf("%d tests, coverage %.0f%%, at least 90%% are wanted: see backout rules test --coverage", report.Tests, report.Coverage.Percent)
 	}
 }
 

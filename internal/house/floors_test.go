@@ -21,7 +21,7 @@ var floors = [][]string{
 	{"executors/*", "notifier/*", "internal/checks/*", "internal/config", "internal/store", "internal/host", "internal/ui", "internal/replay"},
 	{"executors/all", "notifier/all", "internal/checks/all", "internal/runner", "internal/outbox", "handlers", "internal/ruletest"},
 	{"internal/explain"},
-	{"internal/engine", "internal/client", "internal/remote"},
+	{"internal/engine", "internal/client", "internal/remote", "internal/recorded"},
 	{"internal/app", "internal/cli/*"},
 	{"internal/demo"},
 	{"internal/cli"},

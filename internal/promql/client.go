@@ -17,9 +17,12 @@ import (
 // maxBody is how much of an answer is read.
 const maxBody = 1 << 20
 
+// ErrTooLarge says that an answer is larger than is read.
+var ErrTooLarge = errors.New("the answer is larger")
+
 // Client asks one Prometheus. It may be used by any number of goroutines.
 type Client struct {
-	url   string
+	base  *url.URL
 	token backout.Secret
 	http  *http.Client
 }
@@ -31,7 +34,7 @@ func NewClient(prometheus string, token backout.Secret) (*Client, error) {
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
 		return nil, errors.New("prometheus.url is not an http(s) URL")
 	}
-	return &Client{base.JoinPath("api/v1/query").String(), token, &http.Client{
+	return &Client{base, token, &http.Client{
 		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return errors.New("it redirects") },
 	}}, nil
@@ -71,9 +74,19 @@ func IsDown(err error) bool {
 // Ask runs an instant query and returns its samples; a scalar is one sample
 // without labels. The texts of errors and labels come from outside.
 func (c *Client) Ask(ctx context.Context, query string) ([]Sample, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, strings.NewReader(url.Values{"query": {query}}.Encode()))
+	a, err := c.ask(ctx, "api/v1/query", url.Values{"query": {query}}, maxBody)
 	if err != nil {
 		return nil, err
+	}
+	return a.samples()
+}
+
+// ask posts a form and reads an answer of bounded size.
+func (c *Client) ask(ctx context.Context, path string, form url.Values, most int64) (answer, error) {
+	var a answer
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base.JoinPath(path).String(), strings.NewReader(form.Encode()))
+	if err != nil {
+		return a, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("User-Agent", "backout")
@@ -82,25 +95,24 @@ func (c *Client) Ask(ctx context.Context, query string) ([]Sample, error) {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, downError{fmt.Errorf("ask Prometheus: %w", err)}
+		return a, downError{fmt.Errorf("ask Prometheus: %w", err)}
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
 	if err != nil {
-		return nil, fmt.Errorf("ask Prometheus: %w", err)
+		return a, fmt.Errorf("ask Prometheus: %w", err)
 	}
-	if len(body) > maxBody {
-		return nil, fmt.Errorf("ask Prometheus: the answer is larger than %d KiB", maxBody>>10)
+	if int64(len(body)) > most {
+		return a, fmt.Errorf("ask Prometheus: %w than %d KiB", ErrTooLarge, most>>10)
 	}
-	var a answer
 	if err := json.Unmarshal(body, &a); err != nil {
 		// Prometheus answers in JSON whatever the query: this is somebody else.
-		return nil, downError{fmt.Errorf("ask Prometheus: status %d and no JSON", resp.StatusCode)}
+		return a, downError{fmt.Errorf("ask Prometheus: status %d and no JSON", resp.StatusCode)}
 	}
 	if a.Status != "success" || resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("ask Prometheus: status %d: %s", resp.StatusCode, oneLine(a.Error))
+		return a, fmt.Errorf("ask Prometheus: status %d: %s", resp.StatusCode, oneLine(a.Error))
 	}
-	return a.samples()
+	return a, nil
 }
 
 func (a answer) samples() ([]Sample, error) {
@@ -112,12 +124,12 @@ func (a answer) samples() ([]Sample, error) {
 	switch a.Data.ResultType {
 	case "vector":
 		if err := json.Unmarshal(a.Data.Result, &list); err != nil {
-			return nil, errors.New("Prometheus answers a vector that cannot be read")
+			return nil, errors.New("the answer has a vector that cannot be read")
 		}
 	case "scalar":
 		list = make([]wire, 1)
 		if err := json.Unmarshal(a.Data.Result, &list[0].Value); err != nil {
-			return nil, errors.New("Prometheus answers a scalar that cannot be read")
+			return nil, errors.New("the answer has a scalar that cannot be read")
 		}
 	default:
 		return nil, fmt.Errorf("the query yields a %s: it must yield a vector or a scalar", oneLine(a.Data.ResultType))

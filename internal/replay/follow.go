@@ -16,7 +16,7 @@ import (
 // follower knows what has followed from verdicts so far.
 type follower struct {
 	book  *trigger.Book
-	rules map[string]ruleOf
+	rules map[string]*ruleOf
 	// recorded says when a verdict was last recorded, by change; failed, of which
 	// firing a rule's failure was told.
 	recorded map[string]map[verdictKey]time.Time
@@ -25,11 +25,14 @@ type follower struct {
 	// not begun, in the order in which they were opened.
 	rollbacks map[string]*backout.Rollback
 	waiting   []*backout.Rollback
+	// queue is what was decided on and is still to be followed.
+	queue []decided
 }
 
 type ruleOf struct {
 	throttle backout.Throttle
 	mode     backout.Mode
+	reads    rules.Reads
 }
 
 // verdictKey is one rule's word on one alert, within a change.
@@ -39,11 +42,11 @@ type failure struct{ rule, change, annotation, fingerprint string }
 
 func newFollower(set *rules.Set, o Options) follower {
 	f := follower{
-		book: trigger.NewBook(), rules: map[string]ruleOf{}, recorded: map[string]map[verdictKey]time.Time{},
+		book: trigger.NewBook(), rules: map[string]*ruleOf{}, recorded: map[string]map[verdictKey]time.Time{},
 		failed: map[failure]time.Time{}, rollbacks: map[string]*backout.Rollback{},
 	}
 	for _, rule := range set.Rules() {
-		of := ruleOf{throttle: rule.Throttle, mode: rule.Mode}
+		of := &ruleOf{throttle: rule.Throttle, mode: rule.Mode, reads: set.Reads(rule.Name)}
 		if o.Modes != nil {
 			of.mode = o.Modes(rule)
 		}
@@ -78,6 +81,24 @@ func (f *follower) once(v backout.Verdict, a *backout.Alert) bool {
 	return true
 }
 
+// settled tells whether nothing new can follow from the rule and the alert on the
+// change, whatever the rule says, and else on what its answer rests. What a throttle
+// counts is never settled.
+func (f *follower) settled(name string, c *backout.Change, target string, a *backout.Alert) (bool, rules.Reads) {
+	rule := f.rules[name]
+	switch {
+	case rule.throttle != (backout.Throttle{}):
+		return false, rules.Reads{Time: true}
+	case rule.mode == backout.ModeShadow:
+		at, ok := f.recorded[c.ID][verdictKey{name, target, a.Fingerprint}]
+		return ok && !at.Before(a.StartsAt), rule.reads
+	case len(c.Rollbacks) == 0:
+		return false, rule.reads
+	}
+	rb := f.rollbacks[c.ActiveRollback(target)]
+	return rb != nil && knows(rb, target, a.Fingerprint), rule.reads
+}
+
 // change returns the live change of that id on the target.
 func (r *run) change(id, target string) *backout.Change {
 	for _, c := range r.w.live[target] {
@@ -88,32 +109,84 @@ func (r *run) change(id, target string) *backout.Change {
 	return nil
 }
 
-// follow does what a verdict says, and tells it where it is new.
-func (r *run) follow(v backout.Verdict, a *backout.Alert) error {
-	c := r.change(v.ChangeID, v.Target)
-	if c == nil {
-		return nil
+// decided is a verdict with what follows from it.
+type decided struct {
+	verdict backout.Verdict
+	alert   *backout.Alert
+	change  *backout.Change
+	next    trigger.Next
+}
+
+// decideAll decides on the verdicts on one alert as things stand. As on the server,
+// what is judged together is decided on before any of it is followed.
+func (r *run) decideAll(verdicts []backout.Verdict, a *backout.Alert) {
+	for _, v := range verdicts {
+		c := r.change(v.ChangeID, v.Target)
+		if c == nil {
+			continue
+		}
+		rule := r.rules[v.Rule]
+		v.Mode = rule.mode
+		r.book.Matched(trigger.Case{Verdict: v, Alert: a, Change: c, Throttle: rule.throttle, Now: r.w.now})
+		d := decided{verdict: v, alert: a, change: c}
+		if r.decide(&d); r.news(d) {
+			r.queue = append(r.queue, d)
+		}
 	}
-	rule := r.rules[v.Rule]
-	v.Mode = rule.mode
-	decided := trigger.Case{Verdict: v, Alert: a, Change: c, Throttle: rule.throttle, Now: r.w.now}
-	r.book.Matched(decided)
-	next := trigger.Decide(decided, r.book)
-	v.Stopped, v.Moot = next.Stopped, next.Moot
-	e := Event{At: r.w.now, Verdict: v, Do: next.Do, RollbackID: next.RollbackID}
-	switch next.Do {
-	case trigger.Nothing:
-		return nil
+}
+
+// followAll does what was decided on. What is more than a record is decided on again:
+// something before it may have changed it.
+func (r *run) followAll() error {
+	queue := r.queue
+	r.queue = r.queue[:0]
+	for _, d := range queue {
+		if d.next.Do != trigger.Record {
+			if r.decide(&d); !r.news(d) {
+				continue
+			}
+		}
+		if err := r.follow(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decide says what follows from the verdict as things stand.
+func (r *run) decide(d *decided) {
+	v := d.verdict
+	v.Stopped, v.Moot = "", false
+	d.next = trigger.Decide(trigger.Case{Verdict: v, Alert: d.alert, Change: d.change, Throttle: r.rules[v.Rule].throttle, Now: r.w.now}, r.book)
+	d.verdict.Stopped, d.verdict.Moot = d.next.Stopped, d.next.Moot
+}
+
+// news tells whether what follows is something new. A record counts as recorded from
+// now on.
+func (r *run) news(d decided) bool {
+	switch d.next.Do {
 	case trigger.Record:
-		if !r.once(v, a) {
-			return nil
-		}
+		return r.once(d.verdict, d.alert)
 	case trigger.Evidence:
-		if !r.seen(next.RollbackID, alertRef(a, v.Target)) {
-			return nil
-		}
+		rb := r.rollbacks[d.next.RollbackID]
+		return rb != nil && !knows(rb, d.verdict.Target, d.alert.Fingerprint)
 	case trigger.Open:
-		return r.open(c, e, a, next)
+		return true
+	case trigger.Nothing:
+	}
+	return false
+}
+
+// follow does what follows, and tells it.
+func (r *run) follow(d decided) error {
+	e := Event{At: r.w.now, Verdict: d.verdict, Do: d.next.Do, RollbackID: d.next.RollbackID}
+	if d.next.Do == trigger.Open {
+		return r.open(d.change, e, d.alert, d.next)
+	}
+	if d.next.Do == trigger.Evidence {
+		rb := r.rollbacks[d.next.RollbackID]
+		*rb = rollback.Apply(*rb, r.w.now, backout.EvidenceAdded{Alert: alertRef(d.alert, d.verdict.Target)})
+		r.w.turns++
 	}
 	r.sum.Verdicts++
 	return r.fn(e)
@@ -122,16 +195,11 @@ func (r *run) follow(v backout.Verdict, a *backout.Alert) error {
 // evidenceMost is how many alerts a rollback remembers.
 const evidenceMost = 100
 
-// seen adds an alert to a rollback, and tells whether it is new there.
-func (r *run) seen(id string, ref backout.AlertRef) bool {
-	rb := r.rollbacks[id]
-	if rb == nil || len(rb.Evidence) >= evidenceMost || slices.ContainsFunc(rb.Evidence, func(known backout.AlertRef) bool {
-		return known.Fingerprint == ref.Fingerprint && known.Target == ref.Target
-	}) {
-		return false
-	}
-	*rb = rollback.Apply(*rb, r.w.now, backout.EvidenceAdded{Alert: ref})
-	return true
+// knows tells whether one more word of the alert adds nothing to the rollback.
+func knows(rb *backout.Rollback, target, fingerprint string) bool {
+	return len(rb.Evidence) >= evidenceMost || slices.ContainsFunc(rb.Evidence, func(ref backout.AlertRef) bool {
+		return ref.Fingerprint == fingerprint && ref.Target == target
+	})
 }
 
 // open opens a rollback in the change's copy of this run.
@@ -202,6 +270,7 @@ func (r *run) settle(c *backout.Change, rb *backout.Rollback) error {
 // keep keeps the list of those that wait, and tells the change of an end.
 func (r *run) keep(c *backout.Change, rb *backout.Rollback) {
 	r.stale = true
+	r.w.turns++
 	if !rb.Status.Final() && rb.Level < 0 {
 		if !slices.Contains(r.waiting, rb) {
 			r.waiting = append(r.waiting, rb)

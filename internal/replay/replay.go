@@ -43,6 +43,10 @@ type Options struct {
 	// everything that happens at that moment.
 	Looks []time.Time
 	Look  func(at time.Time, w rules.World)
+	// Judged is called whenever the rules are asked about an alert, with the world as
+	// they see it. It costs time: without it they are not asked where nothing new can
+	// follow.
+	Judged func(a *backout.Alert, w rules.World, at time.Time)
 }
 
 // Event is one thing that would have happened. Repetitions of the same verdict on

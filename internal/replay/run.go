@@ -66,6 +66,7 @@ func newRun(set *rules.Set, h History, o Options, fn func(Event) error) (*run, e
 	slices.SortFunc(r.looks, time.Time.Compare)
 	r.w = newWorld(set, &h)
 	r.follower = newFollower(set, o)
+	r.w.settled, r.w.every = r.settled, o.Judged != nil
 	return r, nil
 }
 
@@ -122,15 +123,18 @@ func (r *run) rest(ctx context.Context) error {
 
 // take judges one alert as it comes in.
 func (r *run) take(a *backout.Alert) error {
-	touched := r.w.observe(a)
-	if len(touched) == 0 {
+	live := r.w.observe(a)
+	if len(live) == 0 {
 		return nil
 	}
-	r.stale = true
-	if a.Firing {
-		return r.judge(r.w.earliest(a))
+	r.stale, r.w.stale = true, true
+	if !a.Firing {
+		return r.resolved(live)
 	}
-	return r.resolved(touched)
+	if err := r.judge(r.w.earliest(a)); err != nil {
+		return err
+	}
+	return r.followAll()
 }
 
 // until lets happen what happens by itself up to the time. What comes after the
@@ -239,6 +243,7 @@ func (r *run) moved(m moment) error {
 	c := &m.change.now
 	was := c.State.Live()
 	m.happens()
+	r.w.turns++
 	switch is := c.State.Live(); {
 	case is && !was:
 		r.sum.Changes++
@@ -247,6 +252,8 @@ func (r *run) moved(m moment) error {
 	case was && !is:
 		r.w.end(c)
 		r.ended(c)
+	case is:
+		r.w.patched(c)
 	}
 	return nil
 }
@@ -258,17 +265,27 @@ func (r *run) judgeAll() error {
 	if err := r.resolved(gone); err != nil {
 		return err
 	}
-	for _, a := range r.w.redOnLive() {
-		if err := r.judge(a); err != nil {
+	for _, j := range r.w.redOnLive() {
+		if !r.w.again(j) {
+			continue
+		}
+		j.turns, j.fires = r.w.turns, r.w.fires
+		if err := r.judge(j.alert); err != nil {
 			return err
 		}
+		j.done, j.reads = true, r.w.tried
 	}
-	return nil
+	return r.followAll()
 }
 
-// judge asks the rules about one firing alert and follows their verdicts.
+// judge asks the rules about one firing alert, and decides on their verdicts.
 func (r *run) judge(a *backout.Alert) error {
+	if r.o.Judged != nil {
+		r.o.Judged(a, r.w, r.w.now)
+	}
+	r.w.judging, r.w.tried = a, rules.Reads{}
 	result := r.set.Match(a, r.w, r.w.now)
+	r.w.judging = nil
 	for _, problem := range result.Errors {
 		if !r.failedAnew(problem, a) {
 			continue
@@ -279,10 +296,6 @@ func (r *run) judge(a *backout.Alert) error {
 			return err
 		}
 	}
-	for _, v := range result.Verdicts {
-		if err := r.follow(v, a); err != nil {
-			return err
-		}
-	}
+	r.decideAll(result.Verdicts, a)
 	return nil
 }

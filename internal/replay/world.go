@@ -20,11 +20,14 @@ type world struct {
 	// live are the live changes by target, sorted by id.
 	live  map[string][]*backout.Change
 	table *evidence.Table
-	// redLive are the red targets of live changes, patched the live targets of the
-	// inventory, which are not in the control group.
+	// control counts the red targets of the control group; touched is how many
+	// targets of the inventory are not in it.
+	control evidence.ControlGroup
+	touched int
+	// redLive are the red targets of live changes.
 	redLive map[string]struct{}
-	patched int
-	touched []string
+	pulse
+	named []string
 }
 
 func newWorld(set *rules.Set, h *History) *world {
@@ -39,49 +42,78 @@ func (w *world) keep(target string) bool {
 	return known || len(w.live[target]) > 0
 }
 
-// moved keeps the list of what pulses judge.
+// moved keeps the control group, and the list of what pulses judge.
 func (w *world) moved(target string) {
-	if len(w.live[target]) > 0 {
-		if _, red := w.table.Newest(target); red {
-			w.redLive[target] = struct{}{}
-			return
-		}
+	w.fires++
+	newest, red := w.table.Newest(target)
+	if len(w.live[target]) == 0 {
+		_, known := w.h.Inventory[target]
+		w.control.Set(target, newest, red && known)
+		red = false
+	} else {
+		w.control.Set(target, newest, false)
+		w.stale = true
 	}
-	delete(w.redLive, target)
+	if red {
+		w.redLive[target] = struct{}{}
+	} else {
+		delete(w.redLive, target)
+	}
 }
 
-// begin lists a change under its targets, end takes it off.
+// begin lists a change under its targets, end takes it off; patched says that one
+// of them was patched.
 func (w *world) begin(c *backout.Change) {
 	for _, target := range c.Targets {
 		list := append(slices.Clone(w.live[target]), c)
 		slices.SortFunc(list, func(a, b *backout.Change) int { return cmp.Compare(a.ID, b.ID) })
-		if _, known := w.h.Inventory[target]; known && len(list) == 1 {
-			w.patched++
-		}
-		w.live[target] = list
-		w.moved(target)
+		w.put(target, list)
 	}
 }
 
 func (w *world) end(c *backout.Change) {
 	for _, target := range c.Targets {
-		before := w.live[target]
-		rest := slices.DeleteFunc(slices.Clone(before), func(o *backout.Change) bool { return o == c })
-		w.live[target] = rest
-		if len(rest) == 0 {
-			delete(w.live, target)
-			if _, known := w.h.Inventory[target]; known && len(before) > 0 {
-				w.patched--
-			}
-		}
-		w.moved(target)
+		w.put(target, slices.DeleteFunc(slices.Clone(w.live[target]), func(o *backout.Change) bool { return o == c }))
 	}
+}
+
+func (w *world) patched(c *backout.Change) {
+	for _, target := range c.Targets {
+		w.watch(target)
+	}
+}
+
+func (w *world) put(target string, list []*backout.Change) {
+	was, is := len(w.live[target]) > 0, len(list) > 0
+	if _, known := w.h.Inventory[target]; known && was != is {
+		if is {
+			w.touched++
+		} else {
+			w.touched--
+		}
+	}
+	if w.live[target] = list; !is {
+		delete(w.live, target)
+	}
+	w.stale = true
+	w.moved(target)
+	w.watch(target)
+}
+
+// watch makes the evidence remember who was red first after what the live changes on
+// the target did.
+func (w *world) watch(target string) {
+	var moments []time.Time
+	for _, c := range w.live[target] {
+		moments = append(moments, c.OpenedAt, c.PatchedOn(target))
+	}
+	w.table.Watch(target, moments...)
 }
 
 // observe notes an alert, and returns the targets it names that a live change
 // touches, until the next call.
 func (w *world) observe(a *backout.Alert) []string {
-	w.touched = w.touched[:0]
+	w.named = w.named[:0]
 	for _, label := range w.labels {
 		target := rules.Host(a.Labels[label])
 		if target == "" {
@@ -89,10 +121,10 @@ func (w *world) observe(a *backout.Alert) []string {
 		}
 		w.table.Observe(target, a, w.now)
 		if len(w.live[target]) > 0 {
-			w.touched = append(w.touched, target)
+			w.named = append(w.named, target)
 		}
 	}
-	return w.touched
+	return w.named
 }
 
 // earliest is the alert with the earliest start that anybody has told.
@@ -106,20 +138,6 @@ func (w *world) earliest(a *backout.Alert) *backout.Alert {
 		}
 	}
 	return a
-}
-
-// redOnLive lists what fires on targets of live changes.
-func (w *world) redOnLive() []*backout.Alert {
-	targets := make([]string, 0, len(w.redLive))
-	for target := range w.redLive {
-		targets = append(targets, target)
-	}
-	slices.Sort(targets)
-	var list []*backout.Alert
-	for _, target := range targets {
-		list = append(list, w.table.Red(target)...)
-	}
-	return list
 }
 
 // stillRed tells whether an alert that speaks for the rollback fires still.
@@ -141,17 +159,32 @@ func (w *world) Target(name string) (backout.Target, bool) {
 
 // Evidence implements rules.World.
 func (w *world) Evidence(c *backout.Change) backout.Evidence {
-	return w.table.EvidenceAmong(c, len(w.h.Inventory)-w.patched, func(target string) bool {
-		_, known := w.h.Inventory[target]
-		return known && len(w.live[target]) == 0
-	}, w.now)
+	ev := w.table.Patched(c, func(target string) bool { return w.waits(c, target) }, w.now)
+	if size := len(w.h.Inventory) - w.touched; size > 0 && !c.OpenedAt.IsZero() {
+		evidence.AddControl(&ev, w.control.Since(c.OpenedAt), size)
+	}
+	return ev
+}
+
+// waits tells whether the change's target, not patched yet, is in the inventory and
+// no other change's.
+func (w *world) waits(c *backout.Change, target string) bool {
+	_, known := w.h.Inventory[target]
+	return known && !slices.ContainsFunc(w.live[target], func(o *backout.Change) bool { return o.ID != c.ID })
 }
 
 // Signals implements rules.World.
-func (w *world) Signals(_ *backout.Change, _, fingerprint string) backout.Signals {
-	var s backout.Signals
+func (w *world) Signals(c *backout.Change, target, fingerprint string) backout.Signals {
+	s := backout.Signals{Flaps: w.table.Flaps(target, fingerprint, w.now)}
 	if w.h.Signals != nil {
 		s.Silenced, s.Inhibited, s.Asked = w.h.Signals(w.now, fingerprint)
+	}
+	patched := c.PatchedOn(target)
+	if first, red := w.table.FirstSince(target, c.OpenedAt); red && !c.OpenedAt.IsZero() {
+		s.RedBeforePatch = patched.IsZero() || first.Before(patched)
+	}
+	if !patched.IsZero() {
+		s.FirstRed, _ = w.table.FirstSince(target, patched)
 	}
 	return s
 }

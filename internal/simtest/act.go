@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing/synctest"
 	"time"
 
@@ -171,7 +172,25 @@ func (w *World) times(a Alert) (starts, ends time.Time) {
 
 // Post sends alerts to the server in one webhook of Alertmanager and returns the
 // status of the answer.
-func (s *Server) Post(alerts ...Alert) int {
+func (s *Server) Post(alerts ...Alert) int { return s.send("/api/v1/alertmanager", s.webhook(alerts)) }
+
+// Together sends each server an alert at the same moment.
+func (w *World) Together(alerts map[*Server]Alert) {
+	w.t.Helper()
+	var all sync.WaitGroup
+	for s, a := range alerts {
+		body := s.webhook([]Alert{a})
+		all.Go(func() {
+			if code, _ := s.ask("/api/v1/alertmanager", body); code != http.StatusOK {
+				w.t.Errorf("%s answers %d", s.name, code)
+			}
+		})
+	}
+	all.Wait()
+	synctest.Wait()
+}
+
+func (s *Server) webhook(alerts []Alert) map[string]any {
 	list := make([]map[string]any, len(alerts))
 	for i, a := range alerts {
 		starts, ends := s.w.times(a)
@@ -180,10 +199,10 @@ func (s *Server) Post(alerts ...Alert) int {
 			"startsAt": starts, "endsAt": ends, "generatorURL": "http://prometheus/graph", "fingerprint": a.Fingerprint(),
 		}
 	}
-	return s.send("/api/v1/alertmanager", map[string]any{
+	return map[string]any{
 		"receiver": "backout", "status": "firing", "alerts": list, "groupLabels": map[string]string{}, "commonLabels": map[string]string{},
 		"commonAnnotations": map[string]string{}, "externalURL": "http://alertmanager", "version": "4", "groupKey": "{}:{}", "truncatedAlerts": 0,
-	})
+	}
 }
 
 // PostDirect sends alerts as Prometheus does.
@@ -209,6 +228,16 @@ func status(a Alert) string {
 }
 
 func (s *Server) send(path string, body any) int {
+	code, data := s.ask(path, body)
+	synctest.Wait()
+	if code == http.StatusOK {
+		s.w.posted = append(s.w.posted, data)
+	}
+	return code
+}
+
+// ask is send that does not wait for what follows.
+func (s *Server) ask(path string, body any) (code int, sent []byte) {
 	data, err := json.Marshal(body)
 	if err != nil {
 		s.w.t.Fatal(err)
@@ -218,11 +247,7 @@ func (s *Server) send(path string, body any) int {
 	r.Header.Set("Content-Type", "application/json")
 	answer := httptest.NewRecorder()
 	s.handler.ServeHTTP(answer, r)
-	synctest.Wait()
-	if answer.Code == http.StatusOK {
-		s.w.posted = append(s.w.posted, data)
-	}
-	return answer.Code
+	return answer.Code, data
 }
 
 // Fire lets an alert turn red on targets, one webhook for all.

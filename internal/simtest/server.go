@@ -134,7 +134,8 @@ func (s *Server) engineConfig() *engine.Config {
 		Plans: map[string]backout.Plan{}, Inventory: map[string]backout.Target{}, Rules: set,
 		Runner: runner.New(runner.Options{Executors: ex, Checks: kinds, Hosts: s, Log: w.log}), Groups: w.setup.Groups,
 		WantsDelta: func(string) bool { return w.setup.WantsDelta },
-		Alerts:     w.setup.Alerts, ExternalURL: "https://backout.test",
+		Alerts:     w.setup.Alerts, Monitoring: w.setup.Monitoring, ExternalURL: "https://backout.test",
+		Promotion: w.setup.Promotion,
 	}
 	for _, p := range w.setup.Plans {
 		cfg.Plans[p.Name] = p

@@ -15,6 +15,7 @@ import (
 	"github.com/backout-io/backout/internal/bus/bustest"
 	"github.com/backout-io/backout/internal/checks"
 	"github.com/backout-io/backout/internal/engine"
+	"github.com/backout-io/backout/internal/trigger"
 	"github.com/backout-io/backout/notifier"
 )
 
@@ -30,6 +31,8 @@ type Setup struct {
 	Groups map[string][]string
 	// Alerts answers for Alertmanager's API; nil asks nobody.
 	Alerts engine.FiringAlerts
+	// Monitoring is the dead-man's switch; nil has none.
+	Monitoring *engine.Monitoring
 	// Sole says that the one server there is uses the store alone.
 	Sole bool
 	// SnapshotEvery is after how many records a server stores its fold; 0 means
@@ -37,6 +40,8 @@ type Setup struct {
 	SnapshotEvery int
 	// WantsDelta makes every step one that undoes what the patch changed.
 	WantsDelta bool
+	// Promotion is what rules need before they may act.
+	Promotion trigger.Policy
 	// Lawless leaves out the check of the laws, for stories that forge a log.
 	Lawless bool
 }
@@ -111,7 +116,10 @@ func newWorld(t *testing.T, s Setup) *World {
 		w.inboxes[name] = &Inbox{}
 	}
 	w.bus = bustest.StartIn(t, w.dir)
-	w.servers = []*Server{w.start("server-1")}
+	first := w.start("server-1")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.servers = []*Server{first}
 	return w
 }
 

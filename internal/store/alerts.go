@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/backout-io/backout"
 )
 
@@ -106,6 +108,27 @@ func (l *AlertLog) run(ctx context.Context, since time.Time, wantOwn bool, fn fu
 		return fmt.Errorf("follow %s: %w", l.follow.stream, err)
 	}
 	return nil
+}
+
+// Oldest returns when the oldest post that is still kept was stored; zero when there
+// is none.
+func (l *AlertLog) Oldest(ctx context.Context) (time.Time, error) {
+	stream, err := l.follow.js.Stream(ctx, l.follow.stream)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read %s: %w", l.follow.stream, unavailable(err))
+	}
+	state := stream.CachedInfo().State
+	if state.Msgs == 0 {
+		return time.Time{}, nil
+	}
+	m, err := stream.GetMsg(ctx, state.FirstSeq)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return state.FirstTime, nil // it has just gone
+	case err != nil:
+		return time.Time{}, fmt.Errorf("read %s: %w", l.follow.stream, unavailable(err))
+	}
+	return storedAt(m.Header, m.Time), nil
 }
 
 func (l *AlertLog) batchOfThisRun(id string) (number uint64, ok bool) {

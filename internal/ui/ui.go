@@ -32,6 +32,10 @@ type Status struct {
 	// NotReady says what is missing; empty means ready.
 	NotReady string
 	Paused   *Pause
+	// Blind is set while nobody would tell that a target is red, Unwatched where
+	// nothing would show that.
+	Blind     *Blind
+	Unwatched bool
 	// Changes are the live ones, and those whose window is being opened; MoreChanges
 	// how many more there are.
 	Changes     []backout.Change
@@ -52,6 +56,13 @@ type Pause struct {
 	By     string
 	Reason string
 	At     time.Time
+}
+
+// Blind is since when monitoring is blind, and when it was last known to see; zero
+// when it never was.
+type Blind struct {
+	Since    time.Time
+	LastSeen time.Time
 }
 
 // Policy is the Content-Security-Policy of the pages: nothing but their own

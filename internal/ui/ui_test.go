@@ -165,3 +165,31 @@ func TestThePageSaysWhatKeepsTheWayBackPossible(t *testing.T) {
 		t.Error("holds that are not known look like none")
 	}
 }
+
+// TestBlindMonitoringIsNoQuietPage: nobody may take a page without red for good news.
+func TestBlindMonitoringIsNoQuietPage(t *testing.T) {
+	quiet := render(t, Status{})
+	for _, part := range []string{"✔ Nothing is being rolled back", "<title>backout</title>"} {
+		if !strings.Contains(quiet, part) {
+			t.Errorf("a quiet page lacks %q", part)
+		}
+	}
+	if strings.Contains(quiet, "blind") {
+		t.Error("a quiet page speaks of blindness")
+	}
+	page := render(t, Status{Blind: &Blind{Since: now.Add(-10 * time.Minute), LastSeen: now.Add(-20 * time.Minute)}})
+	for _, part := range []string{"<title>BLIND backout</title>", "monitoring is blind", "10m ago", "2026-11-23 01:40:00 UTC", "nothing counts as recovered"} {
+		if !strings.Contains(page, part) {
+			t.Errorf("the page lacks %q", part)
+		}
+	}
+	if strings.Contains(page, "✔") {
+		t.Error("something is good while nobody would tell that it is not")
+	}
+	if never := render(t, Status{Blind: &Blind{Since: now}}); !strings.Contains(never, "has never come") {
+		t.Error("the page does not say that it never came")
+	}
+	if page := render(t, Status{Unwatched: true}); !strings.Contains(page, "nothing would show that monitoring is down") {
+		t.Error("the page does not say that nothing is watched")
+	}
+}

@@ -134,21 +134,35 @@ func Pause(p handlers.PauseState, s Style, now time.Time) string {
 	return out + because(p.Reason) + ": no new effects until resumed\n"
 }
 
+// Monitoring shows whether anybody would tell that a target is red.
+func Monitoring(m handlers.MonitoringStatus, s Style, now time.Time) string {
+	if !m.Watched {
+		return "not watched: the server's config has no monitoring section, so nothing would show that monitoring is down\n"
+	}
+	seen := "never seen"
+	if !m.LastSeen.IsZero() {
+		seen = "seen last " + relative(m.LastSeen, now)
+	}
+	seen += ", may stay away for " + m.MissingAfter.String() + ": " + text(m.Watchdog) + "\n"
+	if !m.Blind {
+		return s.show(sign{"✓", "+", "monitoring sees", toneGood}) + ", " + seen
+	}
+	return s.show(sign{"✗", "x", "monitoring is blind", toneBad}) + " since " + stamp(m.BlindSince) + ", " + seen +
+		"red targets may go unseen, and nothing counts as recovered: look at Prometheus and Alertmanager\n"
+}
+
 // Problems lists mistakes in files, one a line, as an editor or a pipeline reads
 // them, and counts them.
 func Problems(ps backout.Problems, s Style) string {
 	var b strings.Builder
 	mistakes, warnings := 0, 0
 	for _, p := range ps {
-		t := toneBad
 		if p.Warning {
 			warnings++
-			t = toneWarn
 		} else {
 			mistakes++
 		}
-		place, rest, _ := strings.Cut(Clean(p.String()), ": ")
-		b.WriteString(s.paint(t, place) + ": " + rest + "\n")
+		b.WriteString(s.problem(p))
 	}
 	switch {
 	case mistakes > 0:
@@ -157,6 +171,15 @@ func Problems(ps backout.Problems, s Style) string {
 		b.WriteString("good, with " + count(warnings, "warning", "warnings") + "\n")
 	}
 	return b.String()
+}
+
+func (s Style) problem(p backout.Problem) string {
+	t := toneBad
+	if p.Warning {
+		t = toneWarn
+	}
+	place, rest, _ := strings.Cut(Clean(p.String()), ": ")
+	return s.paint(t, place) + ": " + rest + "\n"
 }
 
 // Rows is a table of plain texts, for what has no view of its own.

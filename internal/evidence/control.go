@@ -1,21 +1,21 @@
-package engine
+package evidence
 
 import (
 	"slices"
 	"time"
 )
 
-// controlGroup counts red targets by when they turned red. Every rule that
+// ControlGroup counts red targets by when they turned red. Every rule that
 // compares patched with unpatched targets asks for that number, for every alert,
 // while thousands of targets may be red: so it is kept, not counted anew.
-type controlGroup struct {
+type ControlGroup struct {
 	starts []time.Time // sorted
 	byName map[string]time.Time
 }
 
-// set notes since when a target of the group is red, or with red false that it is
+// Set notes since when a target of the group is red, or with red false that it is
 // green or not of the group.
-func (g *controlGroup) set(target string, since time.Time, red bool) {
+func (g *ControlGroup) Set(target string, since time.Time, red bool) {
 	old, was := g.byName[target]
 	if was == red && (!was || old.Equal(since)) {
 		return
@@ -35,11 +35,11 @@ func (g *controlGroup) set(target string, since time.Time, red bool) {
 	g.starts = slices.Insert(g.starts, g.place(since), since)
 }
 
-// since is how many targets turned red at the time or after it.
-func (g *controlGroup) since(start time.Time) int { return len(g.starts) - g.place(start) }
+// Since is how many targets turned red at the time or after it.
+func (g *ControlGroup) Since(start time.Time) int { return len(g.starts) - g.place(start) }
 
 // place is that of the first start that is not before the time.
-func (g *controlGroup) place(at time.Time) int {
+func (g *ControlGroup) place(at time.Time) int {
 	i, _ := slices.BinarySearchFunc(g.starts, at, time.Time.Compare)
 	return i
 }
