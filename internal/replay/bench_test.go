@@ -11,6 +11,7 @@ import (
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/alertwire"
+	"github.com/backout-io/backout/internal/bench"
 	"github.com/backout-io/backout/rules"
 )
 
@@ -132,12 +133,12 @@ func BenchmarkReplay(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			h.Alerts = alerts
 			var sum Summary
-			for b.Loop() {
+			bench.Loop(b, func() {
 				var err error
 				if sum, err = Run(context.Background(), set, h, Options{}, func(Event) error { return nil }); err != nil {
 					b.Fatal(err)
 				}
-			}
+			})
 			if sum.Opened == 0 || sum.Changes < benchChanges-10 {
 				b.Fatalf("nothing happened: %+v", sum)
 			}
