@@ -332,26 +332,35 @@ func (w *world) Query(query, target string) (float64, error) {
 // count keeps the count of the control group in step with one target. The caller
 // holds w.mu.
 func (w *world) count(target string) {
-	newest, red := w.evidence.Newest(target)
-	if red {
-		_, known := w.cfg().Inventory[target]
-		red = known && len(w.live[target]) == 0
-	}
+	newest, red := w.redControl(w.cfg(), target)
 	w.control.Set(target, newest, red)
 }
 
-// countAgain counts for a new inventory.
+// redControl tells whether a target of the control group is red, and since when.
+// The caller holds w.mu.
+func (w *world) redControl(cfg *Config, target string) (newest time.Time, red bool) {
+	if _, known := cfg.Inventory[target]; !known || len(w.live[target]) > 0 {
+		return time.Time{}, false
+	}
+	return w.evidence.Newest(target)
+}
+
+// countAgain counts for a new inventory. Matching waits for it, so it is sorted once
+// and not target by target.
 func (w *world) countAgain(cfg *Config) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.control, w.touched = evidence.ControlGroup{}, 0
+	w.touched = 0
 	for target := range w.live {
 		if _, known := cfg.Inventory[target]; known {
 			w.touched++
 		}
 	}
+	group := map[string]time.Time{}
 	for _, target := range w.evidence.RedNames() {
-		w.count(target)
+		if newest, red := w.redControl(cfg, target); red {
+			group[target] = newest
+		}
 	}
-	w.countedFor = cfg
+	w.control, w.countedFor = evidence.NewControlGroup(group), cfg
 }
