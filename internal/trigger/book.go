@@ -26,8 +26,9 @@ type Book struct {
 	byRule, byChange map[string]map[act]bool
 }
 
-// scope is what matches are counted for; with per: rule the change is empty.
-type scope struct{ rule, change string }
+// scope is what matches are counted for: what a rule says, by its name and the hash of
+// its content, on a change; with per: rule the change is empty.
+type scope struct{ rule, hash, change string }
 
 // seen is one alert on one target.
 type seen struct{ target, fingerprint string }
@@ -118,9 +119,9 @@ func less(a, b seen) bool {
 
 func scopeOf(v backout.Verdict, t backout.Throttle) scope {
 	if t.Per == backout.PerRule {
-		return scope{rule: v.Rule}
+		return scope{rule: v.Rule, hash: v.RuleHash}
 	}
-	return scope{v.Rule, v.ChangeID}
+	return scope{v.Rule, v.RuleHash, v.ChangeID}
 }
 
 func lapseOf(t backout.Throttle) time.Duration { return max(Lapse, time.Duration(t.Within)) }

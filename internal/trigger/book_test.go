@@ -196,7 +196,7 @@ func TestBookIsBounded(t *testing.T) {
 		c.Alert.StartsAt = c.Now
 		b.Matched(c)
 	}
-	m := b.matches[scope{"R", "C1"}]
+	m := b.matches[scope{rule: "R", change: "C1"}]
 	if _, ok := m.of[seen{"a", fmt.Sprint(MaxMatches + 9)}]; !ok || len(m.of) != MaxMatches {
 		t.Fatalf("%d matches, the newest among them: %v", len(m.of), ok)
 	}
