@@ -211,7 +211,7 @@ func TestBookIsBounded(t *testing.T) {
 		t.Errorf("%d remembered", len(b.matches))
 	}
 	b.Acted(backout.Verdict{Rule: "R", ChangeID: "C1"}, 0, t0)
-	b.Forget(t0.Add(keepActs + time.Second))
+	b.Forget(t0.Add(MaxOnceWithin + time.Second))
 	if len(b.byRule) != 0 || len(b.byChange) != 0 {
 		t.Error("an act is remembered for ever")
 	}
