@@ -233,7 +233,8 @@ func (w *world) once(v backout.Verdict, a *backout.Alert) bool {
 	if at, ok := w.recorded[v.ChangeID][keyOf(v)]; ok && !at.Before(a.StartsAt) {
 		return false
 	}
-	w.recorded.note(v, v.At)
+	// The start may be ahead of this clock: later than it is the same firing.
+	w.recorded.note(v, latest(v.At, a.StartsAt))
 	return true
 }
 
