@@ -233,7 +233,7 @@ func TestExplainSaysWhatWillFollow(t *testing.T) {
 				w.promotionRequired(e)
 				w.let(e, "Auto", backout.ModeAsk)
 			},
-			"Auto", "open", "it matches: a rollback of web1 opens, from L1, and waits for an approval: rule Auto is in mode ask",
+			"Auto", "open", "it matches: a rollback of web1 opens, from L1, and waits for an approval: rule Auto is in mode ask: it was promoted to ask by alice, no further",
 		},
 		"lowered by a person": {
 			nil, func(w *openWorld, e *Engine) { w.let(e, "Auto", backout.ModeShadow) },
