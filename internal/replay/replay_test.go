@@ -350,6 +350,18 @@ func TestAStartAheadOfTheClockIsToldOnce(t *testing.T) {
 	}
 }
 
+// TestTheWatchdogIsNoEvidence: as on the server, which only looks whether it comes.
+func TestTheWatchdogIsNoEvidence(t *testing.T) {
+	watchdog, err := rules.ParseMatchers([]string{`alertname="Down"`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := History{Changes: []backout.Change{changed("C1", "web-1")}, Alerts: came(delivery{2, firing("Down", "web-1", 1)}), Watchdog: watchdog}
+	if sum, err := Run(t.Context(), load(t, auto), h, Options{}, func(Event) error { return nil }); err != nil || sum.Opened != 0 || sum.Alerts != 1 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+}
+
 // counted is a context that ends when it was asked too often, which a run does at each
 // step.
 type counted struct {
