@@ -15,10 +15,11 @@ type Rules struct {
 	Rules     *rules.Set
 	Inventory map[string]backout.Target
 	Plans     map[string]backout.Plan
+	Watchdog  rules.Matchers
 }
 
-// RuleSet loads the rules that a config names, with its inventory and plans, or those
-// of rule files alone. It reads no secrets and reaches nobody.
+// RuleSet loads the rules that a config names, with its inventory, plans and watchdog, or
+// those of rule files alone. It reads no secrets and reaches nobody.
 func RuleSet(files ...string) (Rules, error) {
 	data := make(map[string][]byte, len(files))
 	for _, file := range files {
@@ -40,7 +41,12 @@ func configRules(file string) (Rules, error) {
 	if err := problems.Fatal(); err != nil {
 		return Rules{}, err
 	}
-	return Rules{l.rules, l.config.Inventory, l.config.Plans}, nil
+	out := Rules{Rules: l.rules, Inventory: l.config.Inventory, Plans: l.config.Plans}
+	var err error
+	if l.config.Monitoring.On() {
+		out.Watchdog, err = rules.ParseMatchers(l.config.Monitoring.Watchdog)
+	}
+	return out, err
 }
 
 var groups = regexp.MustCompile(`(?m)^["']?groups["']?\s*:`)
