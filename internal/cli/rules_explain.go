@@ -51,7 +51,7 @@ Ends with 0 when a rule would open a rollback, and with 1 when none would.`,
 			return p.explained(answers, f.all)
 		},
 	}
-	p.configFlag(cmd, &f.config)
+	p.rulesFlag(cmd, &f.config)
 	cmd.Flags().StringVar(&f.alert, "alert", "", "file with the alert as JSON")
 	cmd.Flags().StringVar(&f.seen, "seen", "", "fingerprint of an alert that the server has seen")
 	cmd.Flags().StringArrayVar(&f.changes, "change", nil, "a change to explain it for; may be given more than once")

@@ -60,7 +60,7 @@ func (p *program) rulesReplay() *cobra.Command {
 			return p.replay(cmd.Context(), f)
 		},
 	}
-	p.configFlag(cmd, &f.config)
+	p.rulesFlag(cmd, &f.config)
 	flags := cmd.Flags()
 	flags.StringVar(&f.since, "since", "30d", "where to begin: how long ago, or a time (RFC 3339); with --file at its first payload")
 	flags.StringVar(&f.until, "until", "now", "where to end: a time (RFC 3339), or now; with --file at its last payload")
