@@ -74,7 +74,7 @@ var (
 	drawHost = rapid.SampledFrom([]string{"h1", "h1", "h1:9100", "h1", "h2", "h3", ""})
 	drawAtom = rapid.SampledFrom([]string{
 		`alert.labels.team == "a"`, `"b" == alert.labels.team`, `alert.labels["severity"] in ["a", ""]`, `alert.name == "ab"`, `alert.labels.odd == ""`,
-		`alert.name in ["a", "BackoutX"]`, `"team" in alert.labels`, `alert.labels.team == change.labels.team`, `evidence.red_targets > 1`,
+		`alert.name in ["a", "BackoutX"]`, `"team" in alert.labels`, `alert.labels.team == change.labels.team`, `alert.labels.team == alert.labels.odd`, `evidence.red_targets > 1`,
 		`alert.age > duration("10m")`, `change.target_count % evidence.red_targets == 0`, `change.id == "C1"`, `target.name == "h2"`, `change.patched`, `true`, `1 > 2`,
 		`label("team") == "a"`, `label("severity") in ["b", "a", "a"]`, `has_label("odd")`, `not has_label("node")`, `same_label("team")`,
 		`alert.name matches "^a+$"`, `alert.labels.team contains "a"`, `len(alert.labels.odd) > 1`, `lower(alert.name) == "backoutx"`, `alert.labels.node in ["h1"]`,
@@ -179,7 +179,7 @@ func drawAlert(t *rapid.T) *backout.Alert {
 	a := alert("instance", drawHost.Draw(t, "instance"))
 	for _, label := range []string{"team", "severity", "alertname", "odd", "node"} {
 		if rapid.IntRange(0, 3).Draw(t, label+" there") > 0 {
-			a.Labels[label] = rapid.OneOf(drawValue, drawValue, drawValue, drawValue, rapid.SampledFrom([]string{"\xff", long})).Draw(t, label)
+			a.Labels[label] = rapid.OneOf(drawValue, drawValue, drawValue, drawValue, rapid.SampledFrom([]string{"\xff", long, long + "b"})).Draw(t, label)
 		}
 	}
 	for i := range rapid.IntRange(0, 8).Draw(t, "more labels") {

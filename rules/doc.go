@@ -18,11 +18,11 @@
 // # Cost
 //
 // Rules hang in an index by the equalities they demand, changes are looked up by
-// target in the [World]; the expression runs on the remaining pairs only. The
-// index saves work and never changes an answer. An expression has no loops and at
-// most 200 nodes, what searches texts sees their first 2 KiB, and a rule whose
-// patterns could take too many steps over them is refused. A PromQL query is the
-// world's to ask: a rule never waits for it.
+// target in the [World]; the expression runs on the remaining pairs only, without
+// the equalities that were compared before. The index saves work and never changes
+// an answer. An expression has no loops and at most 200 nodes, what searches texts
+// sees their first 2 KiB, and a rule whose patterns could take too many steps over
+// them is refused. A PromQL query is the world's to ask: a rule never waits for it.
 //
 // # What this package may not do
 //

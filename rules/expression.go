@@ -74,6 +74,8 @@ type expressions struct {
 	compiled map[string]*expression
 	// fields are the places of facts, one each for all programs.
 	fields map[string]*runtime.Field
+	// reads are the lists of facts that parts read, one each for all parts.
+	reads map[string][]read
 }
 
 func newExpressions() *expressions {
@@ -86,7 +88,7 @@ func newExpressions() *expressions {
 			delete(config.Builtins, f.Name)
 		}
 	}
-	return &expressions{config: config, compiled: map[string]*expression{}, fields: map[string]*runtime.Field{}}
+	return &expressions{config: config, compiled: map[string]*expression{}, fields: map[string]*runtime.Field{}, reads: map[string][]read{}}
 }
 
 // compile reads, checks and compiles one expression.
@@ -129,7 +131,7 @@ func (x *expressions) compile(source string) (result *expression, failure *exprE
 		return nil, asExprError(err)
 	}
 	result.evidence, result.signals, result.query = allow.evidence, allow.signals, allow.asking
-	result.read(sides)
+	x.read(result, sides)
 	if err := x.build(result, tree, sides); err != nil {
 		return nil, asExprError(err)
 	}
@@ -153,10 +155,10 @@ func (x *expressions) check(tree *parser.Tree, allow *allowList) error {
 }
 
 // read notes what each side reads, and the labels that the expression insists on.
-func (e *expression) read(sides []*ast.Node) {
+func (x *expressions) read(e *expression, sides []*ast.Node) {
 	sure := true
 	for i, side := range sides {
-		e.parts[i].reads = readsOf(*side)
+		e.parts[i].reads = x.shared(readsOf(*side))
 		e.parts[i].asks = asksQuery(e.parts[i].reads)
 		e.change = e.change || readsGroup(e.parts[i].reads, "change.")
 		e.target = e.target || readsGroup(e.parts[i].reads, "target.")
@@ -227,6 +229,20 @@ func (x *expressions) field(f *runtime.Field) *runtime.Field {
 		x.fields[place] = f
 	}
 	return x.fields[place]
+}
+
+// shared is the list that stands for one with the same facts.
+func (x *expressions) shared(list []read) []read {
+	var names strings.Builder
+	for i := range list {
+		names.WriteString(list[i].name + "\n")
+	}
+	known, ok := x.reads[names.String()]
+	if !ok {
+		known = list
+		x.reads[names.String()] = list
+	}
+	return known
 }
 
 func readsGroup(reads []read, prefix string) bool {

@@ -12,21 +12,28 @@ import (
 
 // condition is a matcher, with what can be known of it before there is an alert.
 type condition struct {
-	*labels.Matcher
+	// name and value are the matcher's; all that an equality needs stands together.
+	name, value string
+	equal       bool
 	// values are all that satisfy it, when few is true. Looking through them gives
 	// the same answer as the matcher's pattern, and sooner.
 	values []string
 	few    bool
 	// text is what a reason says of it: all of it for an equality, else what stands
-	// before the alert's value. written is the matcher itself, in its plain form.
-	text, written string
-	// steps is what its pattern costs.
-	steps int
+	// before the alert's value.
+	text string
+	*labels.Matcher
+	// written is the matcher in its plain form, steps what its pattern costs.
+	written string
+	steps   int
 }
 
 func newCondition(m *labels.Matcher) *condition {
 	d, few := demandOfMatcher(m)
-	c := &condition{Matcher: m, written: m.String(), values: d.values, few: few, text: m.Name + "=" + quote(m.Value)}
+	c := &condition{
+		Matcher: m, name: m.Name, value: m.Value, equal: m.Type == labels.MatchEqual, written: m.String(),
+		values: d.values, few: few, text: m.Name + "=" + quote(m.Value),
+	}
 	if m.Type != labels.MatchEqual {
 		c.text = m.Name + m.Type.String() + strconv.Quote(m.Value) + " ("
 	}
@@ -39,7 +46,10 @@ func newCondition(m *labels.Matcher) *condition {
 // holds tells whether the alert satisfies it. A label that is missing reads as
 // empty, as in Alertmanager.
 func (c *condition) holds(a *backout.Alert) bool {
-	value := a.Labels[c.Name]
+	value := a.Labels[c.name]
+	if c.equal {
+		return value == c.value
+	}
 	if c.few {
 		return slices.Contains(c.values, value)
 	}
@@ -93,13 +103,12 @@ func (r *reasons) explain(rule *rule, a *backout.Alert, on *named, c *backout.Ch
 	r.text = append(b, " after the window opened"...)
 	r.cut()
 	for _, m := range rule.conditions {
-		switch m.Type {
-		case labels.MatchEqual:
+		if m.equal {
 			r.add(m.text)
-		default:
-			r.text = append(appendQuoted(append(r.text, m.text...), a.Labels[m.Name]), ')')
-			r.cut()
+			continue
 		}
+		r.text = append(appendQuoted(append(r.text, m.text...), a.Labels[m.name]), ')')
+		r.cut()
 	}
 	if rule.when == nil {
 		return

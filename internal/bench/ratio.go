@@ -10,7 +10,9 @@ import (
 const (
 	// ratioRounds are how often the two take turns; their median is what counts, so a
 	// collection of garbage or a neighbour that wakes up spoils no figure.
-	ratioRounds = 9
+	// Work that takes longer than slowTurn has fewer: it is its own mean.
+	ratioRounds, slowRounds = 9, 3
+	slowTurn                = 100 * time.Millisecond
 	// turnTime is how long one turn takes at least, far above the clock's steps.
 	turnTime = 5 * time.Millisecond
 )
@@ -45,7 +47,11 @@ func Against(b *testing.B, metric string, unit, work func()) {
 // ratio measures both in turn and returns the median of work over unit.
 func ratio(unit, work func()) float64 {
 	units, works := runsIn(turnTime, unit), runsIn(turnTime, work)
-	quotients := make([]float64, ratioRounds)
+	rounds := ratioRounds
+	if works == 1 && perRun(1, work) > float64(slowTurn) {
+		rounds = slowRounds
+	}
+	quotients := make([]float64, rounds)
 	for i := range quotients {
 		before := perRun(units, unit)
 		took := perRun(works, work)

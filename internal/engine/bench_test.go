@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/bench"
 	"github.com/backout-io/backout/rules"
 )
 
@@ -62,11 +63,10 @@ func BenchmarkMatch(b *testing.B) {
 			if got := len(cfg.Rules.Match(a, w, now).Verdicts); got != c.verdicts {
 				b.Fatalf("%d verdicts, want %d", got, c.verdicts)
 			}
-			b.ReportAllocs()
-			for b.Loop() {
+			bench.Loop(b, func() {
 				w.observe(a, now)
 				cfg.Rules.Match(a, w, now)
-			}
+			})
 		})
 	}
 }

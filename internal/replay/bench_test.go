@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/alertwire"
+	"github.com/backout-io/backout/internal/bench"
 	"github.com/backout-io/backout/rules"
 )
 
@@ -107,6 +109,7 @@ func decoded(b *testing.B, posts []post) iter.Seq2[Delivery, error] {
 // BenchmarkReplay says how many alerts a second one core replays: with decoding of
 // the webhooks, and of alerts that are decoded already.
 func BenchmarkReplay(b *testing.B) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as the command has it
 	set, h := benchSet(b), benchHistory()
 	const n = 20_000
 	posts := make([]post, n)
@@ -130,12 +133,12 @@ func BenchmarkReplay(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			h.Alerts = alerts
 			var sum Summary
-			for b.Loop() {
+			bench.Loop(b, func() {
 				var err error
 				if sum, err = Run(context.Background(), set, h, Options{}, func(Event) error { return nil }); err != nil {
 					b.Fatal(err)
 				}
-			}
+			})
 			if sum.Opened == 0 || sum.Changes < benchChanges-10 {
 				b.Fatalf("nothing happened: %+v", sum)
 			}
