@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -86,6 +87,9 @@ func TestHostileTextsStayTextOnTheRulePages(t *testing.T) {
 			body := w.Body.String()
 			if w.Code != clean[j].Code || !utf8.ValidString(body) {
 				t.Fatalf("page %d of string %d %.40q: %d", j, i, text, w.Code)
+			}
+			if at := strings.IndexFunc(body, func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune("\n\r\t", r) }); at >= 0 {
+				t.Errorf("string %d %.40q: page %d has a control character: %q", i, text, j, body[max(0, at-20):at+1])
 			}
 			for _, mark := range []string{"<", ">", `"`} {
 				if got, want := strings.Count(body, mark), strings.Count(clean[j].Body.String(), mark); got != want {

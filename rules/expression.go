@@ -295,7 +295,7 @@ func asExprError(err error) *exprError {
 	}
 	var at *file.Error
 	if errors.As(err, &at) {
-		return &exprError{at.From, at.Message, ""}
+		return said(at)
 	}
 	return &exprError{0, err.Error(), "a when expression is either true or false"}
 }

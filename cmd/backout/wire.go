@@ -30,7 +30,7 @@ func wire(o cli.Options) cli.Options {
 	o.RunnerKey = runnerKey
 	o.RunnerPermissions = runnerPermissions
 	o.CheckRunner = app.CheckRunner
-	o.RulesCheck = func(_ context.Context, config string) backout.Problems { return app.CheckRules(config) }
+	o.RulesCheck = app.CheckRules
 	o.CheckPlans = app.CheckPlans
 	o.PlanSudo = planSudo
 	o.DriftDefaults = baseline.DefaultIgnores

@@ -15,7 +15,9 @@ func TestDecodeAnyTakesEveryShape(t *testing.T) {
 		"list":      ` [{"labels":{"alertname":"A"},"startsAt":"2026-11-23T01:50:00Z"}]`,
 		"one":       `{"labels":{"alertname":"A"},"startsAt":"2026-11-23T01:50:00Z"}`,
 		"backout's": `{"firing":true,"starts_at":"2026-11-23T01:50:00Z","labels":{"alertname":"A"}}`,
-		"its list":  `[{"firing":true,"starts_at":"2026-11-23T01:50:00Z","labels":{"alertname":"A"}}]`,
+		"shown": `[{"status":{"state":"suppressed","silencedBy":["a"],"inhibitedBy":[]},"receivers":[{"name":"b"}],"updatedAt":"2026-11-23T01:59:00Z",
+			"labels":{"alertname":"A"},"startsAt":"2026-11-23T01:50:00Z","endsAt":"2026-11-23T02:03:00Z"}]`,
+		"its list": `[{"firing":true,"starts_at":"2026-11-23T01:50:00Z","labels":{"alertname":"A"}}]`,
 	} {
 		alerts, err := DecodeAny([]byte(body), now)
 		if err != nil || len(alerts) != 1 {

@@ -17,6 +17,7 @@ import (
 
 // ExplainOptions say what is asked of the rules of a config.
 type ExplainOptions struct {
+	// Config may also be a rule file.
 	Config string
 	// Alerts are explained one by one; all of them count as evidence.
 	Alerts []backout.Alert
@@ -33,28 +34,28 @@ const ExampleChange = "EXAMPLE"
 
 // Explain says what every rule of the config makes of each alert, without a server.
 func Explain(o ExplainOptions) ([]handlers.Explained, error) {
-	l, problems := read(o.Config, true)
-	if err := problems.Fatal(); err != nil {
+	set, err := RuleSet(o.Config)
+	if err != nil {
 		return nil, err
 	}
 	q := explain.Question{At: o.At}
 	if o.Rule != "" {
-		if _, ok := l.rules.Rule(o.Rule); !ok {
-			return nil, fmt.Errorf("rule %q: the config has none of that name: %w", o.Rule, backout.ErrNotFound)
+		if _, ok := set.Rules.Rule(o.Rule); !ok {
+			return nil, fmt.Errorf("rule %q: there is none of that name: %w", o.Rule, backout.ErrNotFound)
 		}
 		q.Rules = []string{o.Rule}
 	}
 	table := evidence.New(evidence.Options{})
 	for i := range o.Alerts {
-		for _, target := range targetsOf(l.rules, &o.Alerts[i]) {
+		for _, target := range targetsOf(set.Rules, &o.Alerts[i]) {
 			table.Observe(target, &o.Alerts[i], o.At)
 		}
 	}
 	out := make([]handlers.Explained, len(o.Alerts))
 	for i := range o.Alerts {
-		w := newOffline(l, table, o, &o.Alerts[i])
+		w := newOffline(set, table, o, &o.Alerts[i])
 		q.Alert, q.World, q.Follows = &o.Alerts[i], w, w.follows
-		out[i] = explain.Answer(l.rules, q)
+		out[i] = explain.Answer(set.Rules, q)
 		out[i].Notes = w.notes
 	}
 	return out, nil
@@ -72,7 +73,7 @@ func targetsOf(set *rules.Set, a *backout.Alert) []string {
 
 // offline is a world that is given, not watched. It implements rules.World.
 type offline struct {
-	l        *loaded
+	set      Rules
 	alert    *backout.Alert
 	changes  []*backout.Change
 	evidence *evidence.Table
@@ -80,15 +81,15 @@ type offline struct {
 	notes    []string
 }
 
-func newOffline(l *loaded, table *evidence.Table, o ExplainOptions, a *backout.Alert) *offline {
-	w := &offline{l: l, alert: a, evidence: table, at: o.At, notes: []string{
+func newOffline(set Rules, table *evidence.Table, o ExplainOptions, a *backout.Alert) *offline {
+	w := &offline{set: set, alert: a, evidence: table, at: o.At, notes: []string{
 		"throttles, limits, promotions, the pause switch, what Alertmanager does and queries are known to the server only: --server-side asks it",
 	}}
 	for i := range o.Changes {
 		c := o.Changes[i]
 		w.changes = append(w.changes, w.planned(&c))
 	}
-	if targets := targetsOf(l.rules, a); len(o.Changes) == 0 && len(targets) > 0 {
+	if targets := targetsOf(set.Rules, a); len(o.Changes) == 0 && len(targets) > 0 {
 		w.changes = []*backout.Change{w.planned(&backout.Change{
 			ChangeSpec: backout.ChangeSpec{ID: ExampleChange, Targets: targets}, State: backout.ChangeOpen, OpenedAt: a.StartsAt.Add(-time.Minute),
 		})}
@@ -103,7 +104,7 @@ func (w *offline) planned(c *backout.Change) *backout.Change {
 	if c.Frozen != nil {
 		return c
 	}
-	plan, ok := w.l.config.Plans[c.Plan]
+	plan, ok := w.set.Plans[c.Plan]
 	if !ok {
 		plan = backout.Plan{Name: cmp.Or(c.Plan, "none")}
 		for i := range 9 {
@@ -116,7 +117,7 @@ func (w *offline) planned(c *backout.Change) *backout.Change {
 }
 
 func (w *offline) follows(v *backout.Verdict) explain.Outcome {
-	rule, _ := w.l.rules.Rule(v.Rule)
+	rule, _ := w.set.Rules.Rule(v.Rule)
 	i := slices.IndexFunc(w.changes, func(c *backout.Change) bool { return c.ID == v.ChangeID })
 	return explain.Outcome{Next: trigger.Decide(trigger.Case{
 		Verdict: *v, Alert: w.alert, Change: w.changes[i], Throttle: rule.Throttle, Now: w.at,
@@ -129,7 +130,7 @@ func (w *offline) ChangesOn(string) []*backout.Change { return w.changes }
 
 // Target implements rules.World.
 func (w *offline) Target(name string) (backout.Target, bool) {
-	t, ok := w.l.config.Inventory[name]
+	t, ok := w.set.Inventory[name]
 	return t, ok
 }
 
@@ -137,7 +138,7 @@ func (w *offline) Target(name string) (backout.Target, bool) {
 // that no live change touches.
 func (w *offline) Evidence(c *backout.Change) backout.Evidence {
 	var control []string
-	for name := range w.l.config.Inventory {
+	for name := range w.set.Inventory {
 		if !slices.ContainsFunc(w.changes, func(o *backout.Change) bool { return o.State.Live() && slices.Contains(o.Targets, name) }) {
 			control = append(control, name)
 		}

@@ -11,22 +11,15 @@ import (
 	"github.com/backout-io/backout"
 )
 
-// CheckRules returns the problems of the rule files that the config names, and
-// those that keep it from naming them.
-func CheckRules(path string) backout.Problems {
-	_, problems := read(path, true)
-	return problems
-}
-
-// RuleNames lists the rules of the files that the config names; none when they
-// cannot be read.
+// RuleNames lists the rules of the files that the config names, or of a rule file;
+// none when they cannot be read.
 func RuleNames(path string) []string {
-	l, problems := read(path, true)
-	if problems.Fatal() != nil {
+	set, err := RuleSet(path)
+	if err != nil {
 		return nil
 	}
 	var names []string
-	for _, r := range l.rules.Rules() {
+	for _, r := range set.Rules.Rules() {
 		names = append(names, r.Name)
 	}
 	return names

@@ -12,6 +12,9 @@ import (
 // names. An error that is a [backout.Problems] is about the config.
 func TestRules(ctx context.Context, path string, files []string, o ruletest.Options) (ruletest.Report, error) {
 	if len(files) == 0 {
+		if problems := missing(path, "name test files, or the config with --config"); problems != nil {
+			return ruletest.Report{}, problems
+		}
 		l, problems := read(path, true)
 		if err := problems.Fatal(); err != nil {
 			return ruletest.Report{}, problems

@@ -97,7 +97,7 @@ func TestCommandsGiveExitCodes(t *testing.T) {
 		{"check good", Options{Check: check(nil)}, "check", 0, "backout.yaml: good\n", ""},
 		{"check bad", Options{Check: check(problem)}, "check", 1, "rules/web.yaml:4:5: unknown key [31m: did you mean \"level\"?\n1 problem, 0 warnings\n", ""},
 		{"check warns", Options{Check: check(warning)}, "check", 0, "plans/web.yaml:1: warning: L2 has no approval\ngood, with 1 warning\n", ""},
-		{"rules check", Options{RulesCheck: check(problem)}, "rules check -o json", 1, `"what": "unknown key \u001b[31m"`, ""},
+		{"rules check", Options{RulesCheck: func(string, ...string) backout.Problems { return problem }}, "rules check -o json", 1, `"what": "unknown key \u001b[31m"`, ""},
 		{"rules facts", Options{RulesFacts: func() []FactRow { return []FactRow{{"alert.age", "duration", "time since it fired"}} }}, "rules facts", 0, "FACT       TYPE      MEANING\nalert.age  duration  time since it fired\n", ""},
 		{"explain acts", Options{RulesExplain: explain("open")}, "rules explain --alert " + alert, 0, "\n+ acts  web/Errors[2J (auto)\n  because[2J\n  + yes      severity=\"page\"\n", ""},
 		{"explain records", Options{RulesExplain: explain("record")}, "rules explain --alert " + alert, 1, "o only recorded", ""},

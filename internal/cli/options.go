@@ -53,8 +53,9 @@ type Options struct {
 	// CheckTargets reaches the named targets, or all when none is named, and
 	// reports each as it answers.
 	CheckTargets func(ctx context.Context, config string, targets []string, report func(TargetReport)) error
-	// RulesCheck returns the problems of the rule files alone.
-	RulesCheck func(ctx context.Context, config string) backout.Problems
+	// RulesCheck returns the problems of these rule files and test files; without any,
+	// those of the rule files that the config names.
+	RulesCheck func(config string, files ...string) backout.Problems
 	// RulesFacts lists what an expression may speak of.
 	RulesFacts func() []FactRow
 	// RulesExplain says what every rule of the config makes of each alert.
@@ -183,6 +184,7 @@ type KindRow struct {
 
 // ExplainOptions name the alerts and the changes to explain.
 type ExplainOptions struct {
+	// Config may also be a rule file.
 	Config string
 	Alerts []backout.Alert
 	// Changes are what the alerts are held against; none means one that is open on

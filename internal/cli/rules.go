@@ -2,9 +2,11 @@ package cli
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/cli/view"
 )
 
@@ -13,15 +15,35 @@ func (p *program) rulesCommand() *cobra.Command {
 		Use: "rules", Short: "Check, test, explain, replay and promote rules",
 		Long: "Rules say which alerts speak against which change. \"list\", \"promote\" and \"judge\" ask a server, the others need none.",
 	}
+	cmd.AddCommand(p.rulesCheck(), p.rulesFacts(), p.rulesTest(), p.rulesExplain(), p.rulesReplay())
+	cmd.AddCommand(p.rulesList(), p.rulesPromote(), p.rulesJudge())
+	return cmd
+}
+
+func (p *program) rulesCheck() *cobra.Command {
 	var config string
-	check := &cobra.Command{
-		Use: "check", Short: "Check the rule files", Args: cobra.NoArgs,
-		Long: "Check the rule files the config names: syntax, names and types of every expression. Ends with 1 when there is a problem.",
-		RunE: func(cmd *cobra.Command, _ []string) error { return p.checkFiles(cmd.Context(), p.RulesCheck, config) },
+	cmd := &cobra.Command{
+		Use: "check [FILE...]", Short: "Check rule files", Args: cobra.ArbitraryArgs,
+		Long: `Check rule files, and those of their tests (*_test.yaml), and print all their problems
+as file:line:column: what, and what to do: syntax, names and types of every expression.
+Named files are checked by themselves. Without files those that the config names are
+checked, also against its inventory. Ends with 1 when there is a problem.`,
+		Example: "  backout rules check rules/*.yaml\n  backout rules check -c /etc/backout/backout.yaml",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if p.RulesCheck == nil {
+				return errMissing
+			}
+			name := config
+			if len(args) > 0 {
+				if cmd.Flags().Changed("config") {
+					return usagef("name either rule files or --config")
+				}
+				name = strings.Join(args, ", ")
+			}
+			return p.checkFiles(cmd.Context(), func(context.Context, string) backout.Problems { return p.RulesCheck(config, args...) }, name)
+		},
 	}
-	p.configFlag(check, &config)
-	cmd.AddCommand(check, p.rulesFacts(), p.rulesTest(), p.rulesExplain(), p.rulesList(), p.rulesPromote(), p.rulesJudge())
-	cmd.AddCommand(p.rulesReplay())
+	p.rulesFlag(cmd, &config)
 	return cmd
 }
 

@@ -2,10 +2,7 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"time"
 
@@ -51,7 +48,7 @@ Ends with 0 when a rule would open a rollback, and with 1 when none would.`,
 			return p.explained(answers, f.all)
 		},
 	}
-	p.configFlag(cmd, &f.config)
+	p.rulesFlag(cmd, &f.config)
 	cmd.Flags().StringVar(&f.alert, "alert", "", "file with the alert as JSON")
 	cmd.Flags().StringVar(&f.seen, "seen", "", "fingerprint of an alert that the server has seen")
 	cmd.Flags().StringArrayVar(&f.changes, "change", nil, "a change to explain it for; may be given more than once")
@@ -132,13 +129,10 @@ func (p *program) explainThere(ctx context.Context, ask handlers.ExplainRequest)
 	return []handlers.Explained{answer}, err
 }
 
-// maxAlerts bounds the file with alerts, in bytes.
-const maxAlerts = 4 << 20
-
 func (p *program) readAlerts(path string, at time.Time) ([]backout.Alert, error) {
-	raw, err := p.readInput(path)
+	raw, err := p.readWhole(path)
 	if err != nil {
-		return nil, fmt.Errorf("read alert: %w", err)
+		return nil, err
 	}
 	alerts, err := alertwire.DecodeAny(raw, at)
 	if err == nil && len(alerts) == 0 {
@@ -150,24 +144,13 @@ func (p *program) readAlerts(path string, at time.Time) ([]backout.Alert, error)
 	return alerts, nil
 }
 
-// readInput reads a file, or standard input for "-".
-func (p *program) readInput(path string) ([]byte, error) {
-	if path == "-" {
-		return io.ReadAll(io.LimitReader(p.Stdin, maxAlerts))
-	}
-	return os.ReadFile(path)
-}
-
 // explainChanges are those of the file, and those that the server is asked for.
 func (p *program) explainChanges(ctx context.Context, f *explainFlags) ([]backout.Change, error) {
 	var list []backout.Change
 	if f.file != "" {
-		raw, err := p.readInput(f.file)
-		if err == nil {
-			list, err = decodeChanges(raw)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read changes: %w", err)
+		var err error
+		if list, err = p.readChanges(f.file); err != nil {
+			return nil, err
 		}
 	}
 	if len(f.changes) == 0 {
@@ -185,28 +168,6 @@ func (p *program) explainChanges(ctx context.Context, f *explainFlags) ([]backou
 		list = append(list, found)
 	}
 	return list, nil
-}
-
-// decodeChanges reads one change, a list of them, or a list as the API gives it.
-func decodeChanges(raw []byte) ([]backout.Change, error) {
-	var items struct {
-		Items []backout.Change `json:"items"`
-	}
-	if err := json.Unmarshal(raw, &items); err == nil && items.Items != nil {
-		return items.Items, nil
-	}
-	var list []backout.Change
-	if err := json.Unmarshal(raw, &list); err == nil {
-		return list, nil
-	}
-	var one backout.Change
-	if err := json.Unmarshal(raw, &one); err != nil {
-		return nil, fmt.Errorf("%w: %w", backout.ErrInvalid, err)
-	}
-	if one.ID == "" {
-		return nil, fmt.Errorf("%w: no change with an id in it", backout.ErrInvalid)
-	}
-	return []backout.Change{one}, nil
 }
 
 // explained prints the answers: one JSON value after another, or text.

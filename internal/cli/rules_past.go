@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -74,22 +73,6 @@ func (p *program) pastChanges(ctx context.Context, f replayFlags, since, until t
 		return replay.Past{}, err
 	}
 	return recorded.Changes(ctx, c, since, until)
-}
-
-// readChanges reads one change, a list of them, or what "change list" prints.
-func (p *program) readChanges(name string) ([]backout.Change, error) {
-	data, err := p.readWhole(name)
-	if err != nil {
-		return nil, err
-	}
-	changes, err := decodeChanges(data)
-	if err == nil && slices.ContainsFunc(changes, func(c backout.Change) bool { return c.ID == "" }) {
-		err = fmt.Errorf("%w: one of them has no id", backout.ErrInvalid)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read changes: %s: %w", name, err)
-	}
-	return changes, nil
 }
 
 func (p *program) filePast(f replayFlags, what replay.Past) (*pastOf, error) {

@@ -3,8 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
-	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -61,7 +59,7 @@ func (p *program) rulesReplay() *cobra.Command {
 			return p.replay(cmd.Context(), f)
 		},
 	}
-	p.configFlag(cmd, &f.config)
+	p.rulesFlag(cmd, &f.config)
 	flags := cmd.Flags()
 	flags.StringVar(&f.since, "since", "30d", "where to begin: how long ago, or a time (RFC 3339); with --file at its first payload")
 	flags.StringVar(&f.until, "until", "now", "where to end: a time (RFC 3339), or now; with --file at its last payload")
@@ -193,22 +191,6 @@ func replayText(out *replayed, s view.Style) string {
 		b.WriteString("note: " + view.Clean(note) + "\n")
 	}
 	return b.String()
-}
-
-// readWhole reads a file, or standard input, whole.
-func (p *program) readWhole(name string) ([]byte, error) {
-	if name == "-" {
-		data, err := io.ReadAll(p.Stdin)
-		if err != nil {
-			return nil, fmt.Errorf("read standard input: %w", err)
-		}
-		return data, nil
-	}
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	return data, nil
 }
 
 // ago reads a time, or how long ago it was.

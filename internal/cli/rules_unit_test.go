@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/ruletest"
 )
 
@@ -54,12 +56,17 @@ func TestGuideTestsARule(t *testing.T) {
 	}
 	got := console.ReplaceAllFunc(guide, func(match []byte) []byte {
 		command := string(console.FindSubmatch(match)[1])
-		if !strings.HasPrefix(command, "rules test ") {
+		if !strings.HasPrefix(command, "rules test ") && !strings.HasPrefix(command, "rules check ") {
 			return match
 		}
 		var out bytes.Buffer
 		Run(t.Context(), strings.Fields(command), Options{
 			Stdout: &out, Stderr: &out,
+			RulesCheck: func(_ string, files ...string) (problems backout.Problems) {
+				_, err := setOf(files...)
+				errors.As(err, &problems)
+				return problems
+			},
 			RulesTest: func(ctx context.Context, _ string, files []string, o ruletest.Options) (ruletest.Report, error) {
 				return ruletest.Run(ctx, files, o)
 			},

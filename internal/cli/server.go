@@ -23,6 +23,12 @@ func (p *program) configFlag(cmd *cobra.Command, to *string) {
 	cmd.Flags().Lookup("config").DefValue = defaultConfig
 }
 
+// rulesFlag is configFlag of a command that needs rules only.
+func (p *program) rulesFlag(cmd *cobra.Command, to *string) {
+	p.configFlag(cmd, to)
+	cmd.Flags().Lookup("config").Usage = "the config file, or a rule file alone (env BACKOUT_CONFIG)"
+}
+
 func (p *program) serveCommand() *cobra.Command {
 	o := ServeOptions{Stderr: p.Stderr}
 	cmd := &cobra.Command{

@@ -203,7 +203,7 @@ func (l *loader) readable(path string, at ...any) string {
 		return ""
 	}
 	path = l.abs(path)
-	if _, err := readFile(path); err != nil {
+	if _, err := ReadFile(path); err != nil {
 		l.add(l.at(at...).Problem(fmt.Sprintf("%s: file %s %v", at[len(at)-1], path, err), ""))
 	}
 	return path

@@ -133,7 +133,7 @@ func (l *loader) parse(name string) (*strictyaml.Document, bool) {
 // read reads a whole regular file, named as problems name it.
 func (l *loader) read(name string) ([]byte, bool) {
 	l.cfg.Files = append(l.cfg.Files, name)
-	data, err := readFile(name)
+	data, err := ReadFile(name)
 	if err != nil {
 		l.add(backout.Problem{File: name, What: err.Error()})
 		return nil, false
@@ -141,7 +141,9 @@ func (l *loader) read(name string) ([]byte, bool) {
 	return data, true
 }
 
-func readFile(name string) ([]byte, error) {
+// ReadFile reads a whole regular file that is not too large. The error does not name
+// it.
+func ReadFile(name string) ([]byte, error) {
 	// Without O_NONBLOCK opening a FIFO would wait for its writer.
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {

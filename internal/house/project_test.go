@@ -81,7 +81,32 @@ func TestNoPathsOfOneMachine(t *testing.T) {
 	}
 }
 
-// TestLinksLeadSomewhere: relative links of Markdown files.
+// TestMergesAreDone: git's marks of a conflict stand in no file.
+func TestMergesAreDone(t *testing.T) {
+	mark := regexp.MustCompile(`(?m)^(<{7}|>{7}) .*$`)
+	for _, f := range readTree(t).texts {
+		if found := mark.Find(f.data); found != nil {
+			t.Errorf("%s: %q: take what both sides say", f.path, found)
+		}
+	}
+}
+
+// sections are the anchors of a Markdown file's headings, as GitHub makes them.
+func sections(t *testing.T, name string) map[string]bool {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noSign := regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
+	found := map[string]bool{}
+	for _, m := range regexp.MustCompile("(?ms)^```.*?^```|^#+ ([^\n]+)$").FindAllStringSubmatch(string(text), -1) {
+		found[strings.ReplaceAll(noSign.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-")] = true
+	}
+	return found
+}
+
+// TestLinksLeadSomewhere: relative links of Markdown files, and to sections of them.
 func TestLinksLeadSomewhere(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	for _, f := range readTree(t).texts {
@@ -89,12 +114,20 @@ func TestLinksLeadSomewhere(t *testing.T) {
 			continue
 		}
 		for _, m := range link.FindAllStringSubmatch(string(f.data), -1) {
-			to, _, _ := strings.Cut(m[1], "#")
-			if to == "" || strings.Contains(to, "://") || strings.HasPrefix(to, "mailto:") {
+			to, section, _ := strings.Cut(m[1], "#")
+			if strings.Contains(to, "://") || strings.HasPrefix(to, "mailto:") {
 				continue
 			}
-			if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(path.Join(path.Dir(f.path), to)))); err != nil {
+			file := filepath.Join(root, filepath.FromSlash(f.path))
+			if to != "" {
+				file = filepath.Join(filepath.Dir(file), filepath.FromSlash(to))
+			}
+			if _, err := os.Stat(file); err != nil {
 				t.Errorf("%s links to %s, which is not there: write it, or take the link out", f.path, to)
+				continue
+			}
+			if section != "" && path.Ext(file) == ".md" && !sections(t, file)[section] {
+				t.Errorf("%s links to %s, and no heading there makes that anchor", f.path, m[1])
 			}
 		}
 	}

@@ -54,6 +54,9 @@ func Load(name string, data []byte) (*File, backout.Problems) {
 		return nil, problems
 	}
 	l.root = doc.Root()
+	if l.root.Has("groups") && !l.root.Has("tests") {
+		return nil, backout.Problems{l.root.At().Problem("this is a rule file, not one of tests", "name its tests, such as "+testsOf(name))}
+	}
 	spec := fileSpec{Start: l.file.start}
 	l.problems = doc.Decode(&spec)
 	l.file.start = spec.Start.UTC()
@@ -64,6 +67,12 @@ func Load(name string, data []byte) (*File, backout.Problems) {
 		return nil, l.problems
 	}
 	return l.file, l.problems
+}
+
+// testsOf is how the tests of a rule file are mostly named.
+func testsOf(name string) string {
+	ext := filepath.Ext(name)
+	return strings.TrimSuffix(name, ext) + "_test" + ext
 }
 
 type loader struct {

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/backout-io/backout"
 )
@@ -98,8 +100,17 @@ func write(w io.Writer, name, text string, now time.Time, data any) error {
 	if err := page.Execute(&out, data); err != nil {
 		return fmt.Errorf("render %s page: %w", name, err)
 	}
-	_, err = out.WriteTo(w)
+	_, err = w.Write(bytes.Map(shown, out.Bytes()))
 	return err
+}
+
+// shown replaces control characters, which no page of HTML may have, and which move
+// the cursor of whoever looks at it in a terminal.
+func shown(r rune) rune {
+	if unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' {
+		return utf8.RuneError
+	}
+	return r
 }
 
 func functions(now time.Time) template.FuncMap {

@@ -1,19 +1,13 @@
 package view
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/handlers"
-	"github.com/backout-io/backout/internal/alertwire"
 	"github.com/backout-io/backout/internal/explain"
 	follow "github.com/backout-io/backout/internal/trigger"
 	"github.com/backout-io/backout/rules"
@@ -128,46 +122,6 @@ func TestExplainedSaysWhyNot(t *testing.T) {
 		}
 	}
 	golden(t, "explain_whynot.txt", b.String())
-}
-
-// TestGuideShowsWhatExplainPrints: the example of docs/rules.md is what comes of its
-// first rule and its alert.
-func TestGuideShowsWhatExplainPrints(t *testing.T) {
-	path := filepath.Join("..", "..", "..", "docs", "rules.md")
-	guide, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block := func(begins string) string {
-		return string(regexp.MustCompile("(?ms)^```" + begins + ".*?)^```$").FindSubmatch(guide)[1])
-	}
-	set, problems := rules.Load(map[string][]byte{"r.yaml": []byte(block(`yaml\n(groups:`))})
-	if err := problems.Fatal(); err != nil {
-		t.Fatal(err)
-	}
-	var a backout.Alert
-	if err := json.Unmarshal([]byte(block(`json\n(`)), &a); err != nil {
-		t.Fatal(err)
-	}
-	a.Fingerprint, a.Labels["severity"] = alertwire.Fingerprint(a.Labels), "page"
-	c := watched(backout.ChangeWatching)
-	c.ID, c.OpenedAt = "CHG0030001", a.StartsAt.Add(-5*time.Minute)
-	w := seenWorld{[]*backout.Change{c}}
-	e := explain.Answer(set, explain.Question{Alert: &a, At: a.StartsAt.Add(time.Minute), World: w})
-	const command = "$ backout rules explain --alert alert.json --change CHG0030001\n"
-	want := command + Explained(&e, Style{}, false)
-	_, rest, _ := strings.Cut(string(guide), command)
-	shown, _, _ := strings.Cut(rest, "```\n")
-	if got := command + shown; got != want {
-		if *update {
-			guide = bytes.Replace(guide, []byte(got), []byte(want), 1)
-			if err := os.WriteFile(path, guide, 0o644); err != nil {
-				t.Fatal(err)
-			}
-			return
-		}
-		t.Errorf("the guide's example (go test ./internal/cli/view -run Guide -update):\n%s\nwant:\n%s", got, want)
-	}
 }
 
 func TestExplainedKeepsHostileTextsHarmless(t *testing.T) {

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/backout-io/backout/internal/cli"
+)
+
+var updateGuide = flag.Bool("update-guide", false, "write what the commands of docs/rules.md print")
+
+// TestGuideExplainsARule asks about the first rule and the alert of docs/rules.md, with
+// nothing but these two files, and sees what stands there.
+func TestGuideExplainsARule(t *testing.T) {
+	zone := time.Local
+	time.Local = time.UTC
+	t.Cleanup(func() { time.Local = zone })
+	path, err := filepath.Abs("../../docs/rules.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	guide, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	if err := os.Mkdir("rules", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, head := range map[string]string{"rules/web.yaml": "yaml", "alert.json": "json"} {
+		_, rest, ok := bytes.Cut(guide, []byte("```"+head+"\n"))
+		text, _, end := bytes.Cut(rest, []byte("```\n"))
+		if !ok || !end {
+			t.Fatalf("no block %s in the guide", head)
+		}
+		if err := os.WriteFile(name, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	console := regexp.MustCompile("(?s)```console\n\\$ backout (rules explain [^\n]*)\n(.*?)```\n")
+	if !console.Match(guide) {
+		t.Fatal("no explanation in the guide")
+	}
+	got := console.ReplaceAllFunc(guide, func(match []byte) []byte {
+		command := string(console.FindSubmatch(match)[1])
+		var out bytes.Buffer
+		cli.Run(t.Context(), strings.Fields(command), wire(cli.Options{Stdout: &out, Stderr: &out}))
+		return []byte("```console\n$ backout " + command + "\n" + out.String() + "```\n")
+	})
+	if *updateGuide {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(string(guide), string(got)); diff != "" {
+		t.Errorf("what the commands print (-guide +got), go test ./cmd/backout -run Guide -update-guide:\n%s", diff)
+	}
+}
