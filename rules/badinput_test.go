@@ -92,7 +92,7 @@ func TestWhatIsSoundIsTaken(t *testing.T) {
 		}
 	}
 	for _, throttle := range []string{
-		`{once_within: 30m}`, `{at_least: 1000000, within: 1s}`, `{at_least: 1, within: 30d, per: rule}`, `{latch: true}`, `{latch: false}`,
+		`{once_within: 30m}`, `{at_least: 1000, within: 1s}`, `{at_least: 1, within: 30d, per: rule}`, `{latch: true}`, `{latch: false}`,
 		`{once_within: 30m, at_least: 3, within: 10m, per: change, latch: true}`,
 	} {
 		if _, problems := Load(map[string][]byte{"rules.yaml": []byte(one("match: [a=\"b\"]", "throttle: "+throttle))}); problems != nil {
@@ -138,6 +138,27 @@ func TestPatternsThatTurnNothingAwayAreNone(t *testing.T) {
 		_, problems := Load(map[string][]byte{"rules.yaml": []byte(one("match: ['" + match + "']"))})
 		if got := strings.Contains(problems.Error(), "always matches"); got != always {
 			t.Errorf("%s: %v", match, problems)
+		}
+	}
+}
+
+// TestThrottlesThatNothingCanKeep: what is counted and remembered has an end, and a
+// number above it would quietly be a smaller one.
+func TestThrottlesThatNothingCanKeep(t *testing.T) {
+	for throttle, want := range map[string]string{
+		"at_least: 1000, within: 1h":  "",
+		"at_least: 1001, within: 1h":  "rules.yaml:5:30: at_least must be 1000 or less",
+		"once_within: 90d, per: rule": "",
+		"once_within: 91d, per: rule": "rules.yaml:5:33: once_within must be 90d or less",
+		"once_within: 91d":            "rules.yaml:5:33: once_within must be 90d or less",
+	} {
+		_, problems := Load(map[string][]byte{"rules.yaml": []byte(one("throttle: {" + throttle + "}"))})
+		got := ""
+		if problems.Fatal() != nil {
+			got = problems.Error()
+		}
+		if (want == "") != (got == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", throttle, got, want)
 		}
 	}
 }

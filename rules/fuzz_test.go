@@ -25,7 +25,7 @@ var hostileWhens = []string{
 }
 
 // FuzzWhen feeds any text as an expression. It must not panic; what compiles must
-// run on the longest texts without a loop, a panic or much memory, in bounded time.
+// run on the longest texts without a loop, a panic or much memory, and come to an end.
 func FuzzWhen(f *testing.F) {
 	for _, seed := range append([]string{
 		`alert.age > duration("2m")`, `evidence.red_share_patched > 2 * evidence.red_share_unpatched and alert.labels.team == "web"`,
@@ -62,7 +62,7 @@ func FuzzWhen(f *testing.F) {
 		start := time.Now()
 		_, _, _ = m.holds(compiled, &named{target: "web-1", facts: w.targets["web-1"]}, w)
 		took := time.Since(start)
-		if runtime.ReadMemStats(&after); after.TotalAlloc-before.TotalAlloc > 16<<20 || took > time.Second {
+		if runtime.ReadMemStats(&after); after.TotalAlloc-before.TotalAlloc > 16<<20 || took > without {
 			t.Errorf("took %v and %d KiB", took, (after.TotalAlloc-before.TotalAlloc)>>10)
 		}
 		for _, p := range compiled.parts {

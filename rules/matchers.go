@@ -40,10 +40,10 @@ func ParseMatchers(texts []string) (Matchers, error) {
 }
 
 // Match tells whether the alert satisfies all matchers. A label that is missing
-// reads as empty.
+// reads as empty, and patterns see the beginning of a long one, as in rules.
 func (ms Matchers) Match(a *backout.Alert) bool {
 	for _, m := range ms.list {
-		if !m.Matches(a.Labels[m.Name]) {
+		if !holds(m, a.Labels[m.Name]) {
 			return false
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/backout-io/backout/internal/strictyaml"
+	"github.com/backout-io/backout/internal/trigger"
 )
 
 // SchemaName is the name of the file that [Schema] is for.
@@ -61,7 +62,7 @@ func ruleSchema(g *strictyaml.Generator) map[string]any {
 
 func throttleSchema(g *strictyaml.Generator) map[string]any {
 	schema := g.Object(reflect.TypeFor[throttleSpec]())
-	property(schema, "at_least")["minimum"] = 1
+	property(schema, "at_least")["minimum"], property(schema, "at_least")["maximum"] = 1, trigger.MaxMatches
 	schema["minProperties"] = 1
 	schema["dependentRequired"] = map[string]any{"at_least": []any{"within"}, "within": []any{"at_least"}}
 	return schema

@@ -4,10 +4,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"slices"
+	"time"
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/strictyaml"
+	"github.com/backout-io/backout/internal/trigger"
 )
 
 // throttleSpec is a throttle as it is written.
@@ -31,9 +34,14 @@ func (l *loader) throttle(r *rule, spec *throttleSpec) {
 			l.problem(d.Pos, name+" must be longer than 0", "write a length of time such as 30m, or remove the key")
 		}
 	}
+	if spec.OnceWithin.Value > backout.Duration(trigger.MaxOnceWithin) {
+		l.problem(spec.OnceWithin.Pos, fmt.Sprintf("once_within must be %dd or less", trigger.MaxOnceWithin/(24*time.Hour)), "write a shorter time; nothing remembers a rollback for longer")
+	}
 	switch count := given(spec.AtLeast.Pos); {
 	case count && spec.AtLeast.Value < 1:
 		l.problem(spec.AtLeast.Pos, "at_least must be 1 or more", "write how many alerts it takes, or remove the key")
+	case spec.AtLeast.Value > trigger.MaxMatches:
+		l.problem(spec.AtLeast.Pos, fmt.Sprintf("at_least must be %d or less", trigger.MaxMatches), "write a smaller number; no more alerts are counted")
 	case count && !given(spec.Within.Pos):
 		l.problem(spec.AtLeast.Pos, "at_least needs within", "say in which time, such as within: 10m")
 	case !count && given(spec.Within.Pos):

@@ -18,10 +18,11 @@ type Rules struct {
 	Rules     *rules.Set
 	Inventory map[string]backout.Target
 	Plans     map[string]backout.Plan
+	Watchdog  rules.Matchers
 }
 
-// RuleSet loads the rules that a config names, with its inventory and plans, or those
-// of rule files alone. It reads no secrets and reaches nobody.
+// RuleSet loads the rules that a config names, with its inventory, plans and watchdog, or
+// those of rule files alone. It reads no secrets and reaches nobody.
 func RuleSet(files ...string) (Rules, error) {
 	set, problems := readRules(files...)
 	return set, problems.Fatal()
@@ -82,7 +83,14 @@ func configRules(file string) (Rules, backout.Problems) {
 	if problems.Fatal() != nil {
 		return Rules{}, problems
 	}
-	return Rules{l.rules, l.config.Inventory, l.config.Plans}, problems
+	out := Rules{Rules: l.rules, Inventory: l.config.Inventory, Plans: l.config.Plans}
+	if l.config.Monitoring.On() {
+		var err error
+		if out.Watchdog, err = rules.ParseMatchers(l.config.Monitoring.Watchdog); err != nil {
+			problems = append(problems, backout.Problem{File: file, What: err.Error()})
+		}
+	}
+	return out, problems
 }
 
 // missing says of a file that is not there what to name instead.

@@ -156,12 +156,13 @@ type TargetReport struct {
 	Took backout.Duration `json:"took"`
 }
 
-// RuleSet are rules, with the inventory and the plans of their config; rule files
-// alone have neither.
+// RuleSet are rules, with the inventory, the plans and the watchdog of their config;
+// rule files alone have none of these.
 type RuleSet struct {
 	Rules     *rules.Set
 	Inventory map[string]backout.Target
 	Plans     map[string]backout.Plan
+	Watchdog  rules.Matchers
 }
 
 // FactRow is one name a rule's expression may use.

@@ -126,7 +126,7 @@ func (p *program) replayAgainst(ctx context.Context, f replayFlags, here RuleSet
 		return err
 	}
 	if there.Inventory == nil {
-		there.Inventory = here.Inventory
+		there.Inventory, there.Watchdog = here.Inventory, here.Watchdog
 	}
 	report, _, err := p.replayRules(ctx, f, there, past, here.Plans)
 	if err != nil {
@@ -147,7 +147,7 @@ func (p *program) replayRules(ctx context.Context, f replayFlags, set RuleSet, p
 	freezePlans(h.Past.Changes, plans)
 	reporter := replay.NewReporter(f.rule)
 	sum, err := replay.Run(ctx, set.Rules,
-		replay.History{Inventory: set.Inventory, Changes: h.Past.Changes, Alerts: h.Alerts},
+		replay.History{Inventory: set.Inventory, Changes: h.Past.Changes, Alerts: h.Alerts, Watchdog: set.Watchdog},
 		replay.Options{Until: past.until, Modes: f.modes}, reporter.Take)
 	if err != nil {
 		return replay.Report{}, nil, ended(ctx, err)

@@ -164,11 +164,8 @@ func (e *Engine) settled(v backout.Verdict, a *backout.Alert, next trigger.Next)
 func (e *Engine) follow(ctx context.Context, v backout.Verdict, a *backout.Alert, next trigger.Next) {
 	var err error
 	mine := next.Do == trigger.Record // and counted as recorded
-	if next.Do == trigger.Open {
-		_, err = e.readGrant(ctx, v.Rule)
-	}
-	if !mine && err == nil {
-		next = e.next(&v, a, time.Now().UTC())
+	if !mine {
+		next, err = e.nextForSure(ctx, &v, a)
 	}
 	switch {
 	case err != nil:
@@ -189,6 +186,20 @@ func (e *Engine) follow(ctx context.Context, v backout.Verdict, a *backout.Alert
 	}
 }
 
+// nextForSure says what follows as things stand. Before a rollback is opened the store
+// is asked what people let the rule do: this server may not have heard.
+func (e *Engine) nextForSure(ctx context.Context, v *backout.Verdict, a *backout.Alert) (trigger.Next, error) {
+	now := time.Now().UTC()
+	next := e.next(v, a, now)
+	if next.Do != trigger.Open {
+		return next, nil
+	}
+	if _, err := e.readGrant(ctx, v.Rule); err != nil {
+		return next, err
+	}
+	return e.next(v, a, now), nil
+}
+
 // openByVerdict opens a rollback, if that still follows on the change as it is when
 // the rollback becomes part of its log: of two servers one passes.
 func (e *Engine) openByVerdict(ctx context.Context, v backout.Verdict, a *backout.Alert) error {
@@ -199,15 +210,16 @@ func (e *Engine) openByVerdict(ctx context.Context, v backout.Verdict, a *backou
 	throttle := e.may(&v)
 	ref := alertRef(a, v.Target)
 	decide := func(o *backout.Opened, now *backout.Change, at time.Time) error {
-		next := e.decide(trigger.Case{Verdict: v, Alert: a, Change: now, Throttle: throttle, Now: at}, &v)
+		said := v // it may be decided on more than once
+		next := e.decide(trigger.Case{Verdict: v, Alert: a, Change: now, Throttle: throttle, Now: at}, &said)
 		if next.Do != trigger.Open {
 			return fmt.Errorf("rule %s on %s: %w: %s", v.Rule, v.Target, backout.ErrRefused, next.Stopped)
 		}
 		o.Targets, o.StartAt, o.AskFirst, o.StartAfter = next.Targets, next.StartAt, next.AskFirst, next.StartAfter
-		o.Trigger.Verdict = &v
+		o.Trigger.Verdict = &said
 		return nil
 	}
-	opened := backout.Opened{Targets: []string{v.Target}, Trigger: backout.Trigger{Verdict: &v}, Alert: &ref}
+	opened := backout.Opened{Alert: &ref}
 	r, err := e.begin(ctx, "", c, opening{opened: opened, decide: decide, across: acrossChanges(throttle)})
 	if err == nil {
 		// It may have resolved while the rollback was not there to be cancelled.

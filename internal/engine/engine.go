@@ -211,6 +211,7 @@ func (e *Engine) cfg() *Config { return e.config.Load() }
 // Reconfigure swaps the config. Rules are judged again on what is red.
 func (e *Engine) Reconfigure(cfg *Config) {
 	e.config.Store(cfg)
+	e.world.countAgain(cfg)
 	e.recallMatches(time.Now())
 	e.spawn(func(ctx context.Context) { e.judgeAll(ctx) })
 	e.armSoon()

@@ -112,6 +112,9 @@ func (x *explaining) findAlert(ctx context.Context, r handlers.ExplainRequest) e
 
 // follows says what would follow from a verdict, at the moment asked about.
 func (x *explaining) follows(v *backout.Verdict) explain.Outcome {
+	if m := x.cfg.Monitoring; m != nil && m.Watchdog.Match(x.alert) {
+		return explain.Outcome{Next: trigger.Next{Do: trigger.Nothing, Stopped: "the alert is the watchdog, which is evidence against nothing", Moot: true}}
+	}
 	i := slices.IndexFunc(x.changes, func(c *backout.Change) bool { return c.ID == v.ChangeID })
 	if i < 0 {
 		return explain.Outcome{Next: trigger.Next{Do: trigger.Nothing}}

@@ -233,7 +233,20 @@ func TestExplainSaysWhatWillFollow(t *testing.T) {
 				w.promotionRequired(e)
 				w.let(e, "Auto", backout.ModeAsk)
 			},
-			"Auto", "open", "it matches: a rollback of web1 opens, from L1, and waits for an approval: rule Auto is in mode ask",
+			"Auto", "open", "it matches: a rollback of web1 opens, from L1, and waits for an approval: rule Auto is in mode ask: it was promoted to ask by alice, no further",
+		},
+		"the watchdog": {
+			nil, func(w *openWorld, e *Engine) {
+				cfg := *w.cfg
+				watchdog, err := rules.ParseMatchers([]string{`alertname="Auto"`})
+				if err != nil {
+					w.t.Fatal(err)
+				}
+				cfg.Monitoring = &Monitoring{Watchdog: watchdog, MissingAfter: time.Hour}
+				e.Reconfigure(&cfg)
+				synctest.Wait()
+			},
+			"Auto", "nothing", "it matches, and nothing follows: the alert is the watchdog, which is evidence against nothing",
 		},
 		"lowered by a person": {
 			nil, func(w *openWorld, e *Engine) { w.let(e, "Auto", backout.ModeShadow) },

@@ -57,6 +57,9 @@ type monitoring struct {
 	from    time.Time
 	watched *Monitoring
 	known   blindness
+	// heard is when this server heard of the blindness that is known: who found it may
+	// have a clock that is ahead.
+	heard time.Time
 	// was is set when monitoring was blind at the last look, or since.
 	was bool
 
@@ -75,9 +78,11 @@ func (m *monitoring) takes(a *backout.Alert, at time.Time) bool {
 		return false
 	}
 	m.mu.Lock()
-	_, before := m.blind(cfg, time.Now())
-	m.dogs.take(a, at)
-	_, after := m.blind(cfg, time.Now())
+	now := time.Now()
+	m.dogs.notAfter(now)
+	_, before := m.blind(cfg, now)
+	m.dogs.take(a, earliest(at, now))
+	_, after := m.blind(cfg, now)
 	m.was = m.was || before
 	m.mu.Unlock()
 	if before != after {
@@ -104,10 +109,10 @@ func (m *monitoring) blind(cfg *Monitoring, now time.Time) (blindSpan, bool) {
 	until, said := m.dogs.until(cfg.MissingAfter)
 	if m.known.Now.on() {
 		// It is over once the watchdog is here again, not because a server is new.
-		back := now.Before(until) && m.dogs.last().After(m.known.Now.FoundAt)
+		back := now.Before(until) && m.dogs.last().After(earliest(m.known.Now.FoundAt, m.heard))
 		return m.known.Now, !back
 	}
-	if m.watched != cfg {
+	if !m.waits(cfg) {
 		return blindSpan{}, false // its time has not begun
 	}
 	if patience := m.from.Add(cfg.MissingAfter); patience.After(until) && !(said && until.After(m.from)) {
@@ -165,10 +170,7 @@ func (m *monitoring) look(ctx context.Context) error {
 		m.mu.Unlock()
 		return nil
 	}
-	if m.watched != cfg && (m.watched == nil || !m.watched.same(cfg)) {
-		m.from = time.Now()
-	}
-	m.watched = cfg
+	m.begin(cfg, time.Now())
 	_, is := m.blind(cfg, time.Now())
 	was := m.was || is
 	m.was = is
@@ -183,6 +185,31 @@ func (m *monitoring) look(ctx context.Context) error {
 		return err
 	}
 	return m.tell(ctx, cfg)
+}
+
+// begin begins to wait for the watchdog, if it is another than before. The caller holds
+// m.mu.
+func (m *monitoring) begin(cfg *Monitoring, now time.Time) {
+	if !m.waits(cfg) {
+		m.from = now
+	}
+	m.watched = cfg
+	// Nothing was later than now, whatever a clock has said.
+	m.from, m.heard = earliest(m.from, now), earliest(m.heard, now)
+	m.dogs.notAfter(now)
+}
+
+// waits tells whether it waits for that watchdog already.
+func (m *monitoring) waits(cfg *Monitoring) bool {
+	return m.watched != nil && (m.watched == cfg || m.watched.same(cfg))
+}
+
+// learn takes what all servers know. The caller holds m.mu.
+func (m *monitoring) learn(known blindness) {
+	if !known.Now.Since.Equal(m.known.Now.Since) {
+		m.heard = time.Now()
+	}
+	m.known = known
 }
 
 func (m *Monitoring) same(o *Monitoring) bool {
@@ -205,7 +232,7 @@ func (m *monitoring) read(ctx context.Context) error {
 	m.revision = doc.Revision
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.known = known
+	m.learn(known)
 	return nil
 }
 
@@ -229,7 +256,7 @@ func (m *monitoring) move(ctx context.Context, cfg *Monitoring) error {
 		next.Now = span
 		m.e.log.Warn("monitoring is blind: the watchdog alert is missing", "last_seen", span.LastSeen)
 	default:
-		next.Now.Until = now
+		next.Now.Since, next.Now.Until = earliest(next.Now.Since, now), now
 		m.e.log.Info("monitoring is back", "blind_since", next.Now.Since)
 	}
 	return m.write(ctx, next)
@@ -250,7 +277,7 @@ func (m *monitoring) write(ctx context.Context, next blindness) error {
 	m.revision = revision
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.known = next
+	m.learn(next)
 	return nil
 }
 

@@ -62,14 +62,15 @@ func TestARuleIsAskedForBeforeItOpens(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		for range 2 {
+		// Another rollback of the target may have been cancelled since it was decided.
+		for _, was := range []trigger.Do{trigger.Open, trigger.Open, trigger.Evidence} {
 			e.grants.mu.Lock()
 			clear(e.grants.byRule) // as one that has not heard
 			e.grants.mu.Unlock()
 			if next := e.next(&v, a, time.Now()); next.Do != trigger.Open {
 				t.Fatalf("%+v", next)
 			}
-			e.follow(t.Context(), v, a, trigger.Next{Do: trigger.Open})
+			e.follow(t.Context(), v, a, trigger.Next{Do: was})
 		}
 		if opened, given := w.count("rollback_requested"), w.count("verdict_given"); opened != 0 || given != 1 {
 			t.Errorf("%d rollbacks, %d verdicts", opened, given)
@@ -102,6 +103,33 @@ func TestAThrottleIsDecidedOnTheNewestChange(t *testing.T) {
 		}
 		if err := open("web2"); !errors.Is(err, backout.ErrRefused) {
 			t.Errorf("decided on the change as it was: %v", err)
+		}
+	})
+}
+
+// What a limit said of a rollback counts no more once it is decided on anew.
+func TestALimitIsHeldAgainstWhatIsOpened(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		v, _ := w.ruled()
+		plan := w.cfg.Plans["web"]
+		plan.Limits = backout.Limits{ShareOfChange: 50}
+		w.cfg.Plans["web"] = plan
+		e := w.serve("me", w.store)
+		defer e.Close()
+		c := w.open1(e)
+		decided := 0
+		decide := func(o *backout.Opened, _ *backout.Change, _ time.Time) error {
+			if decided++; decided == 1 {
+				w.planned(e, "C2")
+				o.Targets = []string{"web1", "web2"}
+				return nil
+			}
+			o.Targets = []string{"web1"}
+			return nil
+		}
+		r, err := e.begin(t.Context(), "", c, opening{opened: backout.Opened{Trigger: backout.Trigger{Verdict: &v}}, decide: decide})
+		if err != nil || decided != 2 || r.AskFirst != "" {
+			t.Errorf("decided %d times, %v: asks first since %q", decided, err, r.AskFirst)
 		}
 	})
 }

@@ -25,7 +25,7 @@ const (
 	// queryTimeout is how long one answer may take.
 	queryTimeout = 5 * time.Second
 	// queryParallel is how many are asked at once, queriesKept how many are
-	// remembered. More wait for the pulse.
+	// remembered. More fail, and are tried again at the next pulse.
 	queryParallel = 4
 	queriesKept   = 2_000
 	// queryIdle is how long a query is remembered that no rule wants.
@@ -110,7 +110,8 @@ func (q *queries) value(text, target string, now time.Time) (float64, error) {
 	k := q.of(text, from, now)
 	switch {
 	case k == nil:
-		return 0, rules.ErrNotYet
+		// Not [rules.ErrNotYet]: nobody would be told that it waits, perhaps for ever.
+		return 0, queryError{fmt.Errorf("%d other queries of rules are wanted already: it is tried again soon", queriesKept)}
 	case !k.at.IsZero() && now.Sub(k.at) < queryAge && k.err == nil:
 		return k.value, nil
 	case k.err != nil && now.Before(k.pause.until):

@@ -123,7 +123,7 @@ func (e *Engine) begin(ctx context.Context, by string, c backout.Change, o openi
 	reading.Go(func() { pause, unread = e.store.Control.Pause(ctx) })
 	limited := c.Frozen != nil && c.Frozen.Plan.Limits != (backout.Limits{})
 	request := func(now backout.Change, at time.Time) ([]backout.Event, error) {
-		opened.RollbackID = fmt.Sprintf("%s-r%d", c.ID, len(now.Rollbacks)+1)
+		opened.RollbackID, opened.AskFirst = fmt.Sprintf("%s-r%d", c.ID, len(now.Rollbacks)+1), o.opened.AskFirst
 		if o.decide != nil {
 			if err := o.decide(&opened, &now, at); err != nil {
 				return nil, err

@@ -127,6 +127,7 @@ func planFrames(plans *sync.Map) frames {
 // givenVerdict is one verdict that is remembered.
 type givenVerdict struct {
 	Rule        string    `json:"rule"`
+	Hash        string    `json:"hash,omitempty"`
 	Target      string    `json:"target"`
 	Fingerprint string    `json:"fingerprint"`
 	At          time.Time `json:"at"`
@@ -136,7 +137,7 @@ func verdictFrames(all verdicts) frames {
 	return func(yield func(frame, error) bool) {
 		for _, id := range slices.Sorted(maps.Keys(all)) {
 			for key, at := range all[id] {
-				if !yield(jsonFrame(kindVerdict, id, givenVerdict{key.rule, key.target, key.fingerprint, at})) {
+				if !yield(jsonFrame(kindVerdict, id, givenVerdict{key.rule, key.hash, key.target, key.fingerprint, at})) {
 					return
 				}
 			}
@@ -204,7 +205,7 @@ func (e *Engine) readFrame(f frame, into *folded) error {
 		if err := strictly(f.body, &g); err != nil {
 			return err
 		}
-		into.verdicts.noteKey(f.id, verdictKey{g.Rule, g.Target, g.Fingerprint}, g.At)
+		into.verdicts.noteKey(f.id, verdictKey{g.Rule, g.Hash, g.Target, g.Fingerprint}, g.At)
 	case kindChange, kindRestingChange:
 		return read(f, f.kind == kindRestingChange, e.changes.rest, into.changes)
 	case kindRollback, kindRestingRollback:

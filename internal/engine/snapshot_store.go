@@ -20,7 +20,7 @@ const (
 	// snapshot would be wrong, whatever the release;
 	// TestFoldsAreThoseOfTheSchema says when.
 	snapshotFormat = 1
-	foldSchema     = 5
+	foldSchema     = 6
 )
 
 // snapshotDoc says what a snapshot covers and which artifacts it is made of.

@@ -68,14 +68,16 @@ func (t *throttles) forget(now time.Time) {
 
 // recallMatches tells the book of the matches that the logs of live changes hold.
 func (e *Engine) recallMatches(now time.Time) {
+	counts := map[string]backout.Throttle{}
 	for _, rule := range e.cfg().Rules.Rules() {
-		if rule.Throttle.AtLeast <= 1 {
-			continue
+		if rule.Throttle.AtLeast > 1 {
+			counts[rule.Name] = rule.Throttle
 		}
-		for _, given := range e.world.givenBy(rule.Name) {
-			e.throttles.mu.Lock()
-			e.throttles.book.Recall(given, rule.Throttle, given.At, now)
-			e.throttles.mu.Unlock()
-		}
+	}
+	given := e.world.given(func(rule string) bool { return counts[rule].AtLeast > 1 })
+	e.throttles.mu.Lock()
+	defer e.throttles.mu.Unlock()
+	for _, v := range given {
+		e.throttles.book.Recall(v, counts[v.Rule], v.At, now)
 	}
 }

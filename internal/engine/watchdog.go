@@ -93,6 +93,13 @@ func (ds watchdogs) take(a *backout.Alert, at time.Time) {
 	}
 }
 
+// notAfter corrects what came in by a clock that was ahead of now: it counts from now.
+func (ds watchdogs) notAfter(now time.Time) {
+	for _, d := range ds {
+		d.seen, d.open, d.endedSeen = earliest(d.seen, now), earliest(d.open, now), earliest(d.endedSeen, now)
+	}
+}
+
 func (ds watchdogs) dropOldest() {
 	oldest := ""
 	for fingerprint, d := range ds {
@@ -121,6 +128,13 @@ func (ds watchdogs) until(missingAfter time.Duration) (until time.Time, said boo
 		}
 	}
 	return until, said
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 func latest(a, b time.Time) time.Time {

@@ -177,10 +177,13 @@ func (w *world) redOnLive() []*backout.Alert {
 	return out
 }
 
-// verdictKey is one rule's word on one alert, within a change.
-type verdictKey struct{ rule, target, fingerprint string }
+// verdictKey is one rule's word on one alert, within a change. A rule that says
+// something else has not spoken yet.
+type verdictKey struct{ rule, hash, target, fingerprint string }
 
-func keyOf(v backout.Verdict) verdictKey { return verdictKey{v.Rule, v.Target, v.Fingerprint} }
+func keyOf(v backout.Verdict) verdictKey {
+	return verdictKey{v.Rule, v.RuleHash, v.Target, v.Fingerprint}
+}
 
 // verdicts says of each change when a verdict was last given.
 type verdicts map[string]map[verdictKey]time.Time
@@ -230,19 +233,21 @@ func (w *world) once(v backout.Verdict, a *backout.Alert) bool {
 	if at, ok := w.recorded[v.ChangeID][keyOf(v)]; ok && !at.Before(a.StartsAt) {
 		return false
 	}
-	w.recorded.note(v, v.At)
+	// The start may be ahead of this clock: later than it is the same firing.
+	w.recorded.note(v, latest(v.At, a.StartsAt))
 	return true
 }
 
-// givenBy lists what a rule has said of live changes, each with its time.
-func (w *world) givenBy(rule string) []backout.Verdict {
+// given lists what the rules that are asked for have said of live changes, each with
+// its time.
+func (w *world) given(asked func(rule string) bool) []backout.Verdict {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	var out []backout.Verdict
 	for id, known := range w.recorded {
 		for key, at := range known {
-			if key.rule == rule {
-				out = append(out, backout.Verdict{Rule: rule, ChangeID: id, Target: key.target, Fingerprint: key.fingerprint, At: at})
+			if asked(key.rule) {
+				out = append(out, backout.Verdict{Rule: key.rule, RuleHash: key.hash, ChangeID: id, Target: key.target, Fingerprint: key.fingerprint, At: at})
 			}
 		}
 	}
@@ -332,26 +337,35 @@ func (w *world) Query(query, target string) (float64, error) {
 // count keeps the count of the control group in step with one target. The caller
 // holds w.mu.
 func (w *world) count(target string) {
-	newest, red := w.evidence.Newest(target)
-	if red {
-		_, known := w.cfg().Inventory[target]
-		red = known && len(w.live[target]) == 0
-	}
+	newest, red := w.redControl(w.cfg(), target)
 	w.control.Set(target, newest, red)
 }
 
-// countAgain counts for a new inventory.
+// redControl tells whether a target of the control group is red, and since when.
+// The caller holds w.mu.
+func (w *world) redControl(cfg *Config, target string) (newest time.Time, red bool) {
+	if _, known := cfg.Inventory[target]; !known || len(w.live[target]) > 0 {
+		return time.Time{}, false
+	}
+	return w.evidence.Newest(target)
+}
+
+// countAgain counts for a new inventory. Matching waits for it, so it is sorted once
+// and not target by target.
 func (w *world) countAgain(cfg *Config) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.control, w.touched = evidence.ControlGroup{}, 0
+	w.touched = 0
 	for target := range w.live {
 		if _, known := cfg.Inventory[target]; known {
 			w.touched++
 		}
 	}
+	group := map[string]time.Time{}
 	for _, target := range w.evidence.RedNames() {
-		w.count(target)
+		if newest, red := w.redControl(cfg, target); red {
+			group[target] = newest
+		}
 	}
-	w.countedFor = cfg
+	w.control, w.countedFor = evidence.NewControlGroup(group), cfg
 }

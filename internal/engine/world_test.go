@@ -98,6 +98,13 @@ func TestShadowVerdictCountsOncePerFiring(t *testing.T) {
 		t.Error("a second firing is new")
 	}
 
+	ahead := alertOn("a", true, noon.Add(2*time.Hour)) // Prometheus' clock is
+	v.At = noon.Add(90 * time.Minute)
+	if !w.once(v, ahead) || w.once(v, ahead) {
+		t.Error("want new, then known, also while the start is still to come")
+	}
+	v.At = noon.Add(time.Second)
+
 	fresh := testWorld(t) // after a restart
 	fresh.noteVerdicts(backout.Record{At: noon.Add(time.Second), Events: []backout.Event{backout.VerdictGiven{Verdict: v}}})
 	fresh.changed(live("C1", backout.ChangeOpen, "a"))

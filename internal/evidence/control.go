@@ -13,6 +13,16 @@ type ControlGroup struct {
 	byName map[string]time.Time
 }
 
+// NewControlGroup counts targets by when they turned red, all at once.
+func NewControlGroup(red map[string]time.Time) ControlGroup {
+	g := ControlGroup{starts: make([]time.Time, 0, len(red)), byName: red}
+	for _, start := range red {
+		g.starts = append(g.starts, start)
+	}
+	slices.SortFunc(g.starts, time.Time.Compare)
+	return g
+}
+
 // Set notes since when a target of the group is red, or with red false that it is
 // green or not of the group.
 func (g *ControlGroup) Set(target string, since time.Time, red bool) {

@@ -77,7 +77,10 @@ func (f *follower) once(v backout.Verdict, a *backout.Alert) bool {
 		known = map[verdictKey]time.Time{}
 		f.recorded[v.ChangeID] = known
 	}
-	known[k] = v.At
+	// The start may be ahead of the clock: later than it is the same firing.
+	if known[k] = v.At; a.StartsAt.After(v.At) {
+		known[k] = a.StartsAt
+	}
 	return true
 }
 

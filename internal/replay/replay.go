@@ -24,6 +24,9 @@ type History struct {
 	// Alerts come in the order of their times; one that is earlier than the one
 	// before it is an error. An error ends the run.
 	Alerts iter.Seq2[Delivery, error]
+	// Watchdog are the alerts that say only that monitoring is there: nothing is judged
+	// by them.
+	Watchdog rules.Matchers
 	// Signals says how Alertmanager treated an alert at a time; nil knows nothing.
 	Signals func(at time.Time, fingerprint string) (silenced, inhibited, asked bool)
 	// Query answers PromQL queries of rules at a time; nil answers none.

@@ -123,6 +123,9 @@ func (r *run) rest(ctx context.Context) error {
 
 // take judges one alert as it comes in.
 func (r *run) take(a *backout.Alert) error {
+	if r.h.Watchdog.Match(a) {
+		return nil
+	}
 	live := r.w.observe(a)
 	if len(live) == 0 {
 		return nil

@@ -235,3 +235,31 @@ func TestTwo_servers_never_open_twice(t *testing.T) {
 		})
 	}
 }
+
+// TestAt_least_begins_anew_with_other_content: what a rule matched by what it said before
+// says nothing of what it says now, and what still fires is said anew.
+func TestAt_least_begins_anew_with_other_content(t *testing.T) {
+	Story(t, Setup{Rules: throttled("at_least: 3, within: 1h")}, func(t *testing.T, w *World) {
+		w.OpenChange("CHG1", "web-1", "web-2", "web-3")
+		w.Fire("WebErrors", "web-1")
+		w.Fire("WebErrors", "web-2")
+		w.Advance(time.Minute)
+		w.Resolve("WebErrors", "web-1")
+		w.Reconfigure(func(s *Setup) { s.Rules = throttled("at_least: 3, within: 1h", "for: 1s") })
+		w.Advance(time.Minute)
+		if said := w.Change("CHG1").Rules; len(said) != 2 || said[1].Verdicts != 1 || said[1].Targets[0] != "web-2" {
+			t.Errorf("the rule as it is now said %+v", said)
+		}
+		w.Restart()
+		w.Fire("WebErrors", "web-3")
+		w.Advance(time.Minute)
+		if n := len(w.Rollbacks()); n != 0 {
+			t.Errorf("%d rollbacks: of three alerts the rule as it is now matched two", n)
+		}
+		w.Fire("WebErrors", "web-1")
+		w.Advance(time.Minute)
+		if n := len(w.Rollbacks()); n == 0 {
+			t.Error("no rollback after the third")
+		}
+	})
+}

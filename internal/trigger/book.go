@@ -8,14 +8,14 @@ import (
 )
 
 const (
-	// MaxMatches is how many matches of a rule a book holds, for each change. Of more
-	// the newest are kept, and no at_least asks for more.
+	// MaxMatches is how many matches of a rule a book holds, for each change, and the
+	// largest at_least. Of more the newest are kept.
 	MaxMatches = 1000
 	// Lapse is how long a match is remembered that is not repeated, or for within
 	// when that is longer.
 	Lapse = 10 * time.Minute
-	// keepActs is how long a rollback is remembered.
-	keepActs = 90 * 24 * time.Hour
+	// MaxOnceWithin is how long a rollback is remembered, and the longest once_within.
+	MaxOnceWithin = 90 * 24 * time.Hour
 )
 
 // Book remembers what throttles need: which alerts matched when, and when rules
@@ -26,8 +26,9 @@ type Book struct {
 	byRule, byChange map[string]map[act]bool
 }
 
-// scope is what matches are counted for; with per: rule the change is empty.
-type scope struct{ rule, change string }
+// scope is what matches are counted for: what a rule says, by its name and the hash of
+// its content, on a change; with per: rule the change is empty.
+type scope struct{ rule, hash, change string }
 
 // seen is one alert on one target.
 type seen struct{ target, fingerprint string }
@@ -118,9 +119,9 @@ func less(a, b seen) bool {
 
 func scopeOf(v backout.Verdict, t backout.Throttle) scope {
 	if t.Per == backout.PerRule {
-		return scope{rule: v.Rule}
+		return scope{rule: v.Rule, hash: v.RuleHash}
 	}
-	return scope{v.Rule, v.ChangeID}
+	return scope{v.Rule, v.RuleHash, v.ChangeID}
 }
 
 func lapseOf(t backout.Throttle) time.Duration { return max(Lapse, time.Duration(t.Within)) }
@@ -171,7 +172,7 @@ func (b *Book) Forget(now time.Time) {
 	}
 	for _, acts := range b.byRule {
 		for a := range acts {
-			if now.Sub(time.Unix(0, a.at)) > keepActs {
+			if now.Sub(time.Unix(0, a.at)) > MaxOnceWithin {
 				b.drop(a)
 			}
 		}
@@ -181,9 +182,9 @@ func (b *Book) Forget(now time.Time) {
 // stops says why the throttle keeps the rule from acting, or "".
 func (b *Book) stops(c Case) string {
 	t := c.Throttle
-	if want := min(t.AtLeast, MaxMatches); want > 1 {
-		if n := b.count(c, want); n < want {
-			return fmt.Sprintf("at_least: %d of %d alerts within %s", n, want, t.Within)
+	if t.AtLeast > 1 {
+		if n := b.count(c, t.AtLeast); n < t.AtLeast {
+			return fmt.Sprintf("at_least: %d of %d alerts within %s", n, t.AtLeast, t.Within)
 		}
 	}
 	if t.OnceWithin <= 0 {

@@ -196,7 +196,7 @@ func TestBookIsBounded(t *testing.T) {
 		c.Alert.StartsAt = c.Now
 		b.Matched(c)
 	}
-	m := b.matches[scope{"R", "C1"}]
+	m := b.matches[scope{rule: "R", change: "C1"}]
 	if _, ok := m.of[seen{"a", fmt.Sprint(MaxMatches + 9)}]; !ok || len(m.of) != MaxMatches {
 		t.Fatalf("%d matches, the newest among them: %v", len(m.of), ok)
 	}
@@ -211,7 +211,7 @@ func TestBookIsBounded(t *testing.T) {
 		t.Errorf("%d remembered", len(b.matches))
 	}
 	b.Acted(backout.Verdict{Rule: "R", ChangeID: "C1"}, 0, t0)
-	b.Forget(t0.Add(keepActs + time.Second))
+	b.Forget(t0.Add(MaxOnceWithin + time.Second))
 	if len(b.byRule) != 0 || len(b.byChange) != 0 {
 		t.Error("an act is remembered for ever")
 	}

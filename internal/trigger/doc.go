@@ -33,7 +33,8 @@
 // of all, each at the time when it first matched since it turned red, as long as that
 // is not longer ago than within. The case's own counts always. A match that is not
 // repeated for [Lapse] is forgotten, and a new one when it comes again. A match on a
-// target that is being rolled back, or was, is never counted. The first match of an
+// target that is being rolled back, or was, is never counted, and nothing that the rule
+// matched while it said something else. The first match of an
 // alert is in the change's log, as a verdict or as a rollback, so that
 // [Book.Recall] makes after a restart what there was before it. Once the number is
 // reached the rule acts on every alert that matches while it stays reached.

@@ -110,6 +110,9 @@ func open(c Case, b *Book) Next {
 	}
 	if v.Mode == backout.ModeAsk {
 		next.AskFirst = "rule " + v.Rule + " is in mode ask"
+		if v.Stopped != "" {
+			next.AskFirst += ": " + v.Stopped
+		}
 	}
 	if until := c.Alert.StartsAt.Add(time.Duration(v.For)); v.For > 0 && until.After(c.Now) {
 		next.StartAfter = until.UTC()

@@ -148,6 +148,25 @@ func TestMatchesOnTakenTargetsDoNotCount(t *testing.T) {
 	}
 }
 
+// What a rule matched by what it said before says nothing of what it says now.
+func TestMatchesOfOtherContentDoNotCount(t *testing.T) {
+	b, th := NewBook(), backout.Throttle{AtLeast: 2, Within: minutes(10)}
+	matched := func(hash, target string) Next {
+		c := red(1, target, "f", th)
+		c.Verdict.RuleHash = hash
+		b.Matched(c)
+		return Decide(c, b)
+	}
+	matched("before", "a")
+	b.Recall(backout.Verdict{Rule: "R", RuleHash: "before", ChangeID: "C1", Target: "d", Fingerprint: "f"}, th, at(0), at(1))
+	if next := matched("now", "b"); next.Do != Record {
+		t.Errorf("counted what was matched before: %+v", next)
+	}
+	if next := matched("now", "c"); next.Do != Open {
+		t.Errorf("%+v", next)
+	}
+}
+
 // Every key of a throttle makes a difference.
 func TestEveryKeyOfAThrottleBites(t *testing.T) {
 	whole := backout.Throttle{OnceWithin: minutes(30), AtLeast: 3, Within: minutes(10), Per: backout.PerRule, Latch: true}
