@@ -1,17 +1,15 @@
 package ruletest
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/config"
 	"github.com/backout-io/backout/internal/strictyaml"
 	"github.com/backout-io/backout/rules"
 )
@@ -37,7 +35,7 @@ type test struct {
 
 // Open reads a test file and the rule files that it names.
 func Open(name string) (*File, backout.Problems) {
-	data, err := readFile(name)
+	data, err := config.ReadFile(name)
 	if err != nil {
 		return nil, backout.Problems{{File: name, What: err.Error()}}
 	}
@@ -103,9 +101,9 @@ func (l *loader) ruleFiles(patterns []text) {
 			continue
 		}
 		for _, name := range found {
-			data, err := readFile(name)
+			data, err := config.ReadFile(name)
 			if err != nil {
-				l.problem(p.Pos, fmt.Sprintf("rule file %s %v", name, err), "")
+				l.problem(p.Pos, fmt.Sprintf("rule file %s: %v", name, err), "")
 				continue
 			}
 			l.file.rules[name] = data
@@ -116,39 +114,6 @@ func (l *loader) ruleFiles(patterns []text) {
 	if l.file.set = set; set != nil && set.Len() == 0 && len(l.file.rules) > 0 {
 		l.problem(l.root.At("rule_files"), "the rule files have no rule", "name those under test")
 	}
-}
-
-func readFile(name string) ([]byte, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, fmt.Errorf("cannot be read: %w", bare(err))
-	}
-	// A FIFO or a device would block, or never end.
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("is not a regular file")
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("cannot be read: %w", bare(err))
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, strictyaml.MaxBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("cannot be read: %w", bare(err))
-	}
-	if len(data) > strictyaml.MaxBytes {
-		return nil, fmt.Errorf("is larger than %d MiB: split it", strictyaml.MaxBytes>>20)
-	}
-	return data, nil
-}
-
-// bare takes the path off, which the problem names already.
-func bare(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
 }
 
 func (l *loader) tests(spec *fileSpec) {

@@ -54,7 +54,7 @@ func TestProblems(t *testing.T) {
 		"no rule files":               {strings.Replace(head, "[web.yaml]", "[]", 1), "web_test.yaml:1:13: rule_files names no file"},
 		"no such rule file":           {strings.Replace(head, "web.yaml", "wbe.yaml", 1), `web_test.yaml:1:14: no rule file matches "wbe.yaml"`},
 		"only test files":             {strings.Replace(head, "web.yaml", "'*_test.yaml'", 1), `no rule file matches "*_test.yaml"`},
-		"a folder":                    {strings.Replace(head, "web.yaml", "dir", 1), "rule file dir is not a regular file"},
+		"a folder":                    {strings.Replace(head, "web.yaml", "dir", 1), "rule file dir: not a regular file"},
 		"rule files without a rule":   {strings.Replace(head, "web.yaml", "empty.yaml", 1), "the rule files have no rule"},
 		"a rule file with a problem":  {strings.Replace(head, "web.yaml", "bad.yaml", 1), `bad.yaml:3:36: the matcher "team" cannot be read`},
 		"no name":                     {strings.Replace(head, "first", "''", 1), "web_test.yaml:7:11: the test has no name"},
