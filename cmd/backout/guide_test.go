@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -20,9 +19,6 @@ var updateGuide = flag.Bool("update-guide", false, "write what the commands of d
 // TestGuideExplainsARule asks about the first rule and the alert of docs/rules.md, with
 // nothing but these two files, and sees what stands there.
 func TestGuideExplainsARule(t *testing.T) {
-	zone := time.Local
-	time.Local = time.UTC
-	t.Cleanup(func() { time.Local = zone })
 	path, err := filepath.Abs("../../docs/rules.md")
 	if err != nil {
 		t.Fatal(err)
