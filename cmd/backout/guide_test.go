@@ -2,16 +2,16 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/backout-io/backout/internal/cli"
 )
 
 var updateGuide = flag.Bool("update-guide", false, "write what the commands of docs/rules.md print")
@@ -47,9 +47,14 @@ func TestGuideExplainsARule(t *testing.T) {
 	}
 	got := console.ReplaceAllFunc(guide, func(match []byte) []byte {
 		command := string(console.FindSubmatch(match)[1])
-		var out bytes.Buffer
-		cli.Run(t.Context(), strings.Fields(command), wire(cli.Options{Stdout: &out, Stderr: &out}))
-		return []byte("```console\n$ backout " + command + "\n" + out.String() + "```\n")
+		// A process of its own has a zone of its own.
+		run := exec.CommandContext(t.Context(), "backout", strings.Fields(command)...)
+		run.Env = append(os.Environ(), "TZ=UTC")
+		out, err := run.CombinedOutput()
+		if exit, ended := errors.AsType[*exec.ExitError](err); err != nil && (!ended || exit.ExitCode() > 1) {
+			t.Errorf("backout %s: %v", command, err)
+		}
+		return []byte("```console\n$ backout " + command + "\n" + string(out) + "```\n")
 	})
 	if *updateGuide {
 		if err := os.WriteFile(path, got, 0o644); err != nil {

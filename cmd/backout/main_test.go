@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -16,8 +15,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// What the guide shows is in this zone. Set before anything can read it.
-	time.Local = time.UTC
 	testscript.Main(m, map[string]func(){"backout": main})
 }
 
