@@ -54,3 +54,22 @@ func TestAFailureComesBeforeALabel(t *testing.T) {
 		t.Errorf("errors %v, verdicts %v, want one error", res.Errors, res.Verdicts)
 	}
 }
+
+// TestARuleIsFoundByWhatAnAlertLacks: more labels have rules than the alert has, so the
+// index goes by the alert's.
+func TestARuleIsFoundByWhatAnAlertLacks(t *testing.T) {
+	text := one(`match: [team=""]`)
+	for _, label := range []string{"a", "b", "c", "d"} {
+		text += "      - {rule: Wants" + label + ", match: ['" + label + `="x"']}` + "\n"
+	}
+	set := load(t, text)
+	w := worldOf(change("CHG1", "web-1"))
+	for _, a := range []*backout.Alert{alert("instance", "web-1"), alert("instance", "web-1", "team", "")} {
+		if got := set.Match(a, w, opened.Add(time.Hour)).Verdicts; len(got) != 1 || got[0].Rule != "R" {
+			t.Errorf("labels %v: %+v", a.Labels, got)
+		}
+	}
+	if got := set.Match(alert("instance", "web-1", "team", "web"), w, opened.Add(time.Hour)).Verdicts; len(got) != 0 {
+		t.Errorf("with a team: %+v", got)
+	}
+}
