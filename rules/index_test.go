@@ -73,3 +73,15 @@ func TestARuleIsFoundByWhatAnAlertLacks(t *testing.T) {
 		t.Errorf("with a team: %+v", got)
 	}
 }
+
+// TestFactsAreThoseOfTheChangeAtHand: two changes are live on one target, and a rule
+// speaks of the second only.
+func TestFactsAreThoseOfTheChangeAtHand(t *testing.T) {
+	set := load(t, one(`match: [alertname="Down"]`, `when: change.id != "CHG1" and not change.patched`))
+	early, late := change("CHG1", "web-1"), change("CHG2", "web-1")
+	late.PatchedAt = time.Time{}
+	got := set.Match(alert("alertname", "Down", "instance", "web-1"), worldOf(early, late), opened.Add(time.Hour)).Verdicts
+	if len(got) != 1 || got[0].ChangeID != "CHG2" {
+		t.Errorf("verdicts %+v, want one of CHG2", got)
+	}
+}
