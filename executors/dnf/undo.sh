@@ -368,10 +368,11 @@ versions() {
 	($1 " " $2) in of { print "now", $0 }' "$work/delta" "$work/now"
 }
 
-# configs prints what stands beside the configuration files of the delta's packages.
+# configs prints what stands beside the configuration files of the delta's packages,
+# each with what tells it from one of the same name: its time alone has only seconds.
 configs() {
 	cut -d ' ' -f 1 "$work/delta" | sort -u | tr '\n' '\0' | xargs -0 -r rpm -qc 2>/dev/null | grep '^/' | while read -r f; do
-		for s in rpmnew rpmsave rpmorig; do [ ! -e "$f.$s" ] || echo "$f.$s $(stat -c %Z "$f.$s")"; done
+		for s in rpmnew rpmsave rpmorig; do [ ! -e "$f.$s" ] || echo "$f.$s $(stat -c %i.%Z "$f.$s")"; done
 	done | sort -u
 }
 
@@ -488,7 +489,7 @@ undo() {
 	if [ "$hold" = yes ]; then
 		hold_verb place || end 14 "the packages are back, but the bad versions are not locked"
 	fi
-	configs | comm -13 "$work/configs" - | sed 's/^/beside /; s/ [0-9]*$//'
+	configs | comm -13 "$work/configs" - | sed 's/^/beside /; s/ [0-9.]*$//'
 	reboot
 	versions
 }
