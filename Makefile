@@ -14,7 +14,7 @@ SEED     ?=
 CHAOS    ?= TestChaos
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint fuzz e2e sim chaos bench protections check parts generate fmt \
+.PHONY: help demo test build lint fuzz e2e sim chaos bench protections check screenshots parts generate fmt \
 	phase-build phase-lint phase-generated phase-tidy phase-static phase-fuzz phase-bench phase-protections phase-test
 
 help: ## list the targets
@@ -59,6 +59,10 @@ protections: ## take one protection away at a time, and see a test fail
 check: ## everything that must pass before a change goes in
 	@.ci/phases build lint generated tidy static fuzz bench protections test
 
+screenshots: ## take pictures of every page of the dashboard, into docs/screenshots/
+	@mkdir -p docs/screenshots
+	BACKOUT_E2E=require $(GO) test ./internal/e2e -run='^TestDashboardEveryPage$$' -count=1 -timeout=15m -v -pictures='$(CURDIR)/docs/screenshots'
+
 parts: ## list the real parts that the tests use, and how to install them
 	@.ci/parts --explain
 
@@ -96,4 +100,4 @@ phase-protections: protections
 
 phase-test: export CGO_ENABLED = 1
 phase-test:
-	$(GO) test -race -shuffle=on -count=1 -timeout=$(TIMEOUT) ./...
+	@.ci/race $(GO) test -race -shuffle=on -count=1 -timeout=$(TIMEOUT) ./...

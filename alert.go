@@ -1,6 +1,9 @@
 package backout
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Alert is one Alertmanager alert, from a webhook or from the v2 API.
 //
@@ -20,6 +23,15 @@ type Alert struct {
 
 // Name is the alertname label.
 func (a *Alert) Name() string { return a.Labels["alertname"] }
+
+// OwnAlertPrefix begins the names of backout's alerts about itself, those that it
+// relays to an Alertmanager among them.
+const OwnAlertPrefix = "Backout"
+
+// Own tells an alert about backout itself. It speaks against no change and keeps no
+// target red: a rollback that was told to an Alertmanager would come back as evidence
+// for the next.
+func (a *Alert) Own() bool { return strings.HasPrefix(a.Name(), OwnAlertPrefix) }
 
 // Evidence is what is known about one change at one moment: who is red, and
 // whether it is the patched ones.

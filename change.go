@@ -1,3 +1,25 @@
+// Package backout holds the nouns of automatic patch rollback and the
+// contracts of its plug-ins.
+//
+// # What stands here
+//
+// A [Change] is one patch going to some targets in one [Window] under one
+// [Plan]. An [Alert] that turns a target red while the window is open, or being
+// watched, may yield a [Verdict]; a verdict may open a [Rollback], which climbs
+// the plan's levels until its targets have recovered. Everything that happens
+// to a rollback is an [Event] in its log, the state is the fold of that log, and
+// a [Command] is what an event asks the outside world to do.
+//
+// # Plug-ins
+//
+// An [Executor] puts something back on one [Host]; a [Notifier] carries a
+// [Notice] to people. Both can be written outside this module: no signature
+// here speaks of an internal package.
+//
+// # What this package may not do
+//
+// It has no clock, no I/O, no goroutine and no log, and imports the standard
+// library only. Times are inputs.
 package backout
 
 import (
@@ -104,6 +126,11 @@ type Change struct {
 	GateAt time.Time `json:"gate_at,omitzero"`
 	// Violations are the gate's last reasons for a no.
 	Violations []Violation `json:"violations,omitempty"`
+	// Answer is the digest of the last answer as it is stored, with its whole table:
+	// the gate's or, while the change is live, that about its readiness; empty where
+	// none is stored. AnsweredAt is when it was given.
+	Answer     string    `json:"answer,omitempty"`
+	AnsweredAt time.Time `json:"answered_at,omitzero"`
 	// Certified is the hash of the plan that the gate's yes is bound to, ValidUntil
 	// when it goes stale; both are empty when there is none.
 	Certified  string    `json:"certified,omitempty"`
@@ -220,4 +247,35 @@ type Violation struct {
 	// Reason says what is wrong, Fix what to do about it.
 	Reason string `json:"reason"`
 	Fix    string `json:"fix,omitempty"`
+}
+
+// LabelRecord is the change's label that names its record in the ITSM system, where
+// that is not the change's id.
+const LabelRecord = "itsm"
+
+// ITSMRecord is what an ITSM system says of a change: read, never decided, by
+// backout.
+type ITSMRecord struct {
+	// System and ID name it for people: "ServiceNow", "CHG0030001".
+	System string `json:"system"`
+	ID     string `json:"id"`
+	// Approved is whether it is approved; Approval says so in the system's words.
+	Approved bool   `json:"approved"`
+	Approval string `json:"approval,omitempty"`
+	// Ended tells that it is closed or cancelled; State is the system's word.
+	Ended bool   `json:"ended,omitempty"`
+	State string `json:"state,omitempty"`
+	// Starts and Ends are its planned window; zero where it has none.
+	Starts time.Time `json:"starts,omitzero"`
+	Ends   time.Time `json:"ends,omitzero"`
+	// Plan is the text of its back-out plan.
+	Plan string `json:"plan,omitempty"`
+}
+
+// ITSMID is the id of the change's record: its label [LabelRecord], or its own id.
+func ITSMID(changeID string, labels map[string]string) string {
+	if id := labels[LabelRecord]; id != "" {
+		return id
+	}
+	return changeID
 }

@@ -18,6 +18,8 @@ var (
 	ErrExists = errors.New("exists already")
 	// ErrRefused says that the state, the gate or the policy does not allow it.
 	ErrRefused = errors.New("refused")
+	// ErrForbidden says that who asks may not, whatever the state.
+	ErrForbidden = errors.New("forbidden")
 	// ErrFinal says that the thing has ended and nothing moves it.
 	ErrFinal = errors.New("it has ended")
 	// ErrStale says that the message belongs to an older attempt or question.

@@ -36,6 +36,10 @@ type (
 		// AskFirst says why the first level needs an approval whatever its plan
 		// says (a rule in mode ask, a limit); empty when it does not.
 		AskFirst string `json:"ask_first,omitempty"`
+		// Exploited are those of the patch's CVEs that are known to be exploited.
+		Exploited []string `json:"exploited,omitempty"`
+		// Labels are the change's.
+		Labels map[string]string `json:"labels,omitempty"`
 	}
 	// Asked opens a question to the approvers.
 	Asked struct {
@@ -49,9 +53,59 @@ type (
 	// Answered closes the open question.
 	Answered struct {
 		AskID string `json:"ask_id"`
-		// Outcome is approved, denied, expired, unheld, moot or superseded.
+		// Outcome is approved, denied, held, expired, unheld, moot, superseded or
+		// break_glass.
 		Outcome string `json:"outcome"`
 		By      string `json:"by,omitempty"`
+	}
+	// VoteRefused records an answer to a question that does not count. It moves
+	// nothing. Of each question so many are kept, and no more.
+	VoteRefused struct {
+		AskID string `json:"ask_id"`
+		Vote  Vote   `json:"vote"`
+		// Cause is one of the Refusal constants, Reason says it in words.
+		Cause  string `json:"cause"`
+		Reason string `json:"reason"`
+		// Last says that further ones are not kept.
+		Last bool `json:"last,omitempty"`
+	}
+	// ApprovalVoided ends a question, or takes back what it had let begin and nothing
+	// of had started: what it was bound to has changed, or its time was up.
+	ApprovalVoided struct {
+		AskID  string `json:"ask_id"`
+		Level  int    `json:"level"`
+		Reason string `json:"reason"`
+		// Votes is how many approvals count no more.
+		Votes int `json:"votes,omitempty"`
+		// Entered says that the level had been entered already.
+		Entered bool `json:"entered,omitempty"`
+	}
+	// GlassBroken says that one person starts a level without the votes it needs.
+	GlassBroken struct {
+		AskID  string `json:"ask_id"`
+		Level  int    `json:"level"`
+		By     string `json:"by"`
+		Via    string `json:"via,omitempty"`
+		Reason string `json:"reason"`
+		Votes  int    `json:"votes,omitempty"`
+		Needed int    `json:"needed"`
+	}
+	// Reviewed is what somebody else says of that afterwards. It may follow the end.
+	Reviewed struct {
+		AskID  string `json:"ask_id"`
+		By     string `json:"by"`
+		Reason string `json:"reason"`
+	}
+	// ChannelsDown says that nobody can be told of the question, so that its clock
+	// stands still.
+	ChannelsDown struct {
+		AskID  string `json:"ask_id"`
+		Reason string `json:"reason"`
+	}
+	// ChannelsUp says that somebody can be told again.
+	ChannelsUp struct {
+		AskID    string    `json:"ask_id"`
+		Deadline time.Time `json:"deadline"`
 	}
 	// LevelEntered begins a level; its steps follow.
 	LevelEntered struct {
@@ -59,6 +113,10 @@ type (
 		// Targets are those not yet recovered.
 		Targets []string `json:"targets"`
 		Reason  string   `json:"reason,omitempty"`
+		// AskID is the question that let it begin, ValidUntil until when its first step
+		// may start; both are empty for a level that needed none.
+		AskID      string    `json:"ask_id,omitempty"`
+		ValidUntil time.Time `json:"valid_until,omitzero"`
 	}
 	// StepRequested asks a runner for an attempt.
 	StepRequested struct {
@@ -92,6 +150,8 @@ type (
 	ClockStarted struct {
 		Level    int       `json:"level"`
 		Deadline time.Time `json:"deadline"`
+		// Reopens are the CVEs that going back opens again, told once in a rollback.
+		Reopens []string `json:"reopens,omitempty"`
 	}
 	// StepDone ends an attempt well.
 	StepDone struct {
@@ -173,10 +233,12 @@ type (
 		Reason string    `json:"reason"`
 		By     string    `json:"by,omitempty"`
 	}
-	// Released ends a hold.
+	// Released ends a hold. Level names the level that it lets begin where no group may
+	// approve one; empty for every other hold.
 	Released struct {
 		By     string `json:"by,omitempty"`
 		Reason string `json:"reason,omitempty"`
+		Level  string `json:"level,omitempty"`
 	}
 	// Paused freezes the rollback's clocks and allows no new effect.
 	Paused struct {
@@ -208,6 +270,12 @@ func (Opened) Kind() string         { return "opened" }
 func (Asked) Kind() string          { return "asked" }
 func (Voted) Kind() string          { return "voted" }
 func (Answered) Kind() string       { return "answered" }
+func (VoteRefused) Kind() string    { return "vote_refused" }
+func (ApprovalVoided) Kind() string { return "approval_voided" }
+func (GlassBroken) Kind() string    { return "glass_broken" }
+func (Reviewed) Kind() string       { return "reviewed" }
+func (ChannelsDown) Kind() string   { return "channels_down" }
+func (ChannelsUp) Kind() string     { return "channels_up" }
 func (LevelEntered) Kind() string   { return "level_entered" }
 func (StepRequested) Kind() string  { return "step_requested" }
 func (StepStarted) Kind() string    { return "step_started" }
@@ -231,6 +299,29 @@ func (Resumed) Kind() string        { return "resumed" }
 func (EvidenceAdded) Kind() string  { return "evidence_added" }
 func (AbortRequested) Kind() string { return "abort_requested" }
 func (Ended) Kind() string          { return "ended" }
+
+// Why a vote does not count.
+const (
+	// RefusalTooLate comes after the question was closed.
+	RefusalTooLate = "too_late"
+	// RefusalOutdated is about targets, or a plan, that are others by now.
+	RefusalOutdated = "outdated"
+	RefusalPaused   = "paused"
+	// RefusalTwice is a person's second vote of the same kind.
+	RefusalTwice = "voted_already"
+	// RefusalExcluded asked for the change, wrote the plan or started the rollback.
+	RefusalExcluded = "excluded"
+	RefusalGroup    = "not_in_group"
+	RefusalChannel  = "wrong_channel"
+	// RefusalLogin has not proved lately who they are.
+	RefusalLogin = "no_fresh_login"
+	// RefusalForbidden has no role that allows it; RefusalUnmapped is an account that
+	// nobody has linked, RefusalInactive one of somebody who may not act any more, or of
+	// another organization.
+	RefusalForbidden = "forbidden"
+	RefusalUnmapped  = "unmapped"
+	RefusalInactive  = "inactive"
+)
 
 // Command is what an event asks the outside world to do. Carrying one out twice
 // is harmless: each has an identity made from the rollback, the event's sequence
@@ -276,7 +367,16 @@ type (
 	// GateRefused is a gate's no, with every reason.
 	GateRefused struct {
 		Violations []Violation `json:"violations"`
-		By         string      `json:"by,omitempty"`
+		// Answer is the digest of the whole answer, with its table, as it is stored;
+		// empty where it could not be, and in logs of old releases.
+		Answer string `json:"answer,omitempty"`
+		By     string `json:"by,omitempty"`
+	}
+	// GateRepeated says that the gate was asked again and said the same no as before
+	// or, while the change is live, that the same checks say no.
+	GateRepeated struct {
+		Answer string `json:"answer,omitempty"`
+		By     string `json:"by,omitempty"`
 	}
 	// GatePassed is a gate's yes, bound to the plan's hash and the targets.
 	GatePassed struct {
@@ -287,6 +387,8 @@ type (
 		Baselines map[string]string `json:"baselines,omitempty"`
 		// ValidUntil is when it goes stale; zero in logs of old releases.
 		ValidUntil time.Time `json:"valid_until,omitzero"`
+		// Answer is as in GateRefused.
+		Answer string `json:"answer,omitempty"`
 	}
 	// BaselineBegan says that a server captures the baseline of every target and
 	// makes what the way back needs. Until it ends, or BaselineLease is over,
@@ -304,10 +406,13 @@ type (
 		Number    int               `json:"number"`
 		Baselines map[string]string `json:"baselines"`
 	}
-	// BaselineFailed ends it without a baseline.
+	// BaselineFailed ends it without a baseline. Where the window was to open with it,
+	// that is a no of the gate.
 	BaselineFailed struct {
 		Number     int         `json:"number"`
 		Violations []Violation `json:"violations"`
+		// Answer is as in GateRefused.
+		Answer string `json:"answer,omitempty"`
 	}
 	// DeltaCaptured says what the patch changed: digests of deltas, by target.
 	DeltaCaptured struct {
@@ -317,6 +422,8 @@ type (
 	// window is open or watched; without violations, that it would again.
 	ReadinessChanged struct {
 		Violations []Violation `json:"violations,omitempty"`
+		// Answer is as in GateRefused.
+		Answer string `json:"answer,omitempty"`
 	}
 	// WindowOpened freezes the plan and lets the patch begin.
 	WindowOpened struct {
@@ -390,6 +497,7 @@ type (
 // Kind implements [Event].
 func (Planned) Kind() string           { return "planned" }
 func (GateRefused) Kind() string       { return "gate_refused" }
+func (GateRepeated) Kind() string      { return "gate_repeated" }
 func (GatePassed) Kind() string        { return "gate_passed" }
 func (BaselineBegan) Kind() string     { return "baseline_began" }
 func (BaselineCaptured) Kind() string  { return "baseline_captured" }

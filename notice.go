@@ -2,6 +2,8 @@ package backout
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -18,6 +20,14 @@ const (
 	MomentDrift        Moment = "drift"
 	MomentRed          Moment = "red"
 	MomentApproval     Moment = "approval_needed"
+	// MomentVoided says that what was decided counts no more: something it was bound
+	// to has changed.
+	MomentVoided Moment = "approval_voided"
+	// MomentBreakGlass says that one person started a level without the votes it needs.
+	MomentBreakGlass Moment = "break_glass"
+	// MomentUnreachable says that nobody can be asked: no channel works by which
+	// somebody could stop what waits.
+	MomentUnreachable  Moment = "channels_down"
 	MomentLevelStarted Moment = "level_started"
 	MomentOverdue      Moment = "overdue"
 	MomentEscalated    Moment = "escalated"
@@ -40,11 +50,22 @@ const (
 // Moments lists every moment, in the order of a rollback's life.
 func Moments() []Moment {
 	return []Moment{
-		MomentGateRefused, MomentWindowOpened, MomentWindowClosed, MomentNotReady, MomentReadyAgain, MomentRed, MomentApproval, MomentLevelStarted,
+		MomentGateRefused, MomentWindowOpened, MomentWindowClosed, MomentNotReady, MomentReadyAgain, MomentRed,
+		MomentApproval, MomentVoided, MomentBreakGlass, MomentUnreachable, MomentLevelStarted,
 		MomentOverdue, MomentEscalated, MomentHeld, MomentResumed, MomentPaused, MomentInDoubt, MomentRecovered,
 		MomentDrift, MomentExhausted, MomentAborted, MomentCancelled, MomentReopened,
 		MomentMonitoringBlind, MomentMonitoringBack, MomentTest,
 	}
+}
+
+// NeedsPerson tells that a notice of the moment is of no use unless somebody reads it:
+// without a person nothing goes on, or nobody would know.
+func (m Moment) NeedsPerson() bool {
+	switch m { //nolint:exhaustive // the others tell what happens by itself
+	case MomentApproval, MomentVoided, MomentHeld, MomentInDoubt, MomentExhausted, MomentBreakGlass, MomentUnreachable, MomentMonitoringBlind:
+		return true
+	}
+	return false
 }
 
 // Notice is one message for one audience at one moment. The fields are the
@@ -80,8 +101,39 @@ type Notice struct {
 	AskID       string `json:"ask_id,omitempty"`
 	VotesNeeded int    `json:"votes_needed,omitempty"`
 	VotesGiven  int    `json:"votes_given,omitempty"`
+	// Groups are whose votes count, Excluded who may not approve.
+	Groups   []string `json:"groups,omitempty"`
+	Excluded []string `json:"excluded,omitempty"`
+	// PlanHash names the plan that is followed, PlanText says it in words: each level
+	// with its steps. Steps are those of the asked or started level.
+	PlanHash string   `json:"plan_hash,omitempty"`
+	PlanText string   `json:"plan_text,omitempty"`
+	Steps    []string `json:"steps,omitempty"`
+	// Exploited are those of the CVEs that are known to be exploited.
+	Exploited []string `json:"exploited,omitempty"`
+	// Labels are the change's.
+	Labels map[string]string `json:"labels,omitempty"`
+	// Outcome is what became of the change; set when it has ended.
+	Outcome ChangeState `json:"outcome,omitempty"`
+	// Opened is when the rollback was opened; its first notice's time at the earliest.
+	Opened time.Time `json:"opened,omitzero"`
 	// URL leads to the rollback or change on the server.
 	URL string `json:"url,omitempty"`
+}
+
+// abridgedMost is how many targets, CVEs and steps an abridged notice names.
+const abridgedMost = 20
+
+// Abridged is the notice without what grows with its change, for a store that cannot take
+// the whole; what was left out is to be read on the server. Its labels stay: routes go by
+// them.
+func (n Notice) Abridged() Notice {
+	n.Reason = strings.TrimPrefix(fmt.Sprintf("%s (%d targets in all; this notice was too large to be told whole)", n.Reason, len(n.Targets)), " ")
+	for _, list := range []*[]string{&n.Targets, &n.CVEs, &n.Steps, &n.Exploited} {
+		*list = (*list)[:min(len(*list), abridgedMost)]
+	}
+	n.PlanText = ""
+	return n
 }
 
 // Message is a notice rendered for one channel.

@@ -109,6 +109,30 @@ type Level struct {
 	StopAtFailures int `json:"stop_at_failures,omitempty"`
 }
 
+// InWords lists the level's steps, each with what it uses.
+func (l Level) InWords() []string {
+	out := make([]string, len(l.Steps))
+	for i, s := range l.Steps {
+		if out[i] = s.Uses; s.Name != "" && s.Name != s.Uses {
+			out[i] = s.Name + " (" + s.Uses + ")"
+		}
+	}
+	return out
+}
+
+// InWords says the plan for people, a level a line.
+func (p Plan) InWords() string {
+	lines := make([]string, len(p.Levels))
+	for i, level := range p.Levels {
+		lines[i] = level.Name
+		if level.Summary != "" {
+			lines[i] += " " + level.Summary
+		}
+		lines[i] += ": " + strings.Join(level.InWords(), ", ")
+	}
+	return strings.Join(lines, "\n")
+}
+
 // Step is one action, run on each target of its level.
 type Step struct {
 	Name string `json:"name,omitempty"`
@@ -152,7 +176,32 @@ type Approval struct {
 	// Expires ends an unanswered question; OnExpiry says how.
 	Expires  Duration `json:"expires,omitempty"`
 	OnExpiry OnExpiry `json:"on_expiry,omitempty"`
+	// ValidFor is how long a vote counts, and how long a level that was let begin may
+	// wait for its first step; 0 means 10 minutes.
+	ValidFor Duration `json:"valid_for,omitempty"`
+	// StepUp is how long ago an approver may have proved who they are; 0 does not ask.
+	StepUp Duration `json:"step_up,omitempty"`
+	// Channels are the only ones whose approvals count ([Vote.Via]); empty means all.
+	Channels []string `json:"channels,omitempty"`
+	// KnownExploitedVote asks for one vote more when the rollback reopens what is known
+	// to be exploited.
+	KnownExploitedVote bool `json:"known_exploited_vote,omitempty"`
+	// OnChannelDown is what becomes of a silence that would start the level while
+	// nobody can be told; empty means hold.
+	OnChannelDown OnChannelDown `json:"on_channel_down,omitempty"`
 }
+
+// OnChannelDown says what silence means while no channel works by which somebody
+// could have been told.
+type OnChannelDown string
+
+// The values of [OnChannelDown].
+const (
+	// ChannelDownHold lets the question's clock stand still.
+	ChannelDownHold OnChannelDown = "hold"
+	// ChannelDownProceed lets it run.
+	ChannelDownProceed OnChannelDown = "proceed"
+)
 
 // ApprovalMode says whether a level waits for people.
 type ApprovalMode string

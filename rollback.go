@@ -83,6 +83,18 @@ type Rollback struct {
 	AskFirst string `json:"ask_first,omitempty"`
 	// Excluded may not approve: requester, plan author, who started it by hand.
 	Excluded []string `json:"excluded,omitempty"`
+	// Exploited are those of the patch's CVEs that were known to be exploited when the
+	// rollback was opened; Labels are the change's.
+	Exploited []string          `json:"exploited,omitempty"`
+	Labels    map[string]string `json:"labels,omitempty"`
+	// Decided is the question that was closed last.
+	Decided *Decided `json:"decided,omitempty"`
+	// Given is what let the level begin, as long as nothing of it has started.
+	Given *Given `json:"given,omitempty"`
+	// Reviews are the levels that one person started alone, oldest first.
+	Reviews []Review `json:"reviews,omitempty"`
+	// ReopenedAt is when going back first reopened what the patch had closed.
+	ReopenedAt time.Time `json:"reopened_at,omitzero"`
 	// HeldAt is set while the rollback is held, with the cause, the reason in
 	// words, and the status it goes back to. Its clocks stand still.
 	HeldAt     time.Time      `json:"held_at,omitzero"`
@@ -221,6 +233,43 @@ func (r *Rollback) CurrentLevel() *Level {
 	return &r.Frozen.Plan.Levels[r.Level]
 }
 
+// NextUp returns the index of the level that the rollback comes to when it has none that
+// runs: what was left out stays so. It is the number of levels when none is left.
+func (r *Rollback) NextUp() int {
+	next := r.Level + 1
+	if r.Level < 0 {
+		next = r.StartAt
+	}
+	if r.Decided != nil {
+		next = max(next, r.Decided.Level)
+	}
+	return next
+}
+
+// Leaves returns the index of the level that escalating leaves: the one that is asked for,
+// the one that a hold keeps from being asked for anew, or the one that runs. It is -1 when
+// there is none yet.
+func (r *Rollback) Leaves() int {
+	waits := r.HeldStatus == RollbackPending || r.HeldStatus == RollbackAwaiting
+	switch {
+	case r.Ask != nil:
+		return r.Ask.Level
+	case r.Status == RollbackHeld && waits && (r.Decided != nil || r.HeldCause == HoldNobody):
+		return r.NextUp()
+	}
+	return r.Level
+}
+
+// LevelEnds returns when the level's time is up; zero while that ends nothing: before the
+// first level, between two, when it was up already and steps still run, and after an
+// abort. A hold or a pause makes every clock stand still, this one too.
+func (r *Rollback) LevelEnds() time.Time {
+	if r.Status == RollbackRunning && !r.Overdue || r.Status == RollbackVerifying {
+		return r.LevelDeadline
+	}
+	return time.Time{}
+}
+
 // NextLevel returns the level that would be entered next, or nil after the last.
 func (r *Rollback) NextLevel() *Level {
 	next := r.Level + 1
@@ -268,11 +317,25 @@ func (r *Rollback) Target(name string) *TargetState {
 	return nil
 }
 
+// Unreviewed tells whether one person started a level alone and nobody else has said yet
+// what they found when they looked at it. That may be so long after the end.
+func (r *Rollback) Unreviewed() bool {
+	for i := range r.Reviews {
+		if r.Reviews[i].ReviewedBy == "" {
+			return true
+		}
+	}
+	return false
+}
+
 // Ask is an open question to people: may this level start? It is bound to the
 // plan's hash, the level and the targets; any change of them is a new question.
 type Ask struct {
 	// ID names the question; a vote must carry it.
 	ID string `json:"id"`
+	// NoticeID names the notice by which people are asked, on every channel. It follows
+	// from the place of the question in the log, so it is in no event.
+	NoticeID string `json:"notice_id,omitempty"`
 	// Level is the index of the level asked for.
 	Level  int      `json:"level"`
 	Why    string   `json:"why,omitempty"`
@@ -283,6 +346,60 @@ type Ask struct {
 	// Excluded may not approve: requester, plan author, who triggered it.
 	Excluded []string `json:"excluded,omitempty"`
 	Votes    []Vote   `json:"votes,omitempty"`
+	// PlanHash and Targets are what the question is bound to beside its level; both are
+	// empty in questions of old releases.
+	PlanHash string   `json:"plan_hash,omitempty"`
+	Targets  []string `json:"targets,omitempty"`
+	// Renews is the question that this one is asked in place of.
+	Renews string `json:"renews,omitempty"`
+	// Refused is how many refused votes on it the log keeps.
+	Refused int `json:"refused,omitempty"`
+	// DownAt is since when nobody can be told of it, and its clock stands still, for
+	// DownReason; zero while somebody can. Downs counts how often that was so.
+	DownAt     time.Time `json:"down_at,omitzero"`
+	DownReason string    `json:"down_reason,omitempty"`
+	Downs      int       `json:"downs,omitempty"`
+}
+
+// Decided is what became of a question.
+type Decided struct {
+	AskID string `json:"ask_id"`
+	Level int    `json:"level"`
+	// Outcome is as in [Answered], or voided; Reason says why it was voided.
+	Outcome string `json:"outcome"`
+	Reason  string `json:"reason,omitempty"`
+	// By is who decided; empty for the clock.
+	By string    `json:"by,omitempty"`
+	At time.Time `json:"at"`
+	// Groups and Members are whose votes counted; see [Vote.Members].
+	Groups  []string `json:"groups,omitempty"`
+	Members string   `json:"members,omitempty"`
+	// Refused goes on from [Ask.Refused]: who comes too late is kept too.
+	Refused int `json:"refused,omitempty"`
+}
+
+// Given is what let a level begin: good for a time, and for nothing else.
+type Given struct {
+	AskID string    `json:"ask_id"`
+	Until time.Time `json:"until"`
+	// Before is the level that was left for it, with its times.
+	Before          int       `json:"before"`
+	BeforeEnteredAt time.Time `json:"before_entered_at,omitzero"`
+	BeforeStartedAt time.Time `json:"before_started_at,omitzero"`
+}
+
+// Review is a level that one person started without the votes it needs, and what
+// somebody else said of that afterwards.
+type Review struct {
+	AskID  string    `json:"ask_id"`
+	Level  int       `json:"level"`
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+	// ReviewedBy is empty while the review is open.
+	ReviewedBy string    `json:"reviewed_by,omitempty"`
+	ReviewedAt time.Time `json:"reviewed_at,omitzero"`
+	Finding    string    `json:"finding,omitempty"`
 }
 
 // Choice is what a person voted.
@@ -303,8 +420,12 @@ type Vote struct {
 	Choice Choice   `json:"choice"`
 	Reason string   `json:"reason,omitempty"`
 	// Via is the channel: cli, api, slack, dashboard.
-	Via string    `json:"via,omitempty"`
-	At  time.Time `json:"at"`
+	Via string `json:"via,omitempty"`
+	// LoginAt is when the voter last proved who they are; zero when nobody knows.
+	LoginAt time.Time `json:"login_at,omitzero"`
+	// Members is a digest of who was in the asked groups; empty when nobody knows.
+	Members string    `json:"members,omitempty"`
+	At      time.Time `json:"at"`
 }
 
 // Approvals counts the approving votes.

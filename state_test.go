@@ -1,6 +1,8 @@
 package backout_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -264,5 +266,19 @@ func TestLostIsAsOld(t *testing.T) {
 		if got := r.Lost(1, now); got != want {
 			t.Errorf("%q became %q, want %q", said, got, want)
 		}
+	}
+}
+
+func TestAbridgedNotice(t *testing.T) {
+	n := backout.Notice{ID: "C1.1.1", Reason: "no way back", PlanText: strings.Repeat("step\n", 1000), Labels: map[string]string{"team": "web"}}
+	for i := range 1000 {
+		n.Targets = append(n.Targets, fmt.Sprint("web-", i))
+	}
+	short := n.Abridged()
+	if data, err := json.Marshal(short); err != nil || len(data) > 1000 {
+		t.Errorf("%d bytes, %v", len(data), err)
+	}
+	if short.ID != n.ID || len(short.Targets) != 20 || short.Labels["team"] != "web" || !strings.Contains(short.Reason, "no way back (1000 targets in all") || len(n.Targets) != 1000 {
+		t.Errorf("%+v", short)
 	}
 }

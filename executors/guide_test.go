@@ -11,21 +11,21 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/backout-io/backout/executors/executorstest"
-	"github.com/backout-io/backout/executors/testdata/file"
+	"github.com/backout-io/backout/executors/testdata/saved"
 )
 
 func TestConformance(t *testing.T) {
-	saved := filepath.Join(t.TempDir(), "saved")
-	section := fmt.Sprintf(`{"file": %q, "from": %q}`, filepath.Join(t.TempDir(), "app.conf"), saved)
-	if err := os.WriteFile(saved, []byte("as it was"), 0o600); err != nil {
+	from := filepath.Join(t.TempDir(), "app.conf.saved")
+	section := fmt.Sprintf(`{"file": %q, "from": %q}`, filepath.Join(t.TempDir(), "app.conf"), from)
+	if err := os.WriteFile(from, []byte("as it was"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	executorstest.Run(t, executorstest.Suite{
-		Kind:  file.Kind(),
+		Kind:  saved.Kind(),
 		Quick: section,
 		// A second move finds nothing to move, and fails.
 		Effects: func() int {
-			if _, err := os.Stat(saved); err != nil {
+			if _, err := os.Stat(from); err != nil {
 				return 1
 			}
 			return 0
@@ -44,12 +44,12 @@ func TestGuideShowsWhatWorks(t *testing.T) {
 	if len(shown) != 2 {
 		t.Fatalf("CONTRIBUTING.md has %d blocks of Go, want 2: the executor and its test", len(shown))
 	}
-	code, err := os.ReadFile(filepath.Join("testdata", "file", "file.go"))
+	code, err := os.ReadFile(filepath.Join("testdata", "saved", "saved.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(strings.Split(string(code), "\n"), strings.Split(shown[0][1], "\n")); diff != "" {
-		t.Errorf("the executor in CONTRIBUTING.md is not executors/testdata/file/file.go (-file +page):\n%s", diff)
+		t.Errorf("the executor in CONTRIBUTING.md is not executors/testdata/saved/saved.go (-file +page):\n%s", diff)
 	}
 	test, err := os.ReadFile("guide_test.go")
 	if err != nil {

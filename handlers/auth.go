@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/access"
 )
 
 // Token lets its bearer in, under a name.
@@ -20,6 +21,8 @@ type Token struct {
 	Name string
 	// Groups are whose votes the person's count among.
 	Groups []string
+	// Grants are what the person may do; a sender of alerts has none.
+	Grants []backout.Grant
 	Secret backout.Secret
 }
 
@@ -36,6 +39,7 @@ type tokenSets struct{ api, intake []knownToken }
 type knownToken struct {
 	name   string
 	groups []string
+	grants []backout.Grant
 	hash   [sha256.Size]byte
 }
 
@@ -71,7 +75,7 @@ func know(section string, tokens []Token) ([]knownToken, error) {
 	known := make([]knownToken, 0, len(tokens))
 	for _, t := range tokens {
 		secret := t.Secret.Reveal()
-		k := knownToken{t.Name, t.Groups, sha256.Sum256([]byte(secret))}
+		k := knownToken{t.Name, t.Groups, t.Grants, sha256.Sum256([]byte(secret))}
 		if t.Name == "" {
 			return nil, fmt.Errorf("%w: %s: a token without a name", backout.ErrInvalid, section)
 		}
@@ -90,8 +94,15 @@ func know(section string, tokens []Token) ([]knownToken, error) {
 
 // Empty tells that no token is known.
 func (a *Auth) Empty() bool {
-	sets := a.sets.Load()
-	return sets == nil || len(sets.api) == 0 && len(sets.intake) == 0
+	sets := a.known()
+	return len(sets.api) == 0 && len(sets.intake) == 0
+}
+
+func (a *Auth) known() *tokenSets {
+	if sets := a.sets.Load(); sets != nil {
+		return sets
+	}
+	return &tokenSets{}
 }
 
 // find compares with every token, in the same time whichever it is.
@@ -118,22 +129,68 @@ func presented(r *http.Request) (string, bool) {
 	return password, ok
 }
 
-// access is what a route wants of who asks.
-type access int
+// need is what a route wants of who asks. Its zero value lets nobody in.
+type need int
 
 const (
+	accessNobody need = iota
 	// accessOpen wants nothing.
-	accessOpen access = iota
+	accessOpen
 	// accessIntake wants an intake token.
 	accessIntake
-	// accessRead wants any token: it shows no more than numbers.
+	// accessRead wants any token, or somebody who may read: it shows no more than
+	// numbers.
 	accessRead
-	// accessAPI wants an API token.
+	// accessAPI wants a person, whatever they may do: the service knows what it takes.
 	accessAPI
+	// accessSigned wants a signature that the route's own handler knows; who acts is
+	// in what is signed.
+	accessSigned
+	// The others want a person who may do this somewhere. Whether they may here is told
+	// by who answers: only that knows what the request is about.
+	mayRead
+	mayLook
+	mayStop
+	mayGoOn
+	mayApprove
+	mayChange
+	mayRule
+	mayAdmin
 )
 
-func (a access) String() string {
-	return [...]string{"nothing", "an intake token", "any token", "an API token"}[a]
+// needs are the words for each, and what it takes to be let in.
+var needs = map[need]struct {
+	words  string
+	action access.Action
+}{
+	accessNobody: {words: "what nobody has"},
+	accessOpen:   {words: "nothing"},
+	accessIntake: {words: "an intake token"},
+	accessRead:   {words: "any token", action: access.ActionRead},
+	accessAPI:    {words: "a person"},
+	accessSigned: {words: "a signature"},
+	mayRead:      {"read", access.ActionRead},
+	mayLook:      {"look", access.ActionLook},
+	mayStop:      {"stop", access.ActionStop},
+	mayGoOn:      {"go_on", access.ActionGoOn},
+	mayApprove:   {"approve", access.ActionApprove},
+	mayChange:    {"change", access.ActionChange},
+	mayRule:      {"rule", access.ActionRule},
+	mayAdmin:     {"admin", access.ActionAdmin},
+}
+
+func (a need) String() string { return needs[a].words }
+
+// may refuses a person without the right that the route takes.
+func (a need) may(who Actor) error {
+	of, known := needs[a]
+	switch {
+	case !known || a == accessNobody:
+		return fmt.Errorf("%w: this route is for nobody", backout.ErrForbidden)
+	case of.action == "":
+		return nil
+	}
+	return access.Somewhere(who.Grants, of.action)
 }
 
 var (
@@ -141,32 +198,66 @@ var (
 	errWrongToken = noTo(http.StatusUnauthorized, "unauthenticated", "the token is not known here, or not for this")
 )
 
-// identify says who asks. Without any token configured only this machine may.
-func (h *Handler) identify(r *http.Request, want access) (Actor, error) {
-	if h.auth.Empty() {
-		return Actor{Name: "local", Via: via(r)}, h.local(r)
+// everything is what this machine may while nobody is configured.
+func everything() []backout.Grant {
+	var all []backout.Grant
+	for _, role := range backout.Roles() {
+		all = append(all, backout.Grant{Role: role, Everywhere: true})
+	}
+	return all
+}
+
+// identify says who asks, by a session or by a token, and refuses a person without the
+// right that the route takes: then it still says who. While there can be neither,
+// this machine may do everything and nobody else anything.
+func (h *Handler) identify(r *http.Request, want need) (Actor, error) {
+	if actor, ok, err := h.signedIn(r, want); ok || err != nil {
+		if err != nil {
+			return Actor{}, err
+		}
+		return actor, want.may(actor)
+	}
+	if h.auth.Empty() && h.senders.Empty() && h.o.Sessions == nil {
+		return Actor{Name: "local", Via: via(r), Grants: everything()}, h.local(r)
 	}
 	secret, ok := presented(r)
 	if !ok {
 		return Actor{}, errNoToken
 	}
-	sets := h.auth.sets.Load()
-	var known knownToken
-	switch want {
-	case accessIntake:
-		known, ok = find(sets.intake, secret)
-	case accessAPI:
-		known, ok = find(sets.api, secret)
-	case accessRead:
-		if known, ok = find(sets.api, secret); !ok {
-			known, ok = find(sets.intake, secret)
+	sets := h.auth.known()
+	if want == accessIntake || want == accessRead {
+		if sender, ok := find(sets.intake, secret); ok {
+			return Actor{Name: sender.name, Via: via(r)}, nil
 		}
-	case accessOpen:
 	}
-	if !ok {
+	if want == accessIntake {
 		return Actor{}, errWrongToken
 	}
-	return Actor{Name: known.name, Groups: known.groups, Via: via(r)}, nil
+	if person, ok := find(sets.api, secret); ok {
+		actor := Actor{Name: person.name, Groups: person.groups, Via: via(r), Grants: person.grants}
+		return actor, want.may(actor)
+	}
+	actor, err := h.bearer(r, secret)
+	if err != nil {
+		return Actor{}, err
+	}
+	return actor, want.may(actor)
+}
+
+// bearer asks for tokens that were made here.
+func (h *Handler) bearer(r *http.Request, secret string) (Actor, error) {
+	if h.o.Bearers == nil || !strings.HasPrefix(secret, TokenPrefix) {
+		return Actor{}, errWrongToken
+	}
+	actor, err := h.o.Bearers.Bearer(r.Context(), secret)
+	switch {
+	case errors.Is(err, backout.ErrNotFound):
+		return Actor{}, errWrongToken
+	case err != nil:
+		return Actor{}, err
+	}
+	actor.Via = via(r)
+	return actor, nil
 }
 
 // via is what the caller says it is; it is for the log and proves nothing.
@@ -178,7 +269,7 @@ func via(r *http.Request) string {
 }
 
 // forwarding are the headers that a proxy adds, as [http.Header] writes them.
-var forwarding = [...]string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip"}
+var forwarding = [...]string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via"}
 
 // local refuses who is not on this machine, who got here by a name that is not
 // this machine's (a page whose name was pointed at 127.0.0.1: DNS rebinding), and
@@ -215,7 +306,8 @@ func (h *Handler) foreign(r *http.Request) error {
 	return nil
 }
 
-// unauthenticated tells whether err is about the token.
+// unauthenticated tells whether err is about the token or the session.
 func unauthenticated(err error) bool {
-	return errors.Is(err, errNoToken) || errors.Is(err, errWrongToken)
+	var no *apiError
+	return errors.As(err, &no) && no.status == http.StatusUnauthorized
 }

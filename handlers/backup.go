@@ -37,7 +37,7 @@ func (h *Handler) streamed(c *call, write func(context.Context, io.Writer) error
 	defer cancel(nil)
 	watching.Go(func() {
 		select {
-		case <-h.ending:
+		case <-h.endingCtx.Done():
 			cancel(errEnding)
 		case <-ctx.Done():
 		}

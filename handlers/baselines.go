@@ -2,7 +2,7 @@ package handlers
 
 import (
 	"context"
-	"strconv"
+	"net/http"
 	"strings"
 
 	"github.com/backout-io/backout"
@@ -71,24 +71,28 @@ func (h *Handler) drift(c *call) error {
 }
 
 func (h *Handler) showDrift(c *call) error {
-	digest := c.r.PathValue("digest")
-	if !validDigest(digest) {
-		return invalid("digest %s: want sha256: and 64 hex digits", quoteShort(digest))
+	digest, err := PathDigest(c.r, "digest")
+	if err != nil {
+		return err
 	}
 	report, err := h.o.Baselines.DriftReport(c.r.Context(), digest)
 	return answerOne(c, report, err)
 }
 
+// PathDigest returns the digest of the path under which something is stored, or refuses
+// what is none.
+func PathDigest(r *http.Request, wildcard string) (string, error) {
+	digest := r.PathValue(wildcard)
+	if !validDigest(digest) {
+		return "", invalid("%s %s: want sha256: and 64 hex digits", wildcard, quoteShort(digest))
+	}
+	return digest, nil
+}
+
 func (h *Handler) listHolds(c *call) error {
-	get, err := c.query("all")
+	all, err := c.flag("all")
 	if err != nil {
 		return err
-	}
-	all := false
-	if text := get("all"); text != "" {
-		if all, err = strconv.ParseBool(text); err != nil {
-			return invalid("all %s: want true or false", quoteShort(text))
-		}
 	}
 	holds, err := h.o.Baselines.Holds(c.r.Context(), all)
 	return answerList(c, holds, err)

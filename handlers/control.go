@@ -28,16 +28,15 @@ func (h *Handler) listRunners(c *call) error {
 }
 
 func (h *Handler) notifyTest(c *call) error {
-	var in struct {
-		Channel string `json:"channel"`
-	}
+	var in TestNotice
 	if err := h.body(c, &in); err != nil {
 		return err
 	}
 	if in.Channel == "" {
 		return invalid("channel: missing, want the name of a channel; none never means all")
 	}
-	return answerNone(c, h.o.Control.NotifyTest(c.r.Context(), c.actor, in.Channel))
+	words, err := h.o.Control.NotifyTest(c.r.Context(), c.actor, in)
+	return answerOne(c, words, err)
 }
 
 func (h *Handler) pauseState(c *call) error {

@@ -5,11 +5,13 @@
 //
 // # Alerts in
 //
-// POST /api/v1/alertmanager takes Alertmanager's webhook, version 4:
+// POST /api/v1/alertmanager takes Alertmanager's webhook, version 4, and that of
+// Grafana's contact points:
 //
 //	200  every alert of the request is on disk
 //	400  not JSON, not version 4, or not the webhook's shape; the text names the field and the byte
-//	401  no token, or a wrong one
+//	401  no token, password, client certificate or signature, or a wrong one
+//	409  replayed: a signed request that was taken before
 //	413  larger than Limits.MaxBody, or more than one request or the storage may hold
 //	415  the content type is not application/json
 //	503  overloaded, the storage takes no writes, or the body stalled; Retry-After says when to come again
@@ -52,4 +54,7 @@
 // server is for this machine only: a request must come from a loopback address,
 // by a loopback name, and not through a proxy. State-changing requests of another site's page are refused
 // either way.
+//
+// Senders of alerts, and only they, may also be known by a password, by a client
+// certificate, or by a signature of the request ([Senders]).
 package handlers

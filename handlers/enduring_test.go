@@ -112,13 +112,18 @@ func TestOpeningEndsWithTheServer(t *testing.T) {
 
 func TestSlowRequestsAreBounded(t *testing.T) {
 	h := handlerFor(t, &fake{}, func(o *Options) { o.Limits.MaxSlow = 1 })
-	block := make(chan struct{})
-	h.o.Changes = &fake{slow: func(context.Context) error { <-block; return nil }}
+	entered, block := make(chan struct{}, 1), make(chan struct{})
+	h.o.Changes = &fake{slow: func(context.Context) error {
+		select {
+		case entered <- struct{}{}:
+		default:
+		}
+		<-block
+		return nil
+	}}
 	first := make(chan int)
 	go func() { first <- do(h, request(http.MethodPost, "/api/v1/changes/C1/open", "")).Code }()
-	for h.slow.count.Load() == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	<-entered
 	for range 3 {
 		wantError(t, do(h, request(http.MethodPost, "/api/v1/changes/C1/gate", "")), 503, "overloaded", "")
 	}
@@ -128,5 +133,33 @@ func TestSlowRequestsAreBounded(t *testing.T) {
 	}
 	if w := do(h, request(http.MethodPost, "/api/v1/changes/C1/gate", "")); w.Code != 200 {
 		t.Errorf("afterwards %d", w.Code)
+	}
+}
+
+// TestSlowPagesAreLikeSlowRoutes: a form that reaches targets may take minutes, has an
+// end, and counts among the requests that do.
+func TestSlowPagesAreLikeSlowRoutes(t *testing.T) {
+	for lasts, want := range map[time.Duration]struct {
+		status int
+		after  time.Duration
+	}{10 * time.Minute: {200, 10 * time.Minute}, 24 * time.Hour: {503, SlowCall}} {
+		synctest.Test(t, func(t *testing.T) {
+			var ended cause
+			act := takes(lasts, &ended)
+			page := PageRoute{Method: "POST", Path: "/slow", Doc: "d", Needs: "change", Slow: true, Serve: func(_ http.ResponseWriter, r *http.Request, _ Actor) error {
+				return act(r.Context())
+			}}
+			h := handlerFor(t, &fake{}, func(o *Options) { o.Pages, o.Limits.MaxSlow = []PageRoute{page}, 1 })
+			start := time.Now()
+			conn := inMemory(t, h).ask(t, "/slow")
+			time.Sleep(time.Minute)
+			if n := h.slowPages.count.Load(); n != 1 {
+				t.Errorf("%d slow requests run", n)
+			}
+			wantError(t, do(h, request(http.MethodPost, "/slow", "")), 503, "overloaded", "")
+			if res := answerOf(t, conn); res.StatusCode != want.status || time.Since(start) != want.after {
+				t.Errorf("answered %d after %v, want %d after %v", res.StatusCode, time.Since(start), want.status, want.after)
+			}
+		})
 	}
 }

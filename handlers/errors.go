@@ -58,6 +58,7 @@ var statusTable = []struct {
 	{backout.ErrStale, http.StatusConflict, "stale"},
 	{backout.ErrConflict, http.StatusConflict, "conflict"},
 	{backout.ErrPaused, http.StatusLocked, "paused"},
+	{backout.ErrForbidden, http.StatusForbidden, "forbidden"},
 	{backout.ErrRefused, http.StatusUnprocessableEntity, "refused"},
 	{backout.ErrInvalid, http.StatusBadRequest, "invalid"},
 	{backout.ErrUnavailable, http.StatusServiceUnavailable, "unavailable"},
@@ -105,6 +106,23 @@ func describe(err error) (int, ErrorBody) {
 		return row.status, body
 	}
 	return http.StatusInternalServerError, ErrorBody{Code: "internal", Message: "internal error: the server's log has it under this request id"}
+}
+
+// fail answers err in the shape that the caller wants.
+func (h *Handler) fail(rt route, c *call, err error) {
+	switch {
+	case rt.likeAlertmanager:
+		writeAlertmanagerError(c.w, c.id, err)
+	case h.asPage(rt, c.r):
+		status, body := describe(err)
+		body.RequestID = c.id
+		if status == http.StatusServiceUnavailable {
+			c.w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+		}
+		h.o.ErrorPage(c.w, c.r, status, body)
+	default:
+		writeError(c.w, c.id, err)
+	}
 }
 
 // writeError answers err in the API's shape.

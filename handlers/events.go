@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/backout-io/backout"
 )
 
 const (
@@ -78,7 +80,7 @@ func (h *Handler) stream(c *call, id string, from uint64) error {
 	var heart sync.WaitGroup
 	defer heart.Wait()
 	defer cancel(nil)
-	heart.Go(func() { h.beat(ctx, cancel, out) })
+	heart.Go(func() { h.beat(ctx, cancel, out, func() error { return h.stillMay(c, id) }) })
 	if err := out.send(": following\n\n"); err != nil {
 		return nil
 	}
@@ -95,19 +97,36 @@ func (h *Handler) stream(c *call, id string, from uint64) error {
 	return err
 }
 
+// stillMay tells whether whoever began to follow the rollback may go on: a token or a
+// session may have ended since, or a role may have been taken away.
+func (h *Handler) stillMay(c *call, id string) error {
+	actor, err := h.identify(c.r, c.need)
+	if err == nil {
+		_, err = h.o.Rollbacks.Rollback(WithActor(c.r.Context(), actor), id)
+	}
+	if errors.Is(err, backout.ErrUnavailable) {
+		return nil // nobody can say now, and what is shown was allowed before
+	}
+	return err
+}
+
 // beat writes a comment whenever heartbeat has passed, and ends the stream when
-// the client or the server does.
-func (h *Handler) beat(ctx context.Context, cancel context.CancelCauseFunc, out *eventWriter) {
+// the client or the server does, or when the client may not follow any more.
+func (h *Handler) beat(ctx context.Context, cancel context.CancelCauseFunc, out *eventWriter, may func() error) {
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-h.ending:
+		case <-h.endingCtx.Done():
 			cancel(errEnding)
 			return
 		case <-tick.C:
+			if err := may(); err != nil {
+				cancel(err)
+				return
+			}
 			if err := out.send(": alive\n\n"); err != nil {
 				cancel(err)
 				return

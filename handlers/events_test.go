@@ -118,6 +118,39 @@ func TestAStreamEndsWithItsClient(t *testing.T) {
 	})
 }
 
+// TestAStreamEndsWithTheRightToFollow: who may not any more sees no more, at the next
+// heartbeat; a store that cannot say ends nothing.
+func TestAStreamEndsWithTheRightToFollow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{follow: silentLog}
+		auth := testAuth(t)
+		h := handlerFor(t, f, func(o *Options) { o.Auth = auth })
+		w := &lockedRecorder{header: http.Header{}}
+		done := make(chan struct{})
+		go func() { h.ServeHTTP(w, bearer(request("GET", eventsPath, ""), aliceSecret)); close(done) }()
+		time.Sleep(16 * time.Second)
+		f.mu.Lock()
+		f.err = backout.ErrUnavailable
+		f.mu.Unlock()
+		time.Sleep(15 * time.Second)
+		if n := strings.Count(w.text(), ": alive\n\n"); n != 2 {
+			t.Fatalf("%d heartbeats in 31 s, want 2", n)
+		}
+		if err := auth.Set([]Token{{Name: "bob", Grants: everything(), Secret: backout.SecretValue("bobs-new-secret-0123")}}, nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(15 * time.Second)
+		synctest.Wait()
+		select {
+		case <-done:
+		default:
+			t.Error("the stream goes on")
+			h.EndStreams()
+			<-done
+		}
+	})
+}
+
 func TestAStreamWhoseClientTakesNothingEnds(t *testing.T) {
 	f := &fake{follow: func(_ context.Context, _ uint64, fn func(LogEntry) error) error {
 		for seq := uint64(1); ; seq++ {

@@ -151,7 +151,11 @@ func (f *fake) Monitoring(context.Context) (MonitoringStatus, error) {
 }
 
 func (f *fake) ListRollbacks(_ context.Context, filter RollbackFilter) ([]backout.Rollback, error) {
-	return f.rollbacks, f.note("list rollbacks %q %v", filter.ChangeID, filter.ActiveOnly)
+	note := "list rollbacks %q %v"
+	if filter.Unreviewed {
+		note += " unreviewed"
+	}
+	return f.rollbacks, f.note(note, filter.ChangeID, filter.ActiveOnly)
 }
 
 func (f *fake) Rollback(_ context.Context, id string) (backout.Rollback, error) {
@@ -231,13 +235,37 @@ func (f *fake) Targets(context.Context) ([]backout.Target, error) {
 	return nil, f.note("targets")
 }
 
-func (f *fake) NotifyTest(_ context.Context, by Actor, channel string) error {
-	return f.note("notify test %s by %s", channel, by.Name)
+func (f *fake) NotifyTest(_ context.Context, by Actor, n TestNotice) (TestWords, error) {
+	return TestWords{Channel: n.Channel, Sent: !n.DryRun}, f.note("notify test %s%s%s%s by %s", n.Channel, n.Moment, n.Level, n.Audience, by.Name)
 }
 func (f *fake) Runners(context.Context) ([]RunnerStatus, error) { return nil, f.note("runners") }
 func (f *fake) Notices(context.Context) ([]NoticeStatus, error) { return nil, f.note("notices") }
 
+func (f *fake) CreateToken(_ context.Context, by Actor, r TokenRequest) (NewToken, error) {
+	return NewToken{Token: backout.SecretValue("bo_made")}, f.note("create token %v %v %v for %s by %s: %s", r.Roles, r.Everywhere, r.Labels, r.ExpiresIn, by.Name, r.Note)
+}
+
+func (f *fake) ListTokens(_ context.Context, by Actor, all bool) ([]TokenStatus, error) {
+	return nil, f.note("list tokens %v by %s", all, by.Name)
+}
+
+func (f *fake) RevokeToken(_ context.Context, by Actor, id, reason string) (TokenStatus, error) {
+	return TokenStatus{}, f.note("revoke token %s by %s: %s", id, by.Name, reason)
+}
+
+func (f *fake) Bearer(_ context.Context, secret string) (Actor, error) {
+	switch secret {
+	case madeSecret:
+		return Actor{Name: "bob", Grants: everything(), TokenID: "t1"}, nil
+	case brokenSecret:
+		return Actor{}, backout.ErrUnavailable
+	}
+	return Actor{}, backout.ErrNotFound
+}
+
 const (
+	madeSecret   = "bo_bobs-token"
+	brokenSecret = "bo_not-now"
 	aliceSecret  = "alice-secret-0123456789"
 	senderSecret = "sender-secret-0123456789"
 	secondSecret = "second-secret-0123456789"
@@ -246,7 +274,7 @@ const (
 func testAuth(tb testing.TB) *Auth {
 	tb.Helper()
 	auth, err := NewAuth(
-		[]Token{{Name: "alice", Groups: []string{"sre"}, Secret: backout.SecretValue(aliceSecret)}},
+		[]Token{{Name: "alice", Groups: []string{"sre"}, Grants: everything(), Secret: backout.SecretValue(aliceSecret)}},
 		[]Token{{Name: "am-1", Secret: backout.SecretValue(senderSecret)}, {Name: "am-2", Secret: backout.SecretValue(secondSecret)}})
 	if err != nil {
 		tb.Fatal(err)
@@ -257,7 +285,7 @@ func testAuth(tb testing.TB) *Auth {
 // handlerFor builds a handler on the fake, with change to its options.
 func handlerFor(tb testing.TB, f *fake, change ...func(*Options)) *Handler {
 	tb.Helper()
-	o := Options{Intake: f, Changes: f, Baselines: f, Rollbacks: f, Rules: f, Control: f, Version: "1.2.3"}
+	o := Options{Intake: f, Changes: f, Baselines: f, Rollbacks: f, Rules: f, Control: f, Tokens: f, Bearers: f, Version: "1.2.3"}
 	for _, c := range change {
 		c(&o)
 	}

@@ -11,25 +11,11 @@ import (
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/alertwire"
+	"github.com/backout-io/backout/internal/hostile"
 )
 
 // hostileStrings are what an attacker, or a careless rule, puts into a label.
-func hostileStrings() []string {
-	cores := []string{
-		`; rm -rf /`, `$(id)`, "`id`", `| nc evil 1`, `&& reboot`, `"; echo x; "`, `'; echo x; '`, `--help`, `-rf`, `../../etc/passwd`, `%s%n%x`, `${IFS}`,
-		`<script>alert(1)</script>`, `<img src=x onerror=alert(1)>`, `"><svg onload=alert(1)>`, `javascript:alert(1)`, `</td></tr></table>`, `<!--`, `&lt;b&gt;`, `</style><script>`,
-		`{{.}}`, `{{ .Labels.password }}`, `{{template "x"}}`, `{{`, `}}`, `${7*7}`, `#{7*7}`, `<%= 7*7 %>`,
-		`<!channel>`, `<!here>`, `<@U123>`, `<http://evil|click>`, `*bold*`, `:smile:`, `@everyone`, "```", `[a](http://evil)`,
-		"line\nline", "line\r\nSet-Cookie: x=1", "tab\tbed", "nul\x00byte", "bell\a", "\x1b[2J\x1b]0;title\a", "back\b\b\bspace", "level=ERROR msg=forged", "data: x\n\nevent: y",
-		"\u202eevil", "\u200bzero", "\ufeffbom", "\u2028line", "é́́́́́", "日本語", "🔥", "\U0010ffff", "ﷺ", "null", "true", "0", "yes", "{admin: true, roles: [root]}", "[]", `{"a":1}`,
-		`' OR 1=1 --`, `*`, `>`, `a.b.>`, `backout.*`, `C:\Windows`, `\\evil\share`, "\\", `"`, `'`, `\"`, `\u0000`, `NaN`, strings.Repeat("A", 64<<10), strings.Repeat("\\", 1000),
-	}
-	all := cores
-	for _, core := range cores[:48] {
-		all = append(all, "web-1"+core, core+core, "\u2018"+core+"\u2019")
-	}
-	return all
-}
+func hostileStrings() []string { return hostile.Strings() }
 
 // TestHostileTextsArriveAsTheyAre: the label the engine gets is the label that
 // was sent, as value and as name, and nothing else changes for it.
@@ -39,6 +25,9 @@ func TestHostileTextsArriveAsTheyAre(t *testing.T) {
 		t.Fatalf("only %d strings", len(all))
 	}
 	for i, text := range all {
+		if !utf8.ValidString(text) {
+			continue // JSON cannot carry it; see TestInvalidUTF8IsReplaced
+		}
 		labels := map[string]string{"alertname": "A", "hostile": text, "name " + text: "v"}
 		if len(text) >= alertwire.MaxValue {
 			delete(labels, "name "+text)
@@ -80,9 +69,8 @@ func TestInvalidUTF8IsReplaced(t *testing.T) {
 	}
 }
 
-// TestHostileTextsStayDataInLogsErrorsAndThePage: one line a request, valid
-// JSON, no element.
-func TestHostileTextsStayDataInLogsErrorsAndThePage(t *testing.T) {
+// TestHostileTextsStayDataInLogsAndErrors: one line a request, valid JSON.
+func TestHostileTextsStayDataInLogsAndErrors(t *testing.T) {
 	for i, text := range hostileStrings() {
 		var log strings.Builder
 		f := &fake{
@@ -95,15 +83,6 @@ func TestHostileTextsStayDataInLogsErrorsAndThePage(t *testing.T) {
 			}}}}}},
 		}
 		h := handlerFor(t, f, withLog(&log))
-		w := do(h, request("GET", "/", ""))
-		if w.Code != 200 || !utf8.ValidString(w.Body.String()) {
-			t.Fatalf("page of string %d: %d", i, w.Code)
-		}
-		clean := do(handlerFor(t, plain(f)), request("GET", "/", "")).Body.String()
-		if strings.Count(w.Body.String(), "<") != strings.Count(clean, "<") || strings.Count(w.Body.String(), ">") != strings.Count(clean, ">") {
-			t.Errorf("string %d %.40q makes elements", i, text)
-		}
-
 		f.err = fmt.Errorf("%w: %s", backout.ErrRefused, text)
 		r := request("POST", "/api/v1/pause", "")
 		r.URL.Path, r.URL.RawQuery = "/api/v1/pause", ""
@@ -115,41 +94,4 @@ func TestHostileTextsStayDataInLogsErrorsAndThePage(t *testing.T) {
 			}
 		}
 	}
-}
-
-// plain is the fake with harmless texts.
-func plain(f *fake) *fake {
-	return &fake{
-		changes:   []backout.Change{{ChangeSpec: backout.ChangeSpec{ID: "x", Title: "x", Plan: "x", Targets: []string{"x"}}, State: backout.ChangeOpen}},
-		rollbacks: []backout.Rollback{{ID: "x", ChangeTitle: "x", Status: backout.RollbackHeld, HeldReason: "x", Targets: []backout.TargetState{{Name: "x"}}}},
-		paused:    PauseState{On: true, By: "x", Reason: "x"}, notReady: fmt.Errorf("x"),
-		log: []LogEntry{{Record: backout.Record{Events: []backout.Event{backout.VerdictGiven{Verdict: backout.Verdict{
-			Rule: "x", ChangeID: "x", Target: "x", AlertName: "x", Reasons: []string{"x"}, Mode: "x",
-		}}}}}},
-	}
-}
-
-func TestPageShowsWhatIsGoingOn(t *testing.T) {
-	f := &fake{
-		changes: []backout.Change{
-			{ChangeSpec: backout.ChangeSpec{ID: "CHG-OPEN"}, State: backout.ChangeOpen},
-			{ChangeSpec: backout.ChangeSpec{ID: "CHG-OVER"}, State: backout.ChangeClosed},
-		},
-		log: []LogEntry{{Record: backout.Record{Events: []backout.Event{
-			backout.RollbackRequested{Opened: backout.Opened{Trigger: backout.Trigger{Verdict: &backout.Verdict{Rule: "WebErrors"}}}},
-			backout.RollbackRequested{Opened: backout.Opened{Trigger: backout.Trigger{By: "alice"}}},
-		}}}},
-	}
-	w := do(handlerFor(t, f), request("GET", "/", ""))
-	page := w.Body.String()
-	for part, want := range map[string]bool{"CHG-OPEN": true, "CHG-OVER": false, "WebErrors": true, "backout 1.2.3": true, "<script": false} {
-		if strings.Contains(page, part) != want {
-			t.Errorf("%q on the page: %v", part, !want)
-		}
-	}
-	if csp := w.Header().Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'; style-src 'sha256-") {
-		t.Errorf("policy %q", csp)
-	}
-	f.err = backout.ErrUnavailable
-	wantError(t, do(handlerFor(t, f), request("GET", "/", "")), 503, "unavailable", "")
 }

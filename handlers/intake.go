@@ -57,6 +57,13 @@ func (h *Handler) receive(c *call) (body []byte, leave func(), err error) {
 		return nil, nil, err
 	}
 	size := int64(len(body))
+	if c.claim != nil {
+		h.unproven.release(size)
+		if c.actor, err = c.claim.prove(body); err != nil {
+			h.intake.release(size)
+			return nil, nil, err
+		}
+	}
 	// Only now, so that who sends nothing takes no place.
 	if !h.intake.enter() {
 		h.intake.release(size)
@@ -88,8 +95,8 @@ func (h *Handler) read(c *call) (body []byte, err error) {
 		var n int
 		n, err = from.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
-		if !h.intake.charge(int64(n)) {
-			h.intake.release(charged)
+		if !h.charge(c, int64(n)) {
+			h.release(c, charged)
 			return nil, errOverloaded
 		}
 		charged += int64(n)
@@ -100,8 +107,29 @@ func (h *Handler) read(c *call) (body []byte, err error) {
 	case errors.Is(err, io.EOF):
 		err = io.ErrUnexpectedEOF
 	}
-	h.intake.release(charged)
+	h.release(c, charged)
 	return nil, unread(err)
+}
+
+// charge counts bytes of a body that have come; release gives them back.
+func (h *Handler) charge(c *call, n int64) bool {
+	if c.claim != nil && !h.unproven.charge(n) {
+		return false
+	}
+	if h.intake.charge(n) {
+		return true
+	}
+	if c.claim != nil {
+		h.unproven.release(n)
+	}
+	return false
+}
+
+func (h *Handler) release(c *call, n int64) {
+	if c.claim != nil {
+		h.unproven.release(n)
+	}
+	h.intake.release(n)
 }
 
 // unread is the no to a body that did not come whole. One that stalled is worth
@@ -165,8 +193,13 @@ func (h *Handler) accept(c *call, d Delivery) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(c.r.Context(), h.limits.AcceptTimeout, errAccepting)
 	defer cancel()
+	if c.claim != nil {
+		d.Signature = c.claim.signed
+	}
 	if err := h.o.Intake.Accept(ctx, d); err != nil {
 		switch {
+		case errors.Is(err, backout.ErrExists):
+			return errReplayed
 		case c.r.Context().Err() != nil:
 			return context.Canceled
 		case errors.Is(err, backout.ErrInvalid) && !errors.Is(err, backout.ErrUnavailable):

@@ -56,7 +56,7 @@ func NewMetrics() *Metrics {
 	// Prometheus' increase() does not see the first event of a series that comes
 	// into being with it.
 	for _, reason := range []string{
-		"unauthenticated", "forbidden", "content_type", "too_large", "invalid", "overloaded", "unavailable", "stalled", "cancelled", "internal",
+		"unauthenticated", "wrong_signature", "expired_signature", "missing_timestamp", "replayed", "forbidden", "content_type", "too_large", "invalid", "overloaded", "unavailable", "stalled", "cancelled", "internal",
 	} {
 		m.rejected.WithLabelValues(reason)
 	}

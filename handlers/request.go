@@ -42,9 +42,13 @@ func answerNone(c *call, err error) error {
 	return err
 }
 
-// name returns a name of the path.
-func (c *call) name(wildcard string) (string, error) {
-	name := c.r.PathValue(wildcard)
+func (c *call) name(wildcard string) (string, error) { return PathName(c.r, wildcard) }
+
+func (c *call) query(known ...string) (func(string) string, error) { return Query(c.r, known...) }
+
+// PathName returns a name of the path, or refuses what cannot be the name of anything.
+func PathName(r *http.Request, wildcard string) (string, error) {
+	name := r.PathValue(wildcard)
 	if !validName(name) {
 		return "", invalid("%s %s: want letters, digits, and . _ - after the first", wildcard, quoteShort(name))
 	}
@@ -59,10 +63,10 @@ func quoteShort(s string) string {
 	return strconv.Quote(s)
 }
 
-// query refuses parameters that the route does not know: a misspelt filter must
-// not choose everything.
-func (c *call) query(known ...string) (func(string) string, error) {
-	values := c.r.URL.Query()
+// Query returns the parameters of a request, and refuses those that the route does not
+// know: a misspelt filter must not choose everything.
+func Query(r *http.Request, known ...string) (func(string) string, error) {
+	values := r.URL.Query()
 	for key, given := range values {
 		if !contains(known, key) {
 			return nil, invalid("unknown query parameter %s: this route takes %s", quoteShort(key), strings.Join(known, ", "))
@@ -72,6 +76,35 @@ func (c *call) query(known ...string) (func(string) string, error) {
 		}
 	}
 	return values.Get, nil
+}
+
+// Form reads a posted form of at most so many bytes, with these fields and no others,
+// each once. What is in the address does not count.
+func Form(w http.ResponseWriter, r *http.Request, most int64, known ...string) (func(string) string, error) {
+	r.Body = http.MaxBytesReader(w, r.Body, most)
+	if err := r.ParseForm(); err != nil {
+		return nil, unread(err)
+	}
+	for name, values := range r.PostForm {
+		if !contains(known, name) || len(values) != 1 {
+			return nil, invalid("unknown or repeated field %s of the form", quoteShort(name))
+		}
+	}
+	return r.PostForm.Get, nil
+}
+
+// flag reads the one parameter of a route that takes no other; false when it is not
+// given.
+func (c *call) flag(name string) (bool, error) {
+	get, err := c.query(name)
+	if err != nil || get(name) == "" {
+		return false, err
+	}
+	on, err := strconv.ParseBool(get(name))
+	if err != nil {
+		return false, invalid("%s %s: want true or false", name, quoteShort(get(name)))
+	}
+	return on, nil
 }
 
 func contains(list []string, s string) bool {

@@ -3,12 +3,13 @@ package handlers
 import (
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/backout-io/backout"
 )
 
 func (h *Handler) listRollbacks(c *call) error {
-	get, err := c.query("change", "active")
+	get, err := c.query("change", "active", "unreviewed")
 	if err != nil {
 		return err
 	}
@@ -16,9 +17,11 @@ func (h *Handler) listRollbacks(c *call) error {
 	if f.ChangeID != "" && !validName(f.ChangeID) {
 		return invalid("change %s: not the id of a change", quoteShort(f.ChangeID))
 	}
-	if active := get("active"); active != "" {
-		if f.ActiveOnly, err = strconv.ParseBool(active); err != nil {
-			return invalid("active %s: want true or false", quoteShort(active))
+	for name, on := range map[string]*bool{"active": &f.ActiveOnly, "unreviewed": &f.Unreviewed} {
+		if text := get(name); text != "" {
+			if *on, err = strconv.ParseBool(text); err != nil {
+				return invalid("%s %s: want true or false", name, quoteShort(text))
+			}
 		}
 	}
 	rollbacks, err := h.o.Rollbacks.ListRollbacks(c.r.Context(), f)
@@ -109,6 +112,16 @@ func (a Action) check() error {
 			return invalid("attempt_id and verdict belong to resolve, not to %s", a.Verb)
 		}
 		return nil
+	case VerbBreakGlass, VerbReview:
+		switch {
+		case a.AttemptID != "" || a.Verdict != "":
+			return invalid("attempt_id and verdict belong to resolve, not to %s", a.Verb)
+		case strings.TrimSpace(a.Reason) == "":
+			return invalid("reason: missing, %s needs one", a.Verb)
+		case a.Verb == VerbBreakGlass && a.AskID == "":
+			return invalid("ask_id: missing, want the id of the open question: the glass is broken for one question and no other")
+		}
+		return nil
 	case VerbResolve:
 		if !validName(a.AttemptID) {
 			return invalid("attempt_id %s: want the id of the attempt in doubt", quoteShort(a.AttemptID))
@@ -119,7 +132,7 @@ func (a Action) check() error {
 		}
 		return invalid("verdict %s: want happened, did_not or failed", quoteShort(a.Verdict))
 	}
-	return invalid("verb %s: want hold, release, pause, resume, escalate, abort or resolve", quoteShort(string(a.Verb)))
+	return invalid("verb %s: want hold, release, pause, resume, escalate, abort, resolve, break_glass or review", quoteShort(string(a.Verb)))
 }
 
 // stepOutput answers plain text that no browser takes for anything else.

@@ -10,14 +10,11 @@ import (
 
 func (h *Handler) ruleRoutes() []route {
 	return []route{
-		on("GET", "/rules", accessAPI, "The page of rules, for people.", h.rulesPage),
-		on("GET", "/rules/explain", accessAPI, "The page that says why a rule did, or did not, fire.", h.explainPage),
-		on("POST", "/rules/explain", accessAPI, "The same for alerts put into its form; does nothing.", h.explainPosted),
-		on("GET", "/api/v1/rules", accessAPI, "Lists the rules, what they may do and how they have done.", h.listRules),
-		on("POST", "/api/v1/rules/explain", accessAPI, "Says what every rule makes of one alert; does nothing.", h.explain),
-		on("POST", "/api/v1/rules/{rule}/promote", accessAPI, "Lets a rule do more, or less.", h.promoteRule),
-		on("POST", "/api/v1/changes/{id}/rules/{rule}/judge", accessAPI, "Says whether a rule was right about the change.", h.judgeRule),
-		on("GET", "/api/v1/history", accessAPI, "What came in and what became of it, one JSON object a line.", h.history).streaming(),
+		on("GET", "/api/v1/rules", mayRead, "Lists the rules, what they may do and how they have done.", h.listRules),
+		on("POST", "/api/v1/rules/explain", mayRead, "Says what every rule makes of one alert; does nothing.", h.explain),
+		on("POST", "/api/v1/rules/{rule}/promote", mayRule, "Lets a rule do more, or less.", h.promoteRule),
+		on("POST", "/api/v1/changes/{id}/rules/{rule}/judge", mayRule, "Says whether a rule was right about the change.", h.judgeRule),
+		on("GET", "/api/v1/history", mayRead, "What came in and what became of it, one JSON object a line.", h.history).streaming(),
 	}
 }
 

@@ -15,6 +15,11 @@ type call struct {
 	w     *answer
 	r     *http.Request
 	actor Actor
+	// need is what the route wants of them.
+	need need
+	// claim is the signature of a signed request, which names the actor once its body
+	// has come.
+	claim *claim
 	// id is the request's, in the log and in the answer.
 	id string
 	// notes are what the route adds to the request's line in the log.
@@ -48,23 +53,21 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 // not end the server, the numbers and the line in the log.
 func (h *Handler) serve(rt route) http.Handler {
 	numbers := h.metrics.route(rt.Path)
-	fail := writeError
-	if rt.likeAlertmanager {
-		fail = writeAlertmanagerError
-	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		h.metrics.inFlight.Inc()
 		defer h.metrics.inFlight.Dec()
-		c := &call{w: &answer{ResponseWriter: w}, r: r, id: requestID(r)}
+		c := &call{w: &answer{ResponseWriter: w}, r: r, need: rt.access, id: requestID(r)}
 		secure(w.Header(), c.id)
 		err := h.run(rt, c)
-		if err != nil && c.w.status == 0 {
+		if err != nil && c.w.status == 0 && !h.toSignIn(rt, c, err) {
 			if unauthenticated(err) {
 				w.Header().Add("WWW-Authenticate", `Bearer realm="backout"`)
-				w.Header().Add("WWW-Authenticate", `Basic realm="backout", charset="UTF-8"`)
+				if h.asksForPassword(rt, c.r) {
+					w.Header().Add("WWW-Authenticate", `Basic realm="backout", charset="UTF-8"`)
+				}
 			}
-			fail(c.w, c.id, err)
+			h.fail(rt, c, err)
 		}
 		if c.w.status == 0 {
 			c.w.WriteHeader(http.StatusOK)
@@ -89,13 +92,15 @@ func (h *Handler) run(rt route, c *call) (err error) {
 		}
 		err = &panicError{value: p, stack: debug.Stack()}
 	}()
-	if rt.access != accessOpen {
-		if c.actor, err = h.identify(c.r, rt.access); err != nil {
+	if rt.access != accessOpen && rt.access != accessSigned {
+		if err = h.who(c, rt.access); err != nil {
 			h.countRejected(rt, err)
 			return err
 		}
+		c.r = c.r.WithContext(WithActor(c.r.Context(), c.actor))
 	}
 	if err := h.foreign(c.r); err != nil {
+		h.countRejected(rt, err)
 		return err
 	}
 	err = rt.handle(c)
@@ -124,7 +129,7 @@ func (h *Handler) logRequest(rt route, c *call, took time.Duration, err error) {
 	switch {
 	case c.w.status >= 500 && c.w.status != http.StatusServiceUnavailable:
 		level = slog.LevelError
-	case c.w.status == http.StatusServiceUnavailable, len(c.notes) > 0, rt.access == accessIntake && c.w.status >= 400:
+	case c.w.status == http.StatusServiceUnavailable, c.w.status == http.StatusForbidden, len(c.notes) > 0, rt.access == accessIntake && c.w.status >= 400:
 		level = slog.LevelWarn
 	case err == nil && rt.quiet:
 		level = slog.LevelDebug

@@ -14,6 +14,25 @@ type Actor struct {
 	Groups []string
 	// Via is cli, api, slack, dashboard or demo.
 	Via string
+	// Grants are what the person may do, and where.
+	Grants []backout.Grant
+	// LoginAt is when the person last proved who they are: with a password or at the
+	// identity provider, never with a token. Zero when nobody knows.
+	LoginAt time.Time
+	// Session and TokenID name what let them in, for the log; never a secret.
+	Session string
+	TokenID string
+}
+
+// Accounts tells whose a Slack account is.
+type Accounts interface {
+	// SlackActor returns who has linked the account of that team and user, as they
+	// are now: [backout.ErrNotFound] when nobody has, [backout.ErrRefused] when the
+	// person may not act any more. Via is slack, and LoginAt stays zero.
+	SlackActor(ctx context.Context, team, user string) (Actor, error)
+	// LinkSlack returns an address, good once and for ten minutes, where somebody who
+	// is signed in makes the account theirs.
+	LinkSlack(ctx context.Context, team, user string) (url string, err error)
 }
 
 // LogEntry is one record of a log as the API shows it.
@@ -28,12 +47,17 @@ type LogEntry struct {
 type ChangeFilter struct {
 	State  backout.ChangeState
 	Target string
+	// ActiveOnly leaves out those that have ended.
+	ActiveOnly bool
 }
 
 // RollbackFilter chooses rollbacks; zero fields choose all.
 type RollbackFilter struct {
 	ChangeID   string
 	ActiveOnly bool
+	// Unreviewed leaves out those without a level that one person started alone and that
+	// nobody else has looked at yet. Those that have ended are among them.
+	Unreviewed bool
 }
 
 // GateResult is the gate's answer: a no has violations, a yes the hash it is
@@ -49,6 +73,8 @@ type GateResult struct {
 	Looks []GateLook `json:"looks,omitempty"`
 	// ValidUntil is when a yes goes stale.
 	ValidUntil time.Time `json:"valid_until,omitzero"`
+	// At is when the gate answered.
+	At time.Time `json:"at,omitzero"`
 }
 
 // GateLook is one cell of the gate's table: one check of one target, at one level
@@ -85,12 +111,27 @@ const (
 	VerbAbort    Verb = "abort"
 	// VerbResolve answers an attempt in doubt.
 	VerbResolve Verb = "resolve"
+	// VerbBreakGlass starts the asked level without the votes it needs; VerbReview is
+	// what somebody else says of that afterwards, the rollback's end or not.
+	VerbBreakGlass Verb = "break_glass"
+	VerbReview     Verb = "review"
 )
 
 // Action is one verb with what it needs.
 type Action struct {
 	Verb   Verb   `json:"verb"`
 	Reason string `json:"reason,omitempty"`
+	// AskID, when it is set, names the question that the actor has before them: the
+	// verb is refused with [backout.ErrStale] once another one, or none, is open. A
+	// break_glass must name it; for review it chooses the question that was broken.
+	AskID string `json:"ask_id,omitempty"`
+	// Level, when it is set, names the level that the actor wants to escalate from: the
+	// verb is refused with [backout.ErrStale] once it was left. A release that lets a level
+	// begin which no group may approve must name that one.
+	Level string `json:"level,omitempty"`
+	// Approver says that the actor has the role to approve here. Whoever judges roles sets
+	// it; no request can.
+	Approver bool `json:"-"`
 	// AttemptID and Verdict (happened, did_not, failed) are for resolve.
 	AttemptID string `json:"attempt_id,omitempty"`
 	Verdict   string `json:"verdict,omitempty"`
@@ -105,7 +146,8 @@ type PauseState struct {
 }
 
 // Intake takes alerts in. It returns nil only when they are on disk;
-// [backout.ErrUnavailable] asks the sender to come again.
+// [backout.ErrUnavailable] asks the sender to come again, and [backout.ErrExists] says
+// that a delivery with this signature was taken before, by any server.
 type Intake interface {
 	Accept(ctx context.Context, in Delivery) error
 }
@@ -114,10 +156,14 @@ type Intake interface {
 type Delivery struct {
 	// Kind is "webhook" or "v2".
 	Kind string
-	// Source names the sender, as its token is called.
+	// Source names the sender, as its token, its password, its certificate or its
+	// signature does.
 	Source string
-	Body   []byte
-	Alerts []backout.Alert
+	// Signature tells a signed request from every other, for as long as its time is
+	// taken; empty for a request that is not signed.
+	Signature string
+	Body      []byte
+	Alerts    []backout.Alert
 	// Truncated is how many alerts the sender left out.
 	Truncated int
 }
@@ -175,167 +221,14 @@ type Rollbacks interface {
 	StepOutput(ctx context.Context, rollbackID, attemptID string) ([]byte, error)
 }
 
-// Rules is what the API needs of rules.
-type Rules interface {
-	// ListRules lists the rules of the config with what they may do and how they
-	// have done, in the order of their files.
-	ListRules(ctx context.Context) ([]RuleStatus, error)
-	// Explain says what every rule makes of one alert.
-	Explain(ctx context.Context, r ExplainRequest) (Explained, error)
-	// RedAlerts lists at most so many of the alerts that fire now, those on targets
-	// of live changes first, the newest first, and says how many there are.
-	RedAlerts(ctx context.Context, most int) (list []RedAlert, all int, err error)
-	// PromoteRule lets a rule do more, or less.
-	PromoteRule(ctx context.Context, by Actor, rule string, p Promotion) (RuleStatus, error)
-	// JudgeRule says whether a person agrees with what a rule said of a change.
-	JudgeRule(ctx context.Context, by Actor, changeID, rule string, j backout.Judgement) (backout.Change, error)
-	// History calls fn with what came in and what became of it between the times,
-	// in order: first the changes whose windows were open then, then their rollbacks,
-	// then the posts, then the end.
-	History(ctx context.Context, since, until time.Time, fn func(HistoryEntry) error) error
-}
-
-// RuleStatus is one rule as the server knows it.
-type RuleStatus struct {
-	Rule        string   `json:"rule"`
-	Group       string   `json:"group"`
-	File        string   `json:"file"`
-	Line        int      `json:"line,omitempty"`
-	Match       []string `json:"match,omitempty"`
-	When        string   `json:"when,omitempty"`
-	TargetLabel string   `json:"target_label"`
-	Hash        string   `json:"hash"`
-	// Throttle is what keeps it from acting too soon and too often.
-	Throttle backout.Throttle `json:"throttle,omitzero"`
-	// FileMode is what the file says, Mode what the rule may do now; Why says why
-	// that is less.
-	FileMode backout.Mode `json:"file_mode"`
-	Mode     backout.Mode `json:"mode"`
-	Why      string       `json:"why,omitempty"`
-	// Promotion is the last word on what it may do and on what evidence, nil when
-	// nobody has said any; History are the last 50, the newest first.
-	Promotion *Promoted  `json:"promotion,omitempty"`
-	History   []Promoted `json:"history,omitempty"`
-	Score     RuleScore  `json:"score"`
-	// LastVerdict is when it matched last; zero when it never did.
-	LastVerdict time.Time `json:"last_verdict,omitzero"`
-}
-
-// RuleScore is how a rule has done, counted in changes that it spoke of with the
-// content it has now.
-type RuleScore struct {
-	// Agreed and Disagreed are by a person's judgement or, without one, by what
-	// became of the change; Open are those nobody can tell of yet.
-	Agreed    int `json:"agreed"`
-	Disagreed int `json:"disagreed"`
-	Open      int `json:"open"`
-	// ByPeople of the agreed and disagreed are judged by a person.
-	ByPeople int `json:"by_people"`
-	// Precision is Agreed over both, 0 to 1; 0 when there are none.
-	Precision float64 `json:"precision"`
-}
-
-// Promotion asks that a rule may do as much as Mode.
-type Promotion struct {
-	Mode   backout.Mode `json:"mode"`
-	Reason string       `json:"reason"`
-	// Hash is that of the rule as the person knows it; when it is given and the rule
-	// says something else by now, nothing is promoted.
-	Hash string `json:"hash,omitempty"`
-}
-
-// Promoted is who let a rule act, and what was known of it then.
-type Promoted struct {
-	Mode backout.Mode `json:"mode"`
-	// Lowered says that it takes something from the rule: it counts also where no
-	// promotion is required.
-	Lowered bool      `json:"lowered,omitempty"`
-	By      string    `json:"by"`
-	Reason  string    `json:"reason"`
-	At      time.Time `json:"at"`
-	Hash    string    `json:"hash"`
-	Score   RuleScore `json:"score"`
-}
-
-// ExplainRequest asks about one alert: given whole, or one that the server has
-// seen, by its fingerprint.
-type ExplainRequest struct {
-	Alert       *backout.Alert `json:"alert,omitempty"`
-	Fingerprint string         `json:"fingerprint,omitempty"`
-	// ChangeIDs ask about these changes, live or not; none means those live on the
-	// alert's target.
-	ChangeIDs []string `json:"change_ids,omitempty"`
-	// Rule asks about one rule; empty means all.
-	Rule string `json:"rule,omitempty"`
-	// At is the moment; zero means now. Changes are taken as they stood then.
-	At time.Time `json:"at,omitzero"`
-}
-
-// Explained is what every rule makes of an alert.
-type Explained struct {
-	Alert backout.Alert `json:"alert"`
-	At    time.Time     `json:"at"`
-	// Notes say what the answer does not know, or takes for granted.
-	Notes []string `json:"notes,omitempty"`
-	// Rules are those that match first, then by how little they miss.
-	Rules []ExplainedRule `json:"rules"`
-	// Said is what the logs of the changes say of the alert: what really followed.
-	Said []string `json:"said,omitempty"`
-}
-
-// ExplainedRule is what one rule makes of the alert and one change.
-type ExplainedRule struct {
-	Rule     string       `json:"rule"`
-	Group    string       `json:"group"`
-	Mode     backout.Mode `json:"mode"`
-	Target   string       `json:"target,omitempty"`
-	ChangeID string       `json:"change_id,omitempty"`
-	Matched  bool         `json:"matched"`
-	// Why says in one line what follows, or why nothing does.
-	Why string `json:"why"`
-	// Follows is what follows from a match: nothing, record, evidence or open.
-	Follows string `json:"follows,omitempty"`
-	// Guard is the reason no rule can change, Stopped what kept a rule that
-	// matched from acting; empty when nothing did.
-	Guard   string `json:"guard,omitempty"`
-	Stopped string `json:"stopped,omitempty"`
-	// Holds are what a rollback that opens would wait for before it starts.
-	Holds []string      `json:"holds,omitempty"`
-	Parts []ExplainPart `json:"parts"`
-	// Waiting tells that only a query keeps the rule from matching, whose value is
-	// not known yet.
-	Waiting bool   `json:"waiting,omitempty"`
-	Error   string `json:"error,omitempty"`
-	// Misses is how many conditions, the guard included, did not hold.
-	Misses int `json:"misses"`
-}
-
-// Acts tells whether the rule would open a rollback.
-func (r *ExplainedRule) Acts() bool { return r.Follows == "open" }
-
-// ExplainPart is one condition with what was found.
-type ExplainPart struct {
-	// Kind is match or when.
-	Kind string `json:"kind"`
-	Text string `json:"text"`
-	Held bool   `json:"held"`
-	// Failed marks the part that kept the rule, or the "and" that it stands in, from
-	// holding: the first that does not.
-	Failed bool `json:"failed,omitempty"`
-	// Unknown says why nobody can tell whether it holds.
-	Unknown string `json:"unknown,omitempty"`
-	Error   string `json:"error,omitempty"`
-	// Op is and, or, not for a part that is made of Parts.
-	Op    string        `json:"op,omitempty"`
-	Parts []ExplainPart `json:"parts,omitempty"`
-}
-
-// RedAlert is one alert that fires now, on a target.
-type RedAlert struct {
-	Target string        `json:"target"`
-	Alert  backout.Alert `json:"alert"`
-	// ChangeIDs are the live changes on the target.
-	ChangeIDs []string `json:"change_ids,omitempty"`
+// RefusedVotes keeps votes that were refused before they reached a rollback: by
+// whoever maps accounts to people, and whoever looks at roles.
+type RefusedVotes interface {
+	// VoteRefused records it in the rollback's log, where the question is known and
+	// there is room. Cause is [backout.RefusalForbidden], [backout.RefusalUnmapped] or
+	// [backout.RefusalInactive]; by.Name names the account where nobody knows whose it
+	// is. The error says why it was not recorded.
+	VoteRefused(ctx context.Context, by Actor, id, askID string, choice backout.Choice, cause, why string) error
 }
 
 // HistoryEntry is one thing of the past: exactly one of Change, Rollback, Post and
@@ -383,14 +276,40 @@ type Control interface {
 	// Ready returns nil once alerts may come; the error says what is missing.
 	Ready() error
 	Targets(ctx context.Context) ([]backout.Target, error)
-	// NotifyTest sends a test notice through the channel, now.
-	NotifyTest(ctx context.Context, by Actor, channel string) error
+	// NotifyTest sends a test notice through a channel, now, or only writes it, and
+	// returns its words.
+	NotifyTest(ctx context.Context, by Actor, t TestNotice) (TestWords, error)
 	// Notices lists what is undelivered: waiting, and given up.
 	Notices(ctx context.Context) ([]NoticeStatus, error)
 	// Monitoring tells whether anybody would tell that a target is red.
 	Monitoring(ctx context.Context) (MonitoringStatus, error)
 	// Runners lists the runners near the targets that were heard of lately.
 	Runners(ctx context.Context) ([]RunnerStatus, error)
+}
+
+// TestNotice says which notice is to be tried, and where.
+type TestNotice struct {
+	// Channel is the channel's name; none never means all.
+	Channel string `json:"channel"`
+	// Moment is what the notice is about; empty means [backout.MomentTest].
+	Moment backout.Moment `json:"moment,omitempty"`
+	// Level is a level's name, L1 to L9; empty means L1.
+	Level string `json:"level,omitempty"`
+	// Audience is whom it is for; empty means nobody in particular.
+	Audience string `json:"audience,omitempty"`
+	// DryRun only writes it: nothing is sent.
+	DryRun bool `json:"dry_run,omitempty"`
+}
+
+// TestWords is a test notice as its channel's people read it.
+type TestWords struct {
+	Channel string `json:"channel"`
+	// Sent is false after a dry run, and when it did not arrive.
+	Sent    bool   `json:"sent"`
+	Subject string `json:"subject"`
+	Text    string `json:"text"`
+	// Error is what the channel said when it did not arrive.
+	Error string `json:"error,omitempty"`
 }
 
 // MonitoringStatus is the dead-man's switch: an alert that always fires, and what it
@@ -422,11 +341,15 @@ type RunnerStatus struct {
 	Slots   int `json:"slots"`
 }
 
-// NoticeStatus is one undelivered notice.
+// NoticeStatus is a notice on one channel and how it stands there: it waits unless it
+// was given up or delivered.
 type NoticeStatus struct {
 	Channel string         `json:"channel"`
 	Notice  backout.Notice `json:"notice"`
 	GivenUp bool           `json:"given_up"`
-	Tries   int            `json:"tries"`
-	Error   string         `json:"error,omitempty"`
+	// Delivered tells that it has arrived; At is when it did, or was tried last.
+	Delivered bool      `json:"delivered,omitempty"`
+	At        time.Time `json:"at,omitzero"`
+	Tries     int       `json:"tries"`
+	Error     string    `json:"error,omitempty"`
 }

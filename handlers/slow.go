@@ -16,12 +16,15 @@ const SlowCall = backout.BaselineLease + time.Minute
 
 // slowly runs a route that reaches targets. Such routes have as long as they need,
 // where others have the server's time for an answer, and only so many run at once.
-func (h *Handler) slowly(do func(*call) error) func(*call) error {
+func (h *Handler) slowly(do func(*call) error) func(*call) error { return h.slowlyIn(&h.slow, do) }
+
+// slowlyIn is slowly with places of its own.
+func (h *Handler) slowlyIn(places *admission, do func(*call) error) func(*call) error {
 	return func(c *call) error {
-		if !h.slow.enter() {
+		if !places.enter() {
 			return errOverloaded
 		}
-		defer h.slow.leave()
+		defer places.leave()
 		// A writer that knows no deadline is a test's; the server's knows.
 		_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(SlowCall + time.Minute))
 		ctx, cancel := context.WithTimeoutCause(c.r.Context(), SlowCall, fmt.Errorf("%w: not done within %s", backout.ErrUnavailable, SlowCall))
@@ -49,7 +52,7 @@ func (h *Handler) enduring(ctx context.Context, do func(context.Context) error) 
 	defer close(done)
 	go func() {
 		select {
-		case <-h.ending:
+		case <-h.endingCtx.Done():
 			cancel(fmt.Errorf("%w: %w", backout.ErrUnavailable, errEnding))
 		case <-done:
 		}

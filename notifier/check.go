@@ -20,8 +20,16 @@ import (
 // and not when the notice is needed, and returns all problems it finds. Naming
 // the channel types there are finds misspelt ones too.
 func NewTemplates(files map[string]string, kinds ...string) (*Templates, backout.Problems) {
-	c := checker{set: template.New("").Option("missingkey=error").Funcs(functions(Style{})), from: map[string]string{}, kinds: kinds}
-	c.parse(defaultFile, defaultTemplates)
+	return NewTemplatesFor(files, Known{Channels: kinds})
+}
+
+// NewTemplatesFor is [NewTemplates] that knows who reads: every template runs for
+// every audience that it may be for, and one for nobody is a problem.
+func NewTemplatesFor(files map[string]string, known Known) (*Templates, backout.Problems) {
+	c := checker{set: template.New("").Option("missingkey=error").Funcs(functions(Style{})), from: map[string]string{}, known: known}
+	for file, text := range builtIn() {
+		c.parse(file, text)
+	}
 	clear(c.from)
 	for _, file := range slices.Sorted(maps.Keys(files)) {
 		c.parse(file, files[file])
@@ -34,14 +42,18 @@ func NewTemplates(files map[string]string, kinds ...string) (*Templates, backout
 		c.problems.Sort()
 		return nil, c.problems
 	}
-	return &Templates{set: c.set}, nil
+	own := map[string]bool{}
+	for name := range c.from {
+		own[name] = true
+	}
+	return &Templates{set: c.set, own: own}, nil
 }
 
 type checker struct {
 	set *template.Template
 	// from says which file a template of the user's stands in.
 	from     map[string]string
-	kinds    []string
+	known    Known
 	problems backout.Problems
 }
 
@@ -63,7 +75,7 @@ func (c *checker) parse(file, text string) {
 			continue
 		}
 		c.from[d.Name()] = file
-		if _, _, _, ok := split(d.Name()); ok && parse.IsEmptyTree(d.Root) {
+		if split(d.Name()).ok && parse.IsEmptyTree(d.Root) {
 			c.problem(file, text, d.Root, fmt.Sprintf("template %q is empty", d.Name()), "write something, or take it out to have the built-in one")
 			continue
 		}
@@ -73,7 +85,8 @@ func (c *checker) parse(file, text string) {
 	}
 }
 
-// names finds templates that nothing would ever use: misspelt moments.
+// names finds templates that nothing would ever use: misspelt moments, audiences
+// and channel types.
 func (c *checker) names() {
 	used := map[string]bool{}
 	for _, t := range c.set.Templates() {
@@ -82,56 +95,116 @@ func (c *checker) names() {
 		}
 	}
 	for name, file := range c.from {
-		kind, _, _, ok := split(name)
-		switch {
-		case !ok && !used[name]:
-			c.problems = append(c.problems, backout.Problem{
-				File: file, What: fmt.Sprintf("template %q is used by nothing", name),
-				Fix: "name it MOMENT.subject, MOMENT.text or KIND.MOMENT.text; the moments are " + moments(),
-			})
-		case ok && kind != "" && len(c.kinds) > 0 && !slices.Contains(c.kinds, kind):
-			c.problems = append(c.problems, backout.Problem{
-				File: file, What: fmt.Sprintf("template %q is for channel type %q, which does not exist", name, kind),
-				Fix: "the channel types are " + strings.Join(c.kinds, ", "),
-			})
+		n := split(name)
+		if !n.ok {
+			if !used[name] {
+				c.problems = append(c.problems, backout.Problem{
+					File: file, What: fmt.Sprintf("template %q is used by nothing", name),
+					Fix: "name it MOMENT.subject or MOMENT.text, with an AUDIENCE before it, and a channel TYPE before all; the moments are " + moments(),
+				})
+			}
+			continue
+		}
+		if what, fix := c.forNobody(n); what != "" {
+			c.problems = append(c.problems, backout.Problem{File: file, What: fmt.Sprintf("template %q is for %s, which does not exist", name, what), Fix: fix})
 		}
 	}
 }
 
-// run executes every template of a moment against every sample of it.
+// forNobody says what a template is for that there is not.
+func (c *checker) forNobody(n templateName) (what, fix string) {
+	types := "the channel types are " + strings.Join(c.known.Channels, ", ")
+	audiences := "the audiences are " + strings.Join(slices.Concat(c.known.Audiences, kindNames()), ", ")
+	switch len(n.before) {
+	case 1:
+		first := n.before[0]
+		isKind := slices.Contains(kindNames(), first)
+		switch {
+		case c.known.channel(first) || isKind || c.known.Audiences != nil && c.known.audience(first):
+		case c.known.Audiences == nil:
+			return fmt.Sprintf("channel type %q", first), types
+		default:
+			return fmt.Sprintf("channel type or audience %q", first), types + "; " + audiences
+		}
+	case 2:
+		if !c.known.channel(n.before[0]) {
+			return fmt.Sprintf("channel type %q", n.before[0]), types
+		}
+		if !c.known.audience(n.before[1]) {
+			return fmt.Sprintf("audience %q", n.before[1]), audiences
+		}
+	}
+	return "", ""
+}
+
+func kindNames() []string {
+	names := make([]string, 0, len(AudienceKinds()))
+	for _, k := range AudienceKinds() {
+		names = append(names, string(k))
+	}
+	return names
+}
+
+// run executes every template of a moment against every sample of it, for every
+// audience that may read it.
 func (c *checker) run() {
 	for _, t := range c.set.Templates() {
-		_, moment, _, ok := split(t.Name())
-		if !ok {
+		n := split(t.Name())
+		if !n.ok {
 			continue
 		}
-		for _, sample := range Samples(moment) {
-			if _, err := execute(c.set, t.Name(), sample); err != nil {
-				c.add(c.from[t.Name()], err, t.Name())
-				break
+		if err := c.readable(t.Name(), n); err != nil {
+			c.add(c.from[t.Name()], err, t.Name())
+		}
+	}
+}
+
+func (c *checker) readable(name string, n templateName) error {
+	for _, audience := range c.readers(n) {
+		for _, sample := range Samples(n.moment) {
+			if audience != "" {
+				sample.Audience = audience
+			}
+			if _, err := execute(c.set, name, sample); err != nil {
+				return err
 			}
 		}
 	}
+	return nil
 }
 
-// split takes a template's name apart; ok is false when it is no message's.
-func split(name string) (kind string, moment backout.Moment, part string, ok bool) {
-	head, part, found := cutLast(name)
-	if !found || part != "subject" && part != "text" {
-		return "", "", "", false
+// readers are the audiences that a template may be for; an empty name is that of
+// the sample.
+func (c *checker) readers(n templateName) []string {
+	if len(n.before) > 0 {
+		if last := n.before[len(n.before)-1]; slices.Contains(c.known.Audiences, last) {
+			return []string{last}
+		}
 	}
-	if kind, rest, found := cutLast(head); found {
-		return kind, backout.Moment(rest), part, slices.Contains(backout.Moments(), backout.Moment(rest))
+	if len(c.known.Audiences) == 0 {
+		return []string{""}
 	}
-	return "", backout.Moment(head), part, slices.Contains(backout.Moments(), backout.Moment(head))
+	return c.known.Audiences
 }
 
-func cutLast(s string) (before, after string, found bool) {
-	i := strings.LastIndexByte(s, '.')
-	if i < 0 {
-		return s, "", false
+// templateName is a template's name taken apart.
+type templateName struct {
+	// before is what stands before the moment: a channel type, an audience, or both.
+	before []string
+	moment backout.Moment
+	part   string
+	// ok is false when it is no message's.
+	ok bool
+}
+
+func split(name string) templateName {
+	words := strings.Split(name, ".")
+	if len(words) < 2 || len(words) > 4 {
+		return templateName{}
 	}
-	return s[:i], s[i+1:], true
+	n := templateName{before: words[:len(words)-2], moment: backout.Moment(words[len(words)-2]), part: words[len(words)-1]}
+	n.ok = (n.part == "subject" || n.part == "text") && slices.Contains(backout.Moments(), n.moment)
+	return n
 }
 
 func moments() string {

@@ -24,6 +24,8 @@ type Kind struct {
 	// that they are plain.
 	Time func(time.Time) string
 	Link func(url string) string
+	// Records tells that what the kind builds is a [Records].
+	Records bool
 
 	kind plugin.Kind[backout.Notifier]
 }

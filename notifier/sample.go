@@ -31,8 +31,11 @@ func Samples(moment backout.Moment) []backout.Notice {
 			Level: l.name, NextLevel: l.next, Summary: l.summary, Loses: l.loses,
 			Targets: []string{"web-01", "web-02", "web-03"}, CVEs: []string{"CVE-2026-0001"},
 			Rule: "WebErrorsAfterPatch", AlertName: "HTTPErrorsHigh", At: at.Add(time.Duration(i) * 30 * time.Minute),
-			Reason: "2 of 3 targets were still red when its time was up",
-			AskID:  "ask-1", VotesNeeded: 2, VotesGiven: 1, URL: "https://backout.example/rollbacks/CHG0030001-r1",
+			Reason:   "2 of 3 targets were still red when its time was up",
+			PlanHash: "sha256:7f3a9c0d1e2b", PlanText: "L1 uninstall the patch: dnf.undo\nL2 restore the snapshot: lvm.merge\nL3 rebuild: http.request",
+			Steps: []string{"undo the patch (dnf.undo)", "restart nginx (systemd.restart)"}, Groups: []string{"leads"}, Excluded: []string{"ana"},
+			Exploited: []string{"CVE-2026-0001"}, Labels: map[string]string{"team": "web"}, Opened: at,
+			AskID: "ask-1", VotesNeeded: 2, VotesGiven: 1, URL: "https://backout.example/rollbacks/CHG0030001-r1",
 		}
 		if l.next != "" {
 			n.Deadline, n.IfNobodyActs = n.At.Add(30*time.Minute), l.next+" starts"

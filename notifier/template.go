@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -14,17 +15,38 @@ import (
 //go:embed defaults/default.tmpl
 var defaultTemplates string
 
-const defaultFile = "default.tmpl"
+//go:embed defaults/stakeholders.tmpl
+var plainTemplates string
+
+//go:embed defaults/deciders.tmpl
+var deciderTemplates string
+
+//go:embed defaults/record.tmpl
+var recordTemplates string
+
+// builtIn are the built-in templates by the name of their file.
+func builtIn() map[string]string {
+	return map[string]string{
+		"default.tmpl": defaultTemplates, "stakeholders.tmpl": plainTemplates, "deciders.tmpl": deciderTemplates, "record.tmpl": recordTemplates,
+	}
+}
 
 // DefaultTemplates returns the text of the built-in templates, as a start for
 // one's own.
 func DefaultTemplates() string { return defaultTemplates }
+
+// PlainTemplates returns the text of the built-in templates for stakeholders, who
+// read plain words.
+func PlainTemplates() string { return plainTemplates }
 
 // Style is how one channel type writes text.
 type Style struct {
 	// Kind is the channel type: a template "slack.red.text" goes before
 	// "red.text" on channels of kind slack.
 	Kind string
+	// Audience is what kind of people read the notice; empty means what the notice's
+	// audience is called by, see [KindOf].
+	Audience AudienceKind
 	// Escape makes one value from outside harmless; nil means plain text.
 	Escape func(string) string
 	// Time writes a time, Link an address that has been escaped already; nil
@@ -36,11 +58,15 @@ type Style struct {
 // Templates turn notices into words. They are ready for use by many goroutines.
 //
 // A message has two templates, "MOMENT.subject" (made one line) and
-// "MOMENT.text"; with the channel type before it ("slack.MOMENT.text") a template
-// is for that type alone. The data is a [backout.Notice] whose every value was
+// "MOMENT.text". With an audience or a kind of audiences before it
+// ("stakeholders.MOMENT.text") a template is for those alone, with a channel type
+// before all of it ("slack.MOMENT.text", "slack.stakeholders.MOMENT.text") for that
+// type; the audience's own go first, then its kind's, then those for all. The data is a [backout.Notice] whose every value was
 // made harmless for the channel before: templates handle data only.
 type Templates struct {
 	set *template.Template
+	// own names those that are not built in.
+	own map[string]bool
 }
 
 // Default returns the built-in templates.
@@ -57,8 +83,8 @@ func Default() *Templates {
 // place.
 func (t *Templates) Render(s Style, n backout.Notice, thread *backout.Receipt) (backout.Message, error) {
 	data := inert(n, s.Escape)
-	subject, err1 := t.run(s, n.Moment, "subject", data)
-	text, err2 := t.run(s, n.Moment, "text", data)
+	subject, err1 := t.run(s, n, "subject", data)
+	text, err2 := t.run(s, n, "text", data)
 	if err1 != nil {
 		subject = fallbackSubject(data)
 	}
@@ -73,19 +99,33 @@ func (t *Templates) Render(s Style, n backout.Notice, thread *backout.Receipt) (
 	}, errors.Join(err1, err2)
 }
 
-func (t *Templates) run(s Style, moment backout.Moment, part string, data backout.Notice) (string, error) {
-	name := string(moment) + "." + part
-	if own := s.Kind + "." + name; t.set.Lookup(own) != nil {
-		name = own
-	}
-	if t.set.Lookup(name) == nil {
-		return "", fmt.Errorf("render notice: there is no template %q", name)
+func (t *Templates) run(s Style, n backout.Notice, part string, data backout.Notice) (string, error) {
+	name, err := t.choose(s.names(n, part))
+	if err != nil {
+		return "", err
 	}
 	set, err := t.set.Clone()
 	if err != nil {
 		return "", fmt.Errorf("render notice: %w", err)
 	}
 	return execute(set.Funcs(functions(s)), name, data)
+}
+
+// choose returns the first template that there is. Words of one's own for all go before
+// the built-in ones for deciders and the record, which say the same as those for all;
+// those for stakeholders leave out what the others say.
+func (t *Templates) choose(names []string) (string, error) {
+	there := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return t.set.Lookup(name) == nil })
+	if len(there) == 0 {
+		return "", fmt.Errorf("render notice: there is no template %q", names[len(names)-1])
+	}
+	kind, _, _ := strings.Cut(there[0], ".")
+	if !t.own[there[0]] && (kind == string(Deciders) || kind == string(Record)) {
+		if i := slices.IndexFunc(there, func(name string) bool { return t.own[name] }); i > 0 {
+			return there[i], nil
+		}
+	}
+	return there[0], nil
 }
 
 // tidy takes out what templates leave behind: white space at the ends of lines
@@ -165,6 +205,11 @@ func fallbackText(n backout.Notice) string {
 	line("Alert", n.AlertName)
 	line("Rule", n.Rule)
 	line("Reopened by going back", few(10, n.CVEs))
+	line("Known to be exploited", few(10, n.Exploited))
+	line("Who may say yes", few(10, n.Groups))
+	line("Who may not", few(10, n.Excluded))
+	line("What would run", few(10, n.Steps))
+	line("Plan", n.PlanHash)
 	if n.VotesNeeded > 0 {
 		line("Votes", fmt.Sprintf("%d of %d", n.VotesGiven, n.VotesNeeded))
 	}

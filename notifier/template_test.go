@@ -26,9 +26,10 @@ func templates(t *testing.T, text string) *Templates {
 }
 
 func TestEveryMomentHasPlainWords(t *testing.T) {
+	words := Default()
 	for _, moment := range backout.Moments() {
 		for i, n := range Samples(moment) {
-			m, err := Default().Render(Style{}, n, nil)
+			m, err := words.Render(Style{}, n, nil)
 			if err != nil {
 				t.Errorf("%s, sample %d: %v", moment, i, err)
 			}
@@ -142,6 +143,20 @@ func TestDeadlineWithoutWordsIsSaidAllTheSame(t *testing.T) {
 	}
 }
 
+// TestQuestionSaysWhoMayAnswerAndWhatWouldRun: nobody has to look elsewhere before
+// they decide.
+func TestQuestionSaysWhoMayAnswerAndWhatWouldRun(t *testing.T) {
+	m, _ := Default().Render(Style{}, Samples(backout.MomentApproval)[0], nil)
+	for _, want := range []string{
+		"Votes: 1 of 2.\n", "Who may say yes: leads, but not ana\n", "What would run: undo the patch (dnf.undo), restart nginx (systemd.restart)\n",
+		"Known to be exploited: CVE-2026-0001\n", "To say yes: backout rollback approve CHG0030001-r1 --level L2\n",
+	} {
+		if !strings.Contains(m.Text, want) {
+			t.Errorf("%q is not in\n%s", want, m.Text)
+		}
+	}
+}
+
 func TestLevelTextSaysWhatIsLost(t *testing.T) {
 	for i, n := range Samples(backout.MomentLevelStarted)[:3] {
 		m, _ := Default().Render(Style{}, n, nil)
@@ -202,6 +217,8 @@ func TestPlain(t *testing.T) {
 		"a\xffb":                       "a\uFFFDb",
 		"\x1b[31mred\x00\x7f":          "\uFFFD[31mred\uFFFD\uFFFD",
 		"\u202etxt.exe":                "\uFFFDtxt.exe",
+		"web\u200b-01\U000e0041":       "web\uFFFD-01\uFFFD",
+		"\U0001f468\u200d\U0001f469":   "\U0001f468\u200d\U0001f469",
 		"a\tb":                         "a b",
 		"line\nL1 recovered: all well": "line\n    L1 recovered: all well",
 		"end\r\n":                      "end",

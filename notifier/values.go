@@ -25,9 +25,9 @@ const (
 const continuation = "\n    "
 
 // Plain makes one value from outside fit to be shown: it is valid UTF-8, holds no
-// control characters (terminal sequences) and no marks that turn the reading
-// direction, and is at most [MaxValue] characters long. Line breaks stay, and
-// what follows one is indented.
+// control characters (terminal sequences), no marks that turn the reading direction
+// and none that nobody sees, and is at most [MaxValue] characters long. Line breaks
+// stay, and what follows one is indented.
 func Plain(value string) string {
 	value = strings.TrimRight(strings.ReplaceAll(value, "\r\n", "\n"), "\n")
 	var b strings.Builder
@@ -43,7 +43,7 @@ func Plain(value string) string {
 			b.WriteString(continuation)
 		case r == '\t':
 			b.WriteByte(' ')
-		case unicode.IsControl(r) || turnsDirection(r):
+		case unicode.IsControl(r) || turnsDirection(r) || unseen(r):
 			b.WriteRune(utf8.RuneError)
 		default:
 			b.WriteRune(r)
@@ -56,6 +56,18 @@ func Plain(value string) string {
 // than it is (Unicode TR 36, bidirectional text spoofing).
 func turnsDirection(r rune) bool {
 	return r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' || r == '\u200e' || r == '\u200f' || r == '\u061c'
+}
+
+// unseen tells the characters that take no room, with which two names look the
+// same or one hides another (Unicode TR 36, section 2; UAX 44, the property
+// Default_Ignorable_Code_Point). The joiners and selectors that scripts and emoji
+// are written with stay.
+func unseen(r rune) bool {
+	switch r {
+	case '\u00ad', '\u034f', '\u115f', '\u1160', '\u180e', '\u200b', '\u3164', '\ufeff', '\uffa0':
+		return true
+	}
+	return r >= '\u2060' && r <= '\u2064' || r >= '\u206a' && r <= '\u206f' || r >= '\ufff9' && r <= '\ufffb' || r >= 0xe0000 && r <= 0xe0fff
 }
 
 // OneLine joins the lines of a text: subjects, header values.
@@ -115,7 +127,21 @@ func inert(n backout.Notice, escape func(string) string) backout.Notice {
 		*field = show(*field)
 	}
 	n.Moment = backout.Moment(show(string(n.Moment)))
-	n.Targets, n.CVEs = showAll(n.Targets, show), showAll(n.CVEs, show)
+	switch n.Outcome { //nolint:exhaustive // the others are no outcome
+	case backout.ChangeClosed, backout.ChangeBackedOut, backout.ChangeBackoutFailed, backout.ChangeCancelled:
+		// Templates compare it, and nothing in these words can do harm.
+	default:
+		n.Outcome = backout.ChangeState(show(string(n.Outcome)))
+	}
+	n.PlanHash, n.PlanText = show(n.PlanHash), show(n.PlanText)
+	for _, list := range []*[]string{&n.Targets, &n.CVEs, &n.Groups, &n.Excluded, &n.Steps, &n.Exploited} {
+		*list = showAll(*list, show)
+	}
+	labels := make(map[string]string, len(n.Labels))
+	for name, value := range n.Labels {
+		labels[show(name)] = show(value)
+	}
+	n.Labels = labels
 	return n
 }
 

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,10 +16,9 @@ import (
 // says otherwise.
 const DefaultTargetLabel = "instance"
 
-// OwnAlertPrefix begins the names of backout's alerts about itself. They never
-// speak against a change: an alert relayed by backout would come back as
-// evidence.
-const OwnAlertPrefix = "Backout"
+// OwnAlertPrefix begins the names of backout's alerts about itself, which never speak
+// against a change; see [backout.Alert.Own].
+const OwnAlertPrefix = backout.OwnAlertPrefix
 
 // Rule is one rule as its file has it, with the defaults filled in.
 type Rule struct {
@@ -240,12 +240,10 @@ func guardAlert(a *backout.Alert) string {
 	switch {
 	case !a.Firing:
 		return "the alert is resolved"
-	case isOwn(a.Name()):
+	case a.Own():
 		return "alerts about backout itself never count"
 	}
 	return ""
 }
 
-func isOwn(name string) bool {
-	return len(name) >= len(OwnAlertPrefix) && name[:len(OwnAlertPrefix)] == OwnAlertPrefix
-}
+func isOwn(name string) bool { return strings.HasPrefix(name, OwnAlertPrefix) }

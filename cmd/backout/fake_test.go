@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -316,11 +317,17 @@ func (f *fake) Targets(context.Context) ([]backout.Target, error) {
 	return []backout.Target{{Name: "web-01", Address: "10.0.0.1", Transport: "ssh", Labels: map[string]string{"note": evil}}}, nil
 }
 
-func (f *fake) NotifyTest(_ context.Context, _ handlers.Actor, channel string) error {
-	if channel != "slack-ops" {
-		return fmt.Errorf("channel %s: %w", channel, backout.ErrNotFound)
+func (f *fake) NotifyTest(_ context.Context, _ handlers.Actor, t handlers.TestNotice) (handlers.TestWords, error) {
+	if t.Channel != "slack-ops" {
+		return handlers.TestWords{}, fmt.Errorf("channel %s: %w", t.Channel, backout.ErrNotFound)
 	}
-	return nil
+	moment := cmp.Or(t.Moment, backout.MomentTest)
+	if moment == backout.MomentExhausted {
+		return handlers.TestWords{Channel: t.Channel, Error: "not_in_channel: invite the app" + evil}, nil
+	}
+	return handlers.TestWords{
+		Channel: t.Channel, Sent: !t.DryRun, Subject: "[TEST] " + string(moment) + " " + t.Level, Text: "for " + t.Audience + "\n" + evil,
+	}, nil
 }
 
 func (f *fake) Runners(context.Context) ([]handlers.RunnerStatus, error) {

@@ -26,9 +26,14 @@ func TestScript(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			open := serve(env, nil)
 			env.Setenv("BACKOUT_SERVER", open.URL)
+			var all []backout.Grant
+			for _, role := range backout.Roles() {
+				all = append(all, backout.Grant{Role: role, Everywhere: true})
+			}
 			auth, err := handlers.NewAuth([]handlers.Token{
-				{Name: "ana", Groups: []string{"sre"}, Secret: backout.SecretValue("ana-0123456789abcdef")},
-				{Name: "bob", Secret: backout.SecretValue("bob-0123456789abcdef")},
+				{Name: "ana", Groups: []string{"sre"}, Grants: all, Secret: backout.SecretValue("ana-0123456789abcdef")},
+				{Name: "bob", Grants: all, Secret: backout.SecretValue("bob-0123456789abcdef")},
+				{Name: "eve", Secret: backout.SecretValue("eve-0123456789abcdef")},
 			}, nil)
 			if err != nil {
 				return err
@@ -67,7 +72,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 func serve(env *testscript.Env, auth *handlers.Auth) *httptest.Server {
 	f := newFake()
 	f.lost = 1
-	h := handlers.New(handlers.Options{Intake: f, Changes: f, Baselines: f, Rollbacks: f, Rules: f, Control: f, Auth: auth})
+	h := handlers.New(handlers.Options{Intake: f, Changes: f, Baselines: f, Rollbacks: f, Rules: f, Control: f, Tokens: f, Auth: auth})
 	server := httptest.NewServer(h)
 	env.Defer(func() {
 		h.EndStreams()

@@ -16,9 +16,11 @@ import (
 	"github.com/backout-io/backout/internal/baseline"
 	"github.com/backout-io/backout/internal/bus"
 	"github.com/backout-io/backout/internal/cli"
+	"github.com/backout-io/backout/internal/cli/view"
 	"github.com/backout-io/backout/internal/demo"
 	"github.com/backout-io/backout/internal/remote"
 	"github.com/backout-io/backout/internal/store"
+	"github.com/backout-io/backout/notifier/slack"
 	"github.com/backout-io/backout/rules"
 )
 
@@ -26,12 +28,15 @@ import (
 func wire(o cli.Options) cli.Options {
 	o.Serve = runServer
 	o.Check = app.Check
+	o.Doctor = app.Doctor
+	o.SlackManifest = slack.Manifest
 	o.Runner = runRunner
 	o.RunnerKey = runnerKey
 	o.RunnerPermissions = runnerPermissions
 	o.CheckRunner = app.CheckRunner
 	o.RulesCheck = app.CheckRules
 	o.CheckPlans = app.CheckPlans
+	o.NoticeRoutes = noticeRoutes
 	o.PlanSudo = planSudo
 	o.DriftDefaults = baseline.DefaultIgnores
 	o.Demo = runDemo
@@ -127,6 +132,11 @@ func planSudo(ctx context.Context, config, plan string) (cli.SudoNeeds, error) {
 		needs.Steps = append(needs.Steps, cli.SudoStep(step))
 	}
 	return needs, err
+}
+
+func noticeRoutes(config string) (view.NoticeRoutes, backout.Problems) {
+	routes, problems := app.NoticeRoutes(config)
+	return view.NoticeRoutes(routes), problems
 }
 
 func takeBackup(ctx context.Context, config string, w io.Writer) error {

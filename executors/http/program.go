@@ -100,9 +100,12 @@ func (w work) send(ctx context.Context) (answer, error) {
 		var err error
 		got, err = w.ask(ctx, w.Method, w.URL)
 		var dial *net.OpError
+		var stranger *tls.CertificateVerificationError
 		switch unsent := errors.As(err, &dial) && dial.Op == "dial"; {
 		case err == nil && w.Repeat && got.status >= 500:
 			return fmt.Errorf("the API answered %d %s", got.status, got.excerpt())
+		case errors.As(err, &stranger):
+			return backout.Permanent(fmt.Errorf("nothing was sent, since the API's certificate cannot be trusted: name its CA in ca_file: %w", err))
 		case err == nil, unsent, w.Repeat:
 			return err
 		}

@@ -18,7 +18,19 @@ import (
 const busText = `snap() { if [ -S /run/dbus/system_bus_socket ]; then snapper "$@"; else snapper --no-dbus "$@"; fi; }
 `
 
-const lookText = sections.Shell + busText + `printf '=begin\n'
+// listText lists the snapshots of a config. While another process makes a snapshot,
+// snapper says before the list that it could not load it ("loading 3 failed", as
+// Snapper.cc of libsnapper 0.10 has it): what is only half there is looked at again.
+const listText = `listed() {
+	for _ in 1 2 3 4 5; do
+		said=$(snap "$1" -c "$2" list --disable-used-space 2>&1) || { failed=$?; printf '%s\n' "$said"; return $failed; }
+		case $said in loading*) sleep 0.2 ;; *) break ;; esac
+	done
+	printf '%s\n' "$said"
+}
+`
+
+const lookText = sections.Shell + busText + listText + `printf '=begin\n'
 command -v snapper >/dev/null || { printf '=missing snapper\n=end\n'; exit 0; }
 [ "$(id -u)" = 0 ] || { printf '=unprivileged\n=end\n'; exit 0; }
 if command -v transactional-update >/dev/null && [ ! -w /usr ]; then printf '=transactional\n'; fi
@@ -30,7 +42,7 @@ form=--jsonout
 snapper --help | grep -q -e --jsonout || form=--csvout
 for config; do
 	printf '=config %s\n' "$config"
-	say ${form#--} snap $form -c "$config" list --disable-used-space
+	say ${form#--} listed $form "$config"
 	dir=$(snap -c "$config" get-config 2>/dev/null | sed -n 's/^SUBVOLUME *| *//p' | sed 's/ *$//')
 	say free df -P -k -- "${dir:-/}"
 	if [ "$dir" = / ] && command -v btrfs >/dev/null; then

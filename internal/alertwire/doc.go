@@ -1,5 +1,5 @@
 // Package alertwire reads alerts as they come over the wire: Alertmanager's
-// webhook (version 4) and the body of its own POST /api/v2/alerts.
+// webhook (version 4), Grafana's, which is shaped like it, and the body of its own POST /api/v2/alerts.
 //
 // # What it promises
 //

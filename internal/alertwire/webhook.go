@@ -11,6 +11,11 @@ import (
 // sent it since 0.6. Source: prometheus/alertmanager, notify/webhook.
 const WebhookVersion = "4"
 
+// GrafanaVersion is what Grafana's webhook contact points send in its place; their
+// body is Alertmanager's with more fields. Source: Grafana's documentation,
+// "Configure webhook notifications", and grafana/alerting, receivers/webhook.
+const GrafanaVersion = "1"
+
 // Webhook is one notification of Alertmanager, as far as backout reads it. The
 // group's own status, labels and receiver are not kept: each alert has its own.
 type Webhook struct {
@@ -22,7 +27,7 @@ type Webhook struct {
 	Cut int
 }
 
-// DecodeWebhook reads the body of a webhook of version 4. Unknown fields are
+// DecodeWebhook reads the body of Alertmanager's webhook, or Grafana's. Unknown fields are
 // accepted, since every second release adds one.
 func DecodeWebhook(body []byte) (Webhook, error) {
 	d := newDecoder(body)
@@ -60,7 +65,7 @@ func (d *decoder) webhook() (hook Webhook, err *Error) {
 	if !version.set {
 		return hook, d.fail(Missing, `missing, want "`+WebhookVersion+`": is the sender an Alertmanager webhook?`).under("version")
 	}
-	if v := d.text(version.span); v != WebhookVersion {
+	if v := d.text(version.span); v != WebhookVersion && v != GrafanaVersion {
 		return hook, notOne(version, v, `"`+WebhookVersion+`"`).under("version")
 	}
 	if !seenAlerts {

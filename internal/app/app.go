@@ -2,27 +2,31 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/handlers"
+	"github.com/backout-io/backout/internal/auth"
 	"github.com/backout-io/backout/internal/bus"
 	"github.com/backout-io/backout/internal/config"
+	"github.com/backout-io/backout/internal/dashboard"
 	"github.com/backout-io/backout/internal/engine"
 	"github.com/backout-io/backout/internal/host"
 	"github.com/backout-io/backout/internal/host/local"
 	"github.com/backout-io/backout/internal/outbox"
 	"github.com/backout-io/backout/internal/remote"
 	"github.com/backout-io/backout/internal/retry"
+	"github.com/backout-io/backout/internal/slackedge"
 	"github.com/backout-io/backout/internal/store"
+	"github.com/backout-io/backout/internal/webconfig"
 )
 
 // Options are how a server is run.
@@ -36,6 +40,9 @@ type Options struct {
 	// Attempts is where the attempts of local targets are kept, for tests; empty
 	// means the usual place.
 	Attempts string
+	// Accounts tells whose a Slack account is, for demos and tests; nil means that
+	// nobody has linked any.
+	Accounts handlers.Accounts
 }
 
 // App is one server.
@@ -46,7 +53,10 @@ type App struct {
 	store  *store.Store
 	outbox *outbox.Outbox
 	engine *engine.Engine
-	hosts  *host.Registry
+	slack  *slackedge.Edge
+	// edge is slack, for whoever may ask before it is there.
+	edge  atomic.Pointer[slackedge.Edge]
+	hosts *host.Registry
 	// runners speaks to those near the targets; nil while no site has any.
 	runners *remote.Hub
 	// mark tells this store's attempts on a target from another's.
@@ -54,8 +64,21 @@ type App struct {
 	// oldHosts are those of configs before; steps that run hold them.
 	oldHosts []*host.Registry
 	auth     *handlers.Auth
+	senders  *handlers.Senders
+	// web is the web config file as it stands; nil without one.
+	web *webconfig.Live
+	// login is nil where nobody signs in.
+	login *auth.Service
+	// settings are current's. They are apart because a.mu is held by a reload, which
+	// waits for web, while web asks for them.
+	settings atomic.Pointer[config.Settings]
+	// running is current, for whoever must not wait for a reload.
+	running  atomic.Pointer[loaded]
+	examiner *examiner
 	handler  *handlers.Handler
 	addr     net.Addr
+
+	replays replays
 
 	// mu lets one reload run at a time.
 	mu      sync.Mutex
@@ -76,7 +99,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &App{o: o, failed: make(chan error, 1)}
+	a := &App{o: o, failed: make(chan error, 1), replays: newReplays()}
 	if err := a.build(ctx); err != nil {
 		return nil, errors.Join(err, a.undo())
 	}
@@ -143,7 +166,7 @@ func (a *App) openStore(ctx context.Context, cfg *config.Config) error {
 }
 
 func (a *App) startOutbox(ctx context.Context, l *loaded) error {
-	a.outbox = outbox.New(outbox.Options{Store: a.store.Outbox, Log: a.o.Log})
+	a.outbox = outbox.New(outbox.Options{Store: a.store.Outbox, Answers: a.answers, Log: a.o.Log})
 	a.later(func() error { a.outbox.Close(); return nil })
 	cfg, err := l.outboxConfig(ctx)
 	if err != nil {
@@ -193,6 +216,7 @@ func (a *App) startEngine(ctx context.Context, l *loaded) error {
 	if err != nil {
 		return err
 	}
+	cfg.Reach = a.outbox
 	o := engine.Options{Store: a.store, Server: l.config.ServerName, Sole: l.config.NATS.URL == "", Sender: a.outbox, Log: a.o.Log}
 	if a.presence != nil {
 		o.Peers = a.presence
@@ -206,19 +230,40 @@ func (a *App) startEngine(ctx context.Context, l *loaded) error {
 		a.presence.Begin()
 	}
 	a.watchEngine()
+	a.settings.Store(&l.config.Settings)
+	a.running.Store(l)
+	a.examiner = a.newExaminer()
+	services, made := a.guarded(), a.tokens()
+	if err := a.startLogin(l); err != nil {
+		return err
+	}
+	a.startSlack(l, services.Rollbacks)
 	api, intake := l.tokens()
 	if a.auth, err = handlers.NewAuth(api, intake); err != nil {
+		return err
+	}
+	if err := a.openSenders(l); err != nil {
 		return err
 	}
 	metrics := handlers.NewMetrics()
 	if err := metrics.Registry.Register(a.engine.Metrics()); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
-	a.handler = handlers.New(handlers.Options{
-		Intake: admission{a}, Changes: a.engine, Baselines: a.engine, Rollbacks: a.engine, Rules: a.engine, Control: control{Engine: a.engine, app: a}, Auth: a.auth, Log: a.o.Log,
+	options := handlers.Options{
+		Intake: admission{a}, Changes: services.Changes, Baselines: services.Baselines, Rollbacks: services.Rollbacks, Rules: services.Rules, Control: services.Control, Insight: services.Insight,
+		Slack: a.slack, Auth: a.auth, Senders: a.senders, Tokens: made, Bearers: made, Log: a.o.Log,
 		Limits:  handlers.Limits{MaxBody: int64(l.config.Intake.MaxBody), MaxWaiting: l.config.Intake.MaxWaiting},
 		Metrics: metrics, ExternalURL: l.config.ExternalURL, Version: a.o.Version,
+	}
+	pages := dashboard.New(dashboard.Options{
+		Services: services, Tokens: made, People: a.login != nil, Base: handlers.BasePath(l.config.ExternalURL), ExternalURL: l.config.ExternalURL, Version: a.o.Version,
 	})
+	a.later(func() error { pages.Close(); return nil })
+	options.Pages, options.ErrorPage = pages.Pages(), pages.Error
+	if a.login != nil {
+		options.Sessions, options.Pages = a.login, append(options.Pages, a.login.Routes()...)
+	}
+	a.handler = handlers.New(options)
 	return nil
 }
 
@@ -273,12 +318,9 @@ func (a *App) Start() error {
 		}
 	}
 	o := handlers.ServerOptions{Log: a.o.Log}
-	if cfg.TLS.On() {
-		certificate, err := tls.LoadX509KeyPair(cfg.TLS.CertFile, cfg.TLS.KeyFile)
-		if err != nil {
-			return errors.Join(fmt.Errorf("load TLS certificate: %w", err), listener.Close())
-		}
-		o.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	var err error
+	if o.TLS, err = a.serverTLS(cfg); err != nil {
+		return errors.Join(err, listener.Close())
 	}
 	a.addr = listener.Addr()
 	ctx, stop := context.WithCancel(context.Background())
@@ -294,7 +336,7 @@ func (a *App) Start() error {
 		stop()
 		return <-served
 	})
-	a.o.Log.Info("serving", "address", a.addr.String(), "tls", cfg.TLS.On())
+	a.o.Log.Info("serving", "address", a.addr.String(), "tls", cfg.ServesTLS())
 	return nil
 }
 
@@ -316,19 +358,8 @@ func (a *App) Close() error { return a.undo() }
 func (a *App) Reload(ctx context.Context) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	l, problems := load(a.o.Config)
-	if err := problems.Fatal(); err != nil {
-		return err
-	}
-	if err := sameProcess(a.current.config, l.config); err != nil {
-		return err
-	}
-	out, err := l.outboxConfig(ctx)
+	l, out, _, err := a.readAgain(ctx, a.current)
 	if err != nil {
-		return err
-	}
-	api, intake := l.tokens()
-	if _, err := handlers.NewAuth(api, intake); err != nil {
 		return err
 	}
 	hosts, err := a.hostsFor(ctx, l.config)
@@ -348,16 +379,53 @@ func (a *App) Reload(ctx context.Context) error {
 		}
 		return err
 	}
-	a.engine.Reconfigure(cfg)
+	cfg.Reach = a.outbox
+	// First who is in which group: a vote by the old groups is held against the old
+	// ones, and voided below.
+	api, intake := l.tokens()
 	if err := a.auth.Set(api, intake); err != nil {
-		return err // what NewAuth took, Set takes
+		return err // what readAgain took, Set takes
 	}
+	if err := a.senders.SetSigners(l.signers()); err != nil {
+		return err // as above
+	}
+	if a.login != nil {
+		a.login.Set(l.loginConfig())
+	}
+	a.settings.Store(&l.config.Settings)
+	a.running.Store(l)
+	if a.web != nil {
+		a.web.Replace(l.config.Web)
+	}
+	a.engine.Reconfigure(cfg)
 	if hosts != a.hosts {
 		a.oldHosts = append(a.oldHosts, a.hosts)
 	}
 	a.hosts, a.current = hosts, l
+	a.slack.Update(l.slackChannels())
 	a.o.Log.Info("config reloaded", "plans", len(l.config.Plans), "rules", l.rules.Len(), "targets", len(l.config.Inventory))
 	return nil
+}
+
+// readAgain reads every file as a reload does. An error says what would keep it from
+// taking the place of old; there may be something read all the same, which is then only
+// good for being looked at. Warnings come either way.
+func (a *App) readAgain(ctx context.Context, old *loaded) (l *loaded, out outbox.Config, warnings backout.Problems, err error) {
+	l, problems := load(a.o.Config)
+	warnings = slices.DeleteFunc(slices.Clone(problems), func(p backout.Problem) bool { return !p.Warning })
+	if err = problems.Fatal(); err == nil {
+		err = sameProcess(old.config, l.config)
+	}
+	if err == nil {
+		out, err = l.outboxConfig(ctx)
+	}
+	if err == nil {
+		_, err = handlers.NewAuth(l.tokens())
+	}
+	if err == nil {
+		_, err = handlers.NewSenders(nil, l.signers())
+	}
+	return l, out, warnings, err
 }
 
 // hostsFor keeps the connections there are when the ssh section is the same.
@@ -393,7 +461,11 @@ func sameProcess(old, now *config.Config) error {
 	differs("nats.url", old.NATS.URL == now.NATS.URL)
 	differs("server_name", old.ServerName == now.ServerName)
 	differs("tls", old.TLS == now.TLS)
+	differs("web_config", old.WebConfig == now.WebConfig && old.Web.TLS() == now.Web.TLS())
 	differs("external_url", old.ExternalURL == now.ExternalURL)
+	differs("whether people sign in (auth.oidc, auth.users)", old.Auth.SignIn() == now.Auth.SignIn())
+	// A file that lost its tokens, in whatever way, must not open a server that runs.
+	differs("whether anybody must say who they are (auth, intake)", old.Open() || !now.Open())
 	differs("intake.max_body", old.Intake.MaxBody == now.Intake.MaxBody)
 	differs("intake.max_waiting", old.Intake.MaxWaiting == now.Intake.MaxWaiting)
 	differs("retention", old.Retention == now.Retention)

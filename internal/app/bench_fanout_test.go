@@ -13,6 +13,7 @@ import (
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/handlers"
 	"github.com/backout-io/backout/internal/app"
+	"github.com/backout-io/backout/internal/auth/authtest"
 	"github.com/backout-io/backout/internal/client"
 	"github.com/backout-io/backout/internal/host/ssh/sshtest"
 	"github.com/backout-io/backout/internal/planhash"
@@ -21,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) {
 	sshtest.Main()
-	os.Exit(m.Run())
+	authtest.Main(m)
 }
 
 // fanTargets are behind a network with fanRTT between question and answer.

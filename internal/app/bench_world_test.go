@@ -60,9 +60,12 @@ type benchWorld struct {
 	stamps        *os.File
 }
 
-func newBenchWorld(b *testing.B) *benchWorld {
+func newBenchWorld(b *testing.B) *benchWorld { return newBenchWorldOf(b, scaled(benchChanges)) }
+
+// newBenchWorldOf has so many open changes.
+func newBenchWorldOf(b *testing.B, changes int) *benchWorld {
 	b.Helper()
-	w := &benchWorld{dir: b.TempDir(), run: rand.Text()[:8], changes: scaled(benchChanges)}
+	w := &benchWorld{dir: b.TempDir(), run: rand.Text()[:8], changes: changes}
 	w.pipe = filepath.Join(w.dir, "pipe")
 	if err := syscall.Mkfifo(w.pipe, 0o600); err != nil {
 		b.Fatal(err)
@@ -160,7 +163,7 @@ func (w *benchWorld) seed(b *testing.B) {
 
 // seedStore makes the store of a data directory and lets write fill it, without
 // the sync of every record that a server makes: what is measured comes after it.
-func seedStore(b *testing.B, data string, write func(*store.Store)) {
+func seedStore(b testing.TB, data string, write func(*store.Store)) {
 	b.Helper()
 	first, err := bus.Open(b.Context(), bus.Options{DataDir: data, Name: "bench"})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/backout-io/backout/executors"
 	executorsall "github.com/backout-io/backout/executors/all"
 	"github.com/backout-io/backout/handlers"
+	"github.com/backout-io/backout/internal/access"
 	"github.com/backout-io/backout/internal/checks"
 	"github.com/backout-io/backout/internal/config"
 	"github.com/backout-io/backout/internal/engine"
@@ -51,8 +52,12 @@ type loaded struct {
 	kinds     config.Kinds
 	rules     *rules.Set
 	templates *notifier.Templates
+	// records is the channel that the gate asks for records; nil asks nobody.
+	records engine.Records
 	// channelSecrets are those that outboxConfig has resolved.
 	channelSecrets []backout.Secret
+	// channels are those that outboxConfig has built.
+	channels map[string]outbox.Channel
 }
 
 // load reads every file the config names. All problems of all files come in one
@@ -75,8 +80,8 @@ func read(path string, offline bool) (*loaded, backout.Problems) {
 		l.rules, problems = rules.Load(data)
 		return problems
 	}
-	kinds.Templates = func(texts map[string]string) (problems backout.Problems) {
-		l.templates, problems = notifier.NewTemplates(texts, kinds.Notifiers.Names()...)
+	kinds.Templates = func(texts map[string]string, audiences []string) (problems backout.Problems) {
+		l.templates, problems = notifier.NewTemplatesFor(texts, notifier.Known{Channels: kinds.Notifiers.Names(), Audiences: audiences})
 		return problems
 	}
 	var problems backout.Problems
@@ -120,6 +125,7 @@ func Check(ctx context.Context, path string) backout.Problems {
 	if _, err := l.outboxConfig(ctx); err != nil {
 		problems = append(problems, backout.Problem{File: path, What: err.Error()})
 	}
+	problems = append(problems, l.checkButtons(path)...)
 	return withoutTwins(append(problems, checkRuleTests(l.config.RuleTests)...))
 }
 
@@ -151,7 +157,9 @@ func (l *loaded) engineConfig(hosts *host.Registry, log *slog.Logger) (*engine.C
 		WantsDelta:     func(uses string) bool { k, ok := l.kinds.Executors.Lookup(uses); return ok && k.WantsDelta },
 		ReadinessEvery: time.Duration(cfg.ReadinessEvery),
 		Promotion:      trigger.Policy{Required: cfg.Promotion.Required, Agreed: cfg.Promotion.Agreed, Precision: cfg.Promotion.Precision},
-		Groups:         l.groups(), Audiences: cfg.Audiences, ExternalURL: cfg.ExternalURL,
+		Groups:         l.groups(), OpenGroups: cfg.Auth.OIDC.On(), MayApprove: l.mayApprove, Audiences: cfg.Audiences,
+		Acts: func(audience string) bool { return cfg.KindOf(audience).MayAct() }, ExternalURL: cfg.ExternalURL,
+		Exploited: cfg.Exploited, Records: l.records,
 	}
 	if cfg.Prometheus.URL != "" {
 		if out.Queries, err = promql.NewClient(cfg.Prometheus.URL, cfg.Prometheus.Token); err != nil {
@@ -185,7 +193,14 @@ func (l *loaded) secrets() []backout.Secret {
 
 // outboxConfig builds the channels.
 func (l *loaded) outboxConfig(ctx context.Context) (outbox.Config, error) {
-	out := outbox.Config{Channels: map[string]outbox.Channel{}, Audiences: l.config.Audiences, Templates: l.templates}
+	routes := &l.config.Routes
+	out := outbox.Config{
+		Channels: map[string]outbox.Channel{}, Audiences: l.config.Audiences, Kinds: map[string]notifier.AudienceKind{},
+		Routes: routes.Routes, Intervals: routes.Intervals, Templates: l.templates,
+	}
+	for name := range l.config.Audiences {
+		out.Kinds[name] = l.config.KindOf(name)
+	}
 	for _, name := range slices.Sorted(maps.Keys(l.config.Channels)) {
 		channel := l.config.Channels[name]
 		kind, ok := l.kinds.Notifiers.Lookup(channel.Type)
@@ -202,14 +217,33 @@ func (l *loaded) outboxConfig(ctx context.Context) (outbox.Config, error) {
 			return out, fmt.Errorf("channel %s: %w", name, err)
 		}
 		out.Channels[name] = outbox.Channel{Notifier: n, Style: kind.Style()}
+		if name != l.config.ITSM.Channel {
+			continue
+		}
+		if l.records, err = recordsOf(n); err != nil {
+			return out, fmt.Errorf("itsm: channel %s: %w", name, err)
+		}
 	}
+	l.channels = out.Channels
 	return out, nil
+}
+
+// recordsOf is the notifier as what keeps records.
+func recordsOf(n backout.Notifier) (engine.Records, error) {
+	r, ok := n.(notifier.Records)
+	if !ok {
+		return nil, fmt.Errorf("%w: it keeps no records of changes", backout.ErrInvalid)
+	}
+	if err := r.Readable(); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // tokens are who may call, and who may send alerts.
 func (l *loaded) tokens() (api, intake []handlers.Token) {
 	for _, t := range l.config.Auth.Tokens {
-		api = append(api, handlers.Token{Name: t.Name, Groups: l.config.GroupsOf(t.Name), Secret: t.Token})
+		api = append(api, handlers.Token{Name: t.Name, Groups: l.config.GroupsOf(t.Name), Grants: l.config.HolderGrants(t.Name), Secret: t.Token})
 	}
 	for _, t := range l.config.Intake.Tokens {
 		intake = append(intake, handlers.Token{Name: t.Name, Secret: t.Token})
@@ -217,7 +251,17 @@ func (l *loaded) tokens() (api, intake []handlers.Token) {
 	return api, intake
 }
 
-// groups are the members of every group that a token or the groups section names.
+// mayApprove tells whether somebody may approve on all of the targets.
+func (l *loaded) mayApprove(person string, targets []string) bool {
+	grants := l.config.HolderGrants(person)
+	places := make([]map[string]string, len(targets))
+	for i, target := range targets {
+		places[i] = l.config.Inventory[target].Labels
+	}
+	return access.Over(grants, access.ActionApprove, places) == nil
+}
+
+// groups are the members of every group that a token, a local user or the groups section names.
 func (l *loaded) groups() map[string][]string {
 	out := map[string][]string{}
 	for group := range l.config.Groups {
@@ -226,6 +270,18 @@ func (l *loaded) groups() map[string][]string {
 	for _, t := range l.config.Auth.Tokens {
 		for _, group := range t.Groups {
 			out[group] = l.config.Members(group)
+		}
+	}
+	for _, u := range l.config.Auth.Users {
+		for _, group := range u.Groups {
+			out[group] = l.config.Members(group)
+		}
+	}
+	if l.config.Auth.OIDC.On() { // which may know members of groups that only roles name
+		for _, r := range l.config.Auth.Roles {
+			for _, group := range r.Groups {
+				out[group] = l.config.Members(group)
+			}
 		}
 	}
 	return out

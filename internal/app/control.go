@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/handlers"
 	"github.com/backout-io/backout/internal/engine"
+	"github.com/backout-io/backout/internal/outbox"
 	"github.com/backout-io/backout/internal/store"
 )
 
@@ -59,12 +61,22 @@ func (c control) Runners(context.Context) ([]handlers.RunnerStatus, error) {
 }
 
 // NotifyTest implements [handlers.Control].
-func (c control) NotifyTest(ctx context.Context, by handlers.Actor, channel string) error {
-	if err := c.app.outbox.Test(ctx, channel); err != nil {
-		return fmt.Errorf("test channel %s: %w", channel, err)
+func (c control) NotifyTest(ctx context.Context, by handlers.Actor, t handlers.TestNotice) (handlers.TestWords, error) {
+	m, err := c.app.outbox.Test(ctx, outbox.TestNotice{
+		Channel: t.Channel, Moment: t.Moment, Level: t.Level, Audience: t.Audience, DryRun: t.DryRun, By: by.Name,
+	})
+	words := handlers.TestWords{Channel: t.Channel, Sent: !t.DryRun && err == nil, Subject: m.Subject, Text: m.Text}
+	var undelivered *outbox.UndeliveredError
+	switch {
+	case errors.As(err, &undelivered): // what the caller asked for
+		words.Error = undelivered.Error()
+	case err != nil:
+		return handlers.TestWords{}, fmt.Errorf("test channel %s: %w", t.Channel, err)
 	}
-	c.app.o.Log.Info("channel tested", "channel", channel, "by", by.Name)
-	return nil
+	if !t.DryRun {
+		c.app.o.Log.Info("channel tested", "channel", t.Channel, "moment", m.Notice.Moment, "by", by.Name, "arrived", words.Sent)
+	}
+	return words, nil
 }
 
 // Notices implements [handlers.Control].
@@ -84,5 +96,5 @@ func (c control) Notices(ctx context.Context) ([]handlers.NoticeStatus, error) {
 }
 
 func status(p store.Pending, givenUp bool) handlers.NoticeStatus {
-	return handlers.NoticeStatus{Channel: p.Channel, Notice: p.Notice, GivenUp: givenUp, Tries: p.Tries, Error: p.LastError}
+	return handlers.NoticeStatus{Channel: p.Channel, Notice: p.Notice, GivenUp: givenUp, Tries: p.Tries, Error: p.LastError, At: p.LastTry}
 }

@@ -62,7 +62,7 @@ func keepForEver(t *testing.T, data string) {
 
 // past is what is done to the recorded server, by ann unless it is said.
 type past struct {
-	t *testing.T
+	t testing.TB
 	c *client.Client
 }
 

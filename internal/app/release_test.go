@@ -187,7 +187,7 @@ const releaseToken = "-token-0123456789abcdef"
 
 // releaseFiles writes the config of the recorded server. hook takes notices,
 // everything else is refused, and the relay of "gone" gives up at once.
-func releaseFiles(t *testing.T, dir, hook string) {
+func releaseFiles(t testing.TB, dir, hook string) {
 	t.Helper()
 	step := func(name, approval, argv string) string {
 		return `
@@ -249,7 +249,7 @@ audiences: {ops: [hook], lost: [stuck, gone]}
 
 // serveRelease runs a server on dir/data until the test ends, and returns ann's
 // client of it.
-func serveRelease(t *testing.T, dir string) *client.Client {
+func serveRelease(t testing.TB, dir string) *client.Client {
 	t.Helper()
 	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -282,7 +282,7 @@ func serveRelease(t *testing.T, dir string) *client.Client {
 	return clientAs(t, "http://"+a.Addr(), "ann")
 }
 
-func clientAs(t *testing.T, url, name string) *client.Client {
+func clientAs(t testing.TB, url, name string) *client.Client {
 	t.Helper()
 	c, err := client.New(client.Options{Server: url, Token: backout.SecretValue(name + releaseToken)})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"path/filepath"
 	"sync"
 
@@ -118,6 +119,22 @@ func (b *Bus) Health(ctx context.Context) error {
 		return fmt.Errorf("%w: JetStream does not answer: %w", backout.ErrUnavailable, err)
 	}
 	return nil
+}
+
+// Usage returns how many bytes the streams take on disk, and how many they may; a limit
+// of 0 or less is none that is known.
+func (b *Bus) Usage(ctx context.Context) (used, limit int64, err error) {
+	info, err := b.js.AccountInfo(ctx)
+	if err != nil {
+		return 0, 0, fmt.Errorf("%w: JetStream does not answer: %w", backout.ErrUnavailable, err)
+	}
+	used, limit = int64(min(info.Store, math.MaxInt64)), info.Limits.MaxStore
+	if limit <= 0 && b.server != nil {
+		if cfg := b.server.JetStreamConfig(); cfg != nil {
+			limit = cfg.MaxStore
+		}
+	}
+	return used, limit, nil
 }
 
 // Close ends the connection, stops the embedded server and frees the data

@@ -34,9 +34,15 @@ func Apply(c backout.Change, seq uint64, at time.Time, e backout.Event) backout.
 		c.ChangeSpec = cloneSpec(e.Spec)
 		c.State, c.Requester, c.PlannedAt = backout.ChangePlanned, e.By, at
 	case backout.GateRefused:
-		c = shutAgain(c, at, e.Violations)
+		c = shutAgain(c, at, e.Violations, e.Answer)
+	case backout.GateRepeated:
+		c.Answer, c.AnsweredAt = e.Answer, at
+		if shut(c.State) {
+			c.GateAt = at
+		}
 	case backout.GatePassed:
 		c.State, c.GateAt, c.Violations = backout.ChangeReady, at, nil
+		c.Answer, c.AnsweredAt = e.Answer, at
 		c.Certified, c.ValidUntil = e.PlanHash, e.ValidUntil
 	case backout.BaselineBegan:
 		c.Capture = &backout.Capture{Number: e.Number, Server: e.Server, BeganAt: at, Opening: e.Opening}
@@ -48,6 +54,7 @@ func Apply(c backout.Change, seq uint64, at time.Time, e backout.Event) backout.
 	case backout.DeltaCaptured:
 		c.Deltas = merged(c.Deltas, e.Deltas)
 	case backout.ReadinessChanged:
+		c.Answer, c.AnsweredAt = e.Answer, at
 		c.NotReady = nil // not an empty list: the log makes no difference
 		if len(e.Violations) > 0 {
 			c.NotReady = slices.Clone(e.Violations)
@@ -85,8 +92,9 @@ func Apply(c backout.Change, seq uint64, at time.Time, e backout.Event) backout.
 }
 
 // shutAgain is the change after a no: whatever yes there was is gone.
-func shutAgain(c backout.Change, at time.Time, violations []backout.Violation) backout.Change {
+func shutAgain(c backout.Change, at time.Time, violations []backout.Violation, answer string) backout.Change {
 	c.State, c.GateAt, c.Violations = backout.ChangePlanned, at, slices.Clone(violations)
+	c.Answer, c.AnsweredAt = answer, at
 	c.Certified, c.ValidUntil = "", time.Time{}
 	return c
 }
@@ -110,7 +118,7 @@ func applyFailed(c backout.Change, at time.Time, e backout.BaselineFailed) backo
 		return c
 	}
 	if c.Capture.Opening && shut(c.State) {
-		c = shutAgain(c, at, e.Violations)
+		c = shutAgain(c, at, e.Violations, e.Answer)
 	}
 	c.Capture = nil
 	return c

@@ -56,7 +56,7 @@ func captureFailed(c backout.Change, do CaptureFailed) ([]backout.Event, error) 
 	if underWay(c, do.Number) != nil {
 		return nil, nil
 	}
-	return []backout.Event{backout.BaselineFailed{Number: do.Number, Violations: slices.Clone(do.Violations)}}, nil
+	return []backout.Event{backout.BaselineFailed{Number: do.Number, Violations: slices.Clone(do.Violations), Answer: do.Answer}}, nil
 }
 
 // captureGivenUp ends a capture whose lease is over.
@@ -121,16 +121,22 @@ func recordDeltas(c backout.Change, do RecordDeltas) ([]backout.Event, error) {
 }
 
 // readiness notes when other checks say no than before. The same no in other words
-// ("81 % full", "82 % full") is no news.
-func readiness(c backout.Change, do Readiness) ([]backout.Event, error) {
-	if !c.State.Live() {
+// ("81 % full", "82 % full") is no news; to who asked, it is an answer.
+func readiness(c backout.Change, in Input, do Readiness) ([]backout.Event, error) {
+	switch {
+	case !c.State.Live():
 		return nil, refused("readiness is watched while it is open or watched; it is %s", c.State)
+	case !SameChecks(c.NotReady, do.Violations):
+		return []backout.Event{backout.ReadinessChanged{Violations: slices.Clone(do.Violations), Answer: do.Answer}}, nil
+	case in.By != "":
+		return []backout.Event{backout.GateRepeated{Answer: do.Answer, By: in.By}}, nil
 	}
-	if slices.Equal(saying(c.NotReady), saying(do.Violations)) {
-		return nil, nil
-	}
-	return []backout.Event{backout.ReadinessChanged{Violations: slices.Clone(do.Violations)}}, nil
+	return nil, nil
 }
+
+// SameChecks tells whether the same checks say no in both, of the same targets and
+// levels, whatever their words.
+func SameChecks(a, b []backout.Violation) bool { return slices.Equal(saying(a), saying(b)) }
 
 // saying are the checks that say no, and where, in one order.
 func saying(vs []backout.Violation) []backout.Violation {

@@ -189,6 +189,7 @@ func TestTellsEachAudienceOnceAndNobodyIsNotEveryone(t *testing.T) {
 	c := backout.Change{ChangeSpec: backout.ChangeSpec{
 		ID: "CHG1", Title: "openssl", Targets: []string{"a"}, Stakeholders: []string{"owners", "ops", ""},
 		Patch:  backout.Patch{CVEs: []string{"CVE-2026-1"}},
+		Labels: map[string]string{"team": "web"},
 		Window: backout.Window{Closes: start.Add(time.Hour), Watch: backout.Duration(2 * time.Hour)},
 	}, State: backout.ChangeReady}
 	opened := backout.WindowOpened{Frozen: testFrozen()}
@@ -196,7 +197,7 @@ func TestTellsEachAudienceOnceAndNobodyIsNotEveryone(t *testing.T) {
 	for _, n := range Tells(c, start, opened, "duty", "owners") {
 		got = append(got, n.Audience)
 		if n.ID != "" || n.ChangeID != "CHG1" || n.Title != "openssl" || !n.At.Equal(start) || !n.Deadline.Equal(start.Add(time.Hour)) ||
-			!slices.Equal(n.Targets, c.Targets) || !slices.Equal(n.CVEs, c.Patch.CVEs) || !strings.Contains(n.IfNobodyActs, "2h") {
+			n.Labels["team"] != "web" || n.PlanHash != opened.Frozen.Hash || !slices.Equal(n.Targets, c.Targets) || !slices.Equal(n.CVEs, c.Patch.CVEs) || !strings.Contains(n.IfNobodyActs, "2h") {
 			t.Errorf("notice %+v", n)
 		}
 	}
@@ -215,6 +216,20 @@ func TestTellsEachAudienceOnceAndNobodyIsNotEveryone(t *testing.T) {
 		if got := Tells(c, start, tt.event); len(got) != tt.want {
 			t.Errorf("%s: %d notices, want %d", name, len(got), tt.want)
 		}
+	}
+}
+
+// TestTheEndSaysWhatBecameOfTheChange: as data, for records that close by it.
+func TestTheEndSaysWhatBecameOfTheChange(t *testing.T) {
+	c := backout.Change{ChangeSpec: backout.ChangeSpec{ID: "CHG1", Stakeholders: []string{"record"}}, State: backout.ChangeWatching, OpenedAt: start}
+	for _, state := range []backout.ChangeState{backout.ChangeClosed, backout.ChangeBackedOut, backout.ChangeBackoutFailed} {
+		got := Tells(c, start, backout.ChangeEnded{State: state})
+		if len(got) != 1 || got[0].Moment != backout.MomentWindowClosed || got[0].Outcome != state {
+			t.Errorf("%s: %+v", state, got)
+		}
+	}
+	if got := Tells(c, start, backout.WindowOpened{Frozen: testFrozen()}); len(got) == 0 || got[0].Outcome != "" {
+		t.Errorf("a window that opens has an outcome: %+v", got)
 	}
 }
 
@@ -265,7 +280,7 @@ func everyRequest(c backout.Change) []Request {
 		CaptureFailed{},
 		RecordDeltas{Deltas: digests("delta", c.Targets), PatchedAt: c.PatchedAt},
 		RecordDeltas{Deltas: digests("delta", []string{"x"}), PatchedAt: c.PatchedAt},
-		Readiness{[]backout.Violation{{Check: "reachable"}}},
+		Readiness{Violations: []backout.Violation{{Check: "reachable"}}},
 		Readiness{},
 		Extend{Closes: start.Add(5 * time.Hour)},
 		Extend{},

@@ -51,7 +51,7 @@ func decide(c backout.Change, in Input) ([]backout.Event, error) {
 	case RecordDeltas:
 		return recordDeltas(c, do)
 	case Readiness:
-		return readiness(c, do)
+		return readiness(c, in, do)
 	case Extend:
 		return extend(c, in, do)
 	case Close:

@@ -60,7 +60,7 @@
 // the rollback's log alone tells.
 //
 // While the change is live [Readiness] brings what the gate would say now. It is
-// recorded when other checks say no than before.
+// recorded when other checks say no than before, or when a person has asked.
 //
 // # What rules said
 //

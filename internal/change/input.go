@@ -41,6 +41,9 @@ type (
 		// Baselines are the digests of what was captured for it, of every target.
 		Baselines  map[string]string
 		ValidUntil time.Time
+		// Answer is the digest of the whole answer as it is stored; empty where the
+		// store did not take it.
+		Answer string
 	}
 
 	// BeginCapture lets the server capture the baselines, which no other one may do
@@ -62,6 +65,8 @@ type (
 	CaptureFailed struct {
 		Number     int
 		Violations []backout.Violation
+		// Answer is as in Gate.
+		Answer string
 	}
 
 	// Open opens the window. The gate is asked again at that moment: Gate is its
@@ -83,7 +88,11 @@ type (
 
 	// Readiness says why the way back would not work any more; nothing when it
 	// would.
-	Readiness struct{ Violations []backout.Violation }
+	Readiness struct {
+		Violations []backout.Violation
+		// Answer is as in Gate.
+		Answer string
+	}
 
 	// Extend moves the window's end, only ever later.
 	Extend struct {

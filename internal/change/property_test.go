@@ -133,6 +133,10 @@ var arrows = func() map[backout.ChangeState]map[backout.ChangeState]bool {
 			out[from][to] = true
 		}
 	}
+	// What a rule said is judged when all is over, too: that moves nothing.
+	for _, final := range []backout.ChangeState{closed, backed, failed, cancelled} {
+		out[final] = map[backout.ChangeState]bool{final: true}
+	}
 	return out
 }()
 
@@ -153,7 +157,7 @@ func anyRequest(t *rapid.T, c backout.Change, now time.Time) Request {
 	// Opening and rollbacks more often than the rest: most of the promises are there.
 	switch rapid.SampledFrom([]int{0, 1, 2, 2, 2, 2, 3, 4, 5, 6, 7, 8, 8, 8, 8, 8, 9, 9, 9, 10, 11, 12, 13, 13, 13, 13, 13, 14, 15, 16, 16, 17, 17, 18, 18}).Draw(t, "request") {
 	case 0:
-		return Gate{Violations: []backout.Violation{{Check: "plan"}}}
+		return Gate{Violations: []backout.Violation{{Check: "plan"}}, Answer: "sha256:no"}
 	case 1:
 		return passed
 	case 2:
@@ -180,7 +184,7 @@ func anyRequest(t *rapid.T, c backout.Change, now time.Time) Request {
 		for _, check := range some([]string{"space", "reachable"}) {
 			vs = append(vs, backout.Violation{Check: check, Reason: rapid.SampledFrom([]string{"81 %", "82 %"}).Draw(t, "reason")})
 		}
-		return Readiness{vs}
+		return Readiness{Violations: vs, Answer: "sha256:ready"}
 	case 3:
 		return Extend{Closes: near()}
 	case 4:

@@ -85,7 +85,7 @@ func play(t *testing.T, story string) string {
 			c = Apply(c, uint64(len(log)+1), in.At, e)
 		}
 		log = append(log, Entry{Seq: uint64(len(log) + 1), Record: record})
-		fmt.Fprintf(&b, "  = %s%s\n", c.State, due(c))
+		fmt.Fprintf(&b, "  = %s%s%s\n", c.State, due(c), answered(c))
 	}
 	if diff := gocmp.Diff(c, Fold(backout.Change{}, throughJSON(t, log)...)); diff != "" {
 		t.Errorf("replaying the log gives another state (-lived +replayed):\n%s", diff)
@@ -116,6 +116,14 @@ func due(c backout.Change) string {
 		return ""
 	}
 	return ", due " + at.Format("15:04")
+}
+
+// answered is what is kept of the last answer, where a story stores any.
+func answered(c backout.Change) string {
+	if c.Answer == "" {
+		return ""
+	}
+	return ", answer " + c.Answer + " of " + c.AnsweredAt.Format("15:04")
 }
 
 func class(err error) string {
@@ -177,6 +185,9 @@ func parse(t *testing.T, c backout.Change, line string) Input {
 		t.Fatalf("story line %q: want time, who and request", line)
 	}
 	in := Input{At: at(t, words[0]), By: words[1]}
+	if in.By == "server" {
+		in.By = "" // nobody has asked it
+	}
 	args := map[string]string{}
 	var rest []string
 	for _, w := range words[3:] {
@@ -187,7 +198,7 @@ func parse(t *testing.T, c backout.Change, line string) Input {
 		}
 	}
 	in.Blind = strings.ReplaceAll(args["blind"], "_", " ")
-	in.Do = request(t, c, in.By, words[2], args, rest)
+	in.Do = request(t, c, words[1], words[2], args, rest)
 	return in
 }
 
@@ -199,22 +210,25 @@ func request(t *testing.T, c backout.Change, by, verb string, args map[string]st
 		return Plan{Spec: spec(t, args)}
 	case "gate":
 		if reason != "" {
-			return Gate{Violations: []backout.Violation{{Check: "plan", Reason: reason}}}
+			return Gate{Violations: []backout.Violation{{Check: "plan", Reason: reason}}, Answer: args["answer"]}
 		}
-		return yes(c)
+		passed := yes(c)
+		passed.Answer = args["answer"]
+		return passed
 	case "capture":
 		return BeginCapture{Server: cmp.Or(args["server"], "s1"), Opening: reason == "opening", Resumed: reason == "resumed"}
 	case "captured":
 		return Captured{Number: c.Captures, Baselines: digests("baseline", c.Targets)}
 	case "capture_failed":
-		return CaptureFailed{Number: c.Captures, Violations: []backout.Violation{{Check: "capture", Reason: reason}}}
+		return CaptureFailed{Number: c.Captures, Violations: []backout.Violation{{Check: "capture", Reason: reason}}, Answer: args["answer"]}
 	case "deltas":
 		return RecordDeltas{Deltas: digests(args["digest"], rest), PatchedAt: c.PatchedOn(cmp.Or(rest...))}
 	case "readiness":
-		if reason == "" {
-			return Readiness{}
+		do := Readiness{Answer: args["answer"]}
+		if reason != "" {
+			do.Violations = []backout.Violation{{Check: rest[0], Reason: reason}}
 		}
-		return Readiness{[]backout.Violation{{Check: rest[0], Reason: reason}}}
+		return do
 	case "open":
 		return opening(c)
 	case "extend":

@@ -23,7 +23,12 @@ func Tells(c backout.Change, at time.Time, e backout.Event, further ...string) [
 		return nil
 	}
 	var audiences []string
+	hash := c.Certified
+	if c.Frozen != nil {
+		hash = c.Frozen.Hash
+	}
 	if opened, ok := e.(backout.WindowOpened); ok {
+		hash, n.PlanText = opened.Frozen.Hash, opened.Frozen.Plan.InWords()
 		audiences = append(audiences, opened.Frozen.Plan.Audience...)
 	} else if c.Frozen != nil {
 		audiences = append(audiences, c.Frozen.Plan.Audience...)
@@ -37,6 +42,7 @@ func Tells(c backout.Change, at time.Time, e backout.Event, further ...string) [
 		n.Audience = audience
 		n.Targets = slices.Clone(c.Targets)
 		n.CVEs = slices.Clone(c.Patch.CVEs)
+		n.Labels, n.PlanHash = c.Labels, hash
 		notices = append(notices, n)
 	}
 	return notices
@@ -69,7 +75,7 @@ func notice(c backout.Change, at time.Time, e backout.Event) (backout.Notice, bo
 		if c.OpenedAt.IsZero() {
 			return n, false
 		}
-		n.Moment = backout.MomentWindowClosed
+		n.Moment, n.Outcome = backout.MomentWindowClosed, e.State
 		n.Summary = fmt.Sprintf("%s is %s", c.ID, strings.ReplaceAll(string(e.State), "_", " "))
 		n.Reason = e.Reason
 		if e.Blind != "" {

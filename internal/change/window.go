@@ -15,10 +15,13 @@ func gate(c backout.Change, in Input, do Gate) ([]backout.Event, error) {
 		return nil, refused("the gate is asked before the window opens; it is %s", c.State)
 	}
 	if len(do.Violations) > 0 && slices.Equal(c.Violations, do.Violations) {
-		return nil, nil // the log has this no; asked every minute, it need not have it again
+		if in.By == "" && (c.Answer != "" || do.Answer == "") {
+			return nil, nil // the log has this no; asked every minute, it need not have it again
+		}
+		return []backout.Event{backout.GateRepeated{Answer: do.Answer, By: in.By}}, nil
 	}
 	if len(do.Violations) > 0 {
-		return []backout.Event{backout.GateRefused{Violations: slices.Clone(do.Violations), By: in.By}}, nil
+		return []backout.Event{backout.GateRefused{Violations: slices.Clone(do.Violations), Answer: do.Answer, By: in.By}}, nil
 	}
 	if err := certified(c, in.At, do); err != nil {
 		return nil, err
@@ -29,6 +32,7 @@ func gate(c backout.Change, in Input, do Gate) ([]backout.Event, error) {
 func passed(g Gate) backout.GatePassed {
 	return backout.GatePassed{
 		PlanHash: g.PlanHash, Targets: slices.Clone(g.Targets), Baselines: maps.Clone(g.Baselines), ValidUntil: g.ValidUntil,
+		Answer: g.Answer,
 	}
 }
 

@@ -32,7 +32,7 @@ var exitCodes = []struct {
 	{ExitFailed, "failed, or findings: a problem in a file, a rollback that did not bring everything back, a patch command that failed"},
 	{ExitUsage, "usage: the command line is wrong"},
 	{ExitRefused, "refused by the gate, by policy or by the pause switch; the reasons are printed"},
-	{ExitUnauthenticated, "not authenticated: the server wants a token, or another one"},
+	{ExitUnauthenticated, "not authenticated, or not allowed: the server wants a token, another one, or another role"},
 	{ExitTimeout, "timed out waiting (--timeout)"},
 	{ExitHeld, "held: the rollback needs a human"},
 	{ExitDrifted, "drifted: a target is healthy, but differs from its baseline"},
@@ -115,7 +115,7 @@ func advice(err error) string {
 	case errors.As(err, &connect):
 		return "is the server running? name it with --server or BACKOUT_SERVER"
 	case errors.Is(err, client.ErrUnauthenticated):
-		return "give a token with --token-file, BACKOUT_TOKEN_FILE or BACKOUT_TOKEN"
+		return "sign in with \"backout login\", or give a token with --token-file, BACKOUT_TOKEN_FILE or BACKOUT_TOKEN"
 	case errors.Is(err, backout.ErrUnavailable):
 		return "try again later"
 	case errors.Is(err, backout.ErrConflict):

@@ -15,6 +15,7 @@ import (
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/handlers"
 	"github.com/backout-io/backout/internal/backup"
+	"github.com/backout-io/backout/internal/cli/view"
 	"github.com/backout-io/backout/internal/ruletest"
 	"github.com/backout-io/backout/rules"
 )
@@ -41,9 +42,16 @@ type Options struct {
 	CheckRunner func(ctx context.Context, config string) backout.Problems
 	// Check loads every file the config names and returns all their problems.
 	Check func(ctx context.Context, config string) backout.Problems
+	// Doctor returns what Check does, and what the other sides of the channels say.
+	Doctor func(ctx context.Context, config string) backout.Problems
+	// SlackManifest is the Slack app to create; with an address Slack posts to it.
+	SlackManifest func(address string) ([]byte, error)
 	// CheckPlans returns the problems of plan files: of those named, or of those
 	// that the config names. No config means that the files are judged alone.
 	CheckPlans func(config string, files []string) backout.Problems
+	// NoticeRoutes are the routes of a config; without problems that keep them from
+	// being read.
+	NoticeRoutes func(config string) (view.NoticeRoutes, backout.Problems)
 	// PlanSudo says what a plan needs from sudo.
 	PlanSudo func(ctx context.Context, config, plan string) (SudoNeeds, error)
 	// DriftDefaults lists the differences that are expected in every plan.

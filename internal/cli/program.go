@@ -201,6 +201,11 @@ func (p *program) client() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.clientWith(token)
+}
+
+// clientWith is client with a token of the caller's.
+func (p *program) clientWith(token backout.Secret) (*client.Client, error) {
 	c, err := client.New(client.Options{Server: p.server, Token: token, UserAgent: "backout-cli/" + buildVersion().Version})
 	if errors.Is(err, backout.ErrInvalid) {
 		return nil, usageError{err.Error()}
@@ -209,10 +214,14 @@ func (p *program) client() (*client.Client, error) {
 }
 
 // token is read from the file or the environment, never from the command line,
-// which every user of the machine can see.
+// which every user of the machine can see. With neither it is that of the session that
+// was begun here, if one was.
 func (p *program) token() (backout.Secret, error) {
 	if p.tokenFile == "" {
-		return backout.SecretValue(strings.TrimSpace(p.Getenv("BACKOUT_TOKEN"))), nil
+		if token := strings.TrimSpace(p.Getenv("BACKOUT_TOKEN")); token != "" {
+			return backout.SecretValue(token), nil
+		}
+		return p.sessionToken()
 	}
 	raw, err := os.ReadFile(p.tokenFile)
 	if err != nil {

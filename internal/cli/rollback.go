@@ -18,7 +18,8 @@ func (p *program) rollbackCommand() *cobra.Command {
 It needs nobody awake; these commands are for looking, voting and stepping in.`,
 	}
 	cmd.AddCommand(p.rollbackList(), p.rollbackShow(), p.rollbackLog(), p.rollbackWatch(), p.rollbackStart(), p.rollbackOutput(),
-		p.voteCommand(backout.ChoiceApprove), p.voteCommand(backout.ChoiceDeny), p.resolveCommand())
+		p.voteCommand(backout.ChoiceApprove), p.voteCommand(backout.ChoiceDeny), p.resolveCommand(),
+		p.breakGlassCommand(), p.reviewCommand())
 	for _, v := range verbs {
 		cmd.AddCommand(p.verbCommand(v))
 	}

@@ -24,7 +24,7 @@ type verb struct {
 // verbs has all but resolve, which needs more.
 var verbs = []verb{
 	{handlers.VerbHold, "Hold a rollback", "Stop the rollback until it is released. What runs is not interrupted; nothing new starts.", true},
-	{handlers.VerbRelease, "Release a held rollback", "Let a held rollback go on where it was.", false},
+	{handlers.VerbRelease, "Release a held rollback", "Let a held rollback go on where it was. Where it is held since no group may approve a level that a rule or a\nlimit asks for, an approver lets that level begin by naming it: --level L1.", false},
 	{handlers.VerbPause, "Pause a rollback", "Freeze the rollback's clocks and start nothing new; \"backout pause\" does so for all of them.", false},
 	{handlers.VerbResume, "Resume a paused rollback", "End a rollback's pause; every deadline moves by its length.", false},
 	{handlers.VerbEscalate, "Go to the next level now", "Do not wait for the level's time to be up. The next level's approval is still asked for.", true},
@@ -32,12 +32,18 @@ var verbs = []verb{
 }
 
 func (p *program) verbCommand(v verb) *cobra.Command {
-	var reason string
+	var level, reason string
 	cmd := p.onRollback(string(v.verb)+" ROLLBACK", v.short, v.long, func(ctx context.Context, c *client.Client, id string) error {
-		r, err := c.Act(ctx, id, handlers.Action{Verb: v.verb, Reason: reason})
+		r, err := c.Act(ctx, id, handlers.Action{Verb: v.verb, Level: level, Reason: reason})
 		return p.briefRollback(c, r, err)
 	})
 	cmd.Example = "  backout rollback " + string(v.verb) + " CHG0030001-r1 --reason \"...\""
+	switch v.verb {
+	case handlers.VerbRelease:
+		cmd.Flags().StringVar(&level, "level", "", "the level to let begin, where no group may approve it")
+	case handlers.VerbEscalate:
+		cmd.Flags().StringVar(&level, "level", "", "leave only this level")
+	}
 	if v.reason {
 		needReason(cmd, &reason)
 	} else {
@@ -75,6 +81,48 @@ func (p *program) voteCommand(choice backout.Choice) *cobra.Command {
 	} else {
 		cmd.Flags().StringVar(&reason, "reason", "", "why, for the log")
 	}
+	return cmd
+}
+
+// breakGlassCommand starts the asked level without the votes it needs.
+func (p *program) breakGlassCommand() *cobra.Command {
+	var level, reason string
+	cmd := p.onRollback("break-glass ROLLBACK", "Start the asked level without the votes it needs",
+		`For the night when nobody else is there: one person of the approving groups, the requester too, starts the level
+that is asked for. Everybody is told, and it stays open until somebody else reviews it. --level must name the level.`,
+		func(ctx context.Context, c *client.Client, id string) error {
+			r, err := c.Rollback(ctx, id)
+			if err != nil {
+				return err
+			}
+			ask, err := openAsk(&r, level)
+			if err != nil {
+				return err
+			}
+			p.say(&r)
+			r, err = c.Act(ctx, id, handlers.Action{Verb: handlers.VerbBreakGlass, AskID: ask, Reason: reason})
+			return p.briefRollback(c, r, err)
+		})
+	cmd.Example = "  backout rollback break-glass CHG0030001-r1 --level L2 --reason \"alone on call, checkout is down\""
+	cmd.Flags().StringVar(&level, "level", "", "the level that is asked for")
+	required(cmd, "level")
+	needReason(cmd, &reason)
+	return cmd
+}
+
+// reviewCommand closes what a broken glass has left open.
+func (p *program) reviewCommand() *cobra.Command {
+	var ask, reason string
+	cmd := p.onRollback("review ROLLBACK", "Review a level that one person started alone",
+		`Say what you found about a level that somebody else started with break-glass. It is possible after the rollback's
+end, and by nobody who broke the glass. Without --ask it is the oldest that is open.`,
+		func(ctx context.Context, c *client.Client, id string) error {
+			r, err := c.Act(ctx, id, handlers.Action{Verb: handlers.VerbReview, AskID: ask, Reason: reason})
+			return p.briefRollback(c, r, err)
+		})
+	cmd.Example = "  backout rollback review CHG0030001-r1 --reason \"checkout was down, nobody else answered\""
+	cmd.Flags().StringVar(&ask, "ask", "", "the question of the level that was started")
+	needReason(cmd, &reason)
 	return cmd
 }
 

@@ -23,6 +23,7 @@ const (
 	groupDaily  = "daily"
 	groupServer = "server"
 	groupFiles  = "files"
+	groupPeople = "people"
 )
 
 func (p *program) root() *cobra.Command {
@@ -48,7 +49,7 @@ func (p *program) root() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(flagError)
 	root.AddGroup(&cobra.Group{ID: groupDaily, Title: "Changes and rollbacks:"}, &cobra.Group{ID: groupServer, Title: "The server:"},
-		&cobra.Group{ID: groupFiles, Title: "Files and plug-ins:"})
+		&cobra.Group{ID: groupPeople, Title: "People:"}, &cobra.Group{ID: groupFiles, Title: "Files and plug-ins:"})
 	add := func(group string, cmds ...*cobra.Command) {
 		for _, c := range cmds {
 			c.GroupID = group
@@ -56,7 +57,8 @@ func (p *program) root() *cobra.Command {
 		}
 	}
 	add(groupDaily, p.changeCommand(), p.gateCommand(), p.baselineCommand(), p.rollbackCommand(), p.driftCommand(), p.holdCommand(), p.pauseCommand(), p.resumeCommand(), p.monitoringCommand(), p.noticesCommand())
-	add(groupServer, p.serveCommand(), p.runnerCommand(), p.reloadCommand(), p.notifyCommand(), p.backupCommand(), p.restoreCommand(), p.demoCommand())
+	add(groupServer, p.serveCommand(), p.runnerCommand(), p.reloadCommand(), p.notifyCommand(), p.slackCommand(), p.doctorCommand(), p.backupCommand(), p.restoreCommand(), p.demoCommand())
+	add(groupPeople, p.loginCommand(), p.logoutCommand(), p.whoamiCommand(), p.sessionCommand(), p.tokenCommand(), p.authCommand())
 	add(groupFiles, p.checkCommand(), p.planCommand(), p.rulesCommand(), p.targetCommand(), p.kindsCommand())
 	root.AddCommand(p.versionCommand(), exitCodesTopic())
 	root.InitDefaultCompletionCmd("completion")

@@ -12,7 +12,7 @@ import (
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/cli/view"
-	"github.com/backout-io/backout/internal/planhash"
+	"github.com/backout-io/backout/internal/recorded"
 	"github.com/backout-io/backout/internal/replay"
 	"github.com/backout-io/backout/rules"
 )
@@ -139,20 +139,11 @@ func (p *program) replayAgainst(ctx context.Context, f replayFlags, here RuleSet
 
 // replayRules runs one set of rules over the past.
 func (p *program) replayRules(ctx context.Context, f replayFlags, set RuleSet, past *pastOf, plans map[string]backout.Plan) (replay.Report, []string, error) {
-	h, err := past.open(ctx)
-	if err != nil {
-		return replay.Report{}, nil, err
-	}
-	defer h.Close()
-	freezePlans(h.Past.Changes, plans)
-	reporter := replay.NewReporter(f.rule)
-	sum, err := replay.Run(ctx, set.Rules,
-		replay.History{Inventory: set.Inventory, Changes: h.Past.Changes, Alerts: h.Alerts, Watchdog: set.Watchdog},
-		replay.Options{Until: past.until, Modes: f.modes}, reporter.Take)
-	if err != nil {
-		return replay.Report{}, nil, ended(ctx, err)
-	}
-	return reporter.Report(sum, h.Past), append([]string{}, h.Notes()...), nil
+	report, notes, err := recorded.Run(ctx, past.open, recorded.Trial{
+		Rules: set.Rules, Inventory: set.Inventory, Plans: plans, Watchdog: set.Watchdog, Only: f.rule,
+		Options: replay.Options{Until: past.until, Modes: f.modes},
+	})
+	return report, notes, ended(ctx, err)
 }
 
 // modes says what a rule may do in this run.
@@ -164,18 +155,6 @@ func (f replayFlags) modes(r rules.Rule) backout.Mode {
 		return backout.ModeAuto
 	}
 	return r.Mode
-}
-
-// freezePlans gives changes whose plan was not stored with them the plan of today.
-func freezePlans(changes []backout.Change, plans map[string]backout.Plan) {
-	for i := range changes {
-		c := &changes[i]
-		plan, ok := plans[c.Plan]
-		if c.Frozen == nil && ok {
-			frozen := planhash.Freeze(plan)
-			c.Frozen = &frozen
-		}
-	}
 }
 
 func replayText(out *replayed, s view.Style) string {

@@ -67,8 +67,12 @@ func (p *program) demoCommand() *cobra.Command {
 		Use: "demo", Short: "See the whole way on this machine", Args: cobra.NoArgs,
 		Long: `Run a small real web service, patch it so that it breaks, and watch backout notice,
 run L1, see that it does not help, run L2 and bring the service back: with seconds
-instead of minutes. No root, no network, nothing to install. The server stays up to
-be looked at until Ctrl-C.`,
+instead of minutes. No root, no network, nothing to install.
+
+The first line is a link to the dashboard. It signs you in as ann, who is on call, and
+is good once; the story begins when you have opened it. L2 starts after a minute unless
+you hold it there. The server stays up to be looked at until Ctrl-C. With --exit the
+story is told in ten seconds, L2 asks nobody, and the demo ends with it.`,
 		Example: "  backout demo\n  backout demo --exit",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if p.Demo == nil {
@@ -207,29 +211,6 @@ func (p *program) noticesCommand() *cobra.Command {
 			return nil
 		},
 	}
-}
-
-func (p *program) notifyCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "notify", Short: "Try a channel"}
-	cmd.AddCommand(&cobra.Command{
-		Use: "test CHANNEL", Short: "Send a test notice through a channel, now", Args: cobra.ExactArgs(1),
-		Long:    "Send a test notice through one channel of the server's config and tell at once what became of it.",
-		Example: "  backout notify test slack-ops",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := p.client()
-			if err != nil {
-				return err
-			}
-			if err := c.NotifyTest(cmd.Context(), args[0]); err != nil {
-				return err
-			}
-			return p.print(struct {
-				Channel string `json:"channel"`
-				Sent    bool   `json:"sent"`
-			}{args[0], true}, func(view.Style) string { return "sent through " + view.Clean(args[0]) + "\n" })
-		},
-	})
-	return cmd
 }
 
 // completeChanges offers the ids of changes that have not ended.

@@ -54,8 +54,8 @@ type Client struct {
 	skew atomic.Int64
 }
 
-// ErrPlainToken says that a token would have crossed a network in the clear.
-var ErrPlainToken = errors.New("refusing to send a token over plain http to another machine")
+// ErrPlainToken says that a token or a password would have crossed a network in the clear.
+var ErrPlainToken = errors.New("refusing to send a token or a password over plain http to another machine")
 
 // New checks the address and, when there is a token, that it stays secret.
 func New(o Options) (*Client, error) {
@@ -66,10 +66,10 @@ func New(o Options) (*Client, error) {
 	if base.User != nil {
 		return nil, fmt.Errorf("%w: server address: put the credentials in a token file, not in the address", backout.ErrInvalid)
 	}
-	if o.Token.Reveal() != "" && base.Scheme == "http" && !loopback(base.Hostname()) {
-		return nil, fmt.Errorf("%w: %s: use https", ErrPlainToken, base.Host)
-	}
 	c := &Client{base: base, token: o.Token, agent: o.UserAgent, http: o.HTTP, timeout: o.Timeout}
+	if err := c.private(); err != nil && o.Token.Reveal() != "" {
+		return nil, err
+	}
 	if c.http == nil {
 		c.http = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	}
@@ -77,6 +77,14 @@ func New(o Options) (*Client, error) {
 		c.timeout = 30 * time.Second
 	}
 	return c, nil
+}
+
+// private refuses an address that secrets would go to in the clear.
+func (c *Client) private() error {
+	if c.base.Scheme == "http" && !loopback(c.base.Hostname()) {
+		return fmt.Errorf("%w: %s: use https", ErrPlainToken, c.base.Host)
+	}
+	return nil
 }
 
 // Server is the address asked.

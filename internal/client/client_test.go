@@ -80,7 +80,7 @@ func TestRequestsAreAsTheAPIWantsThem(t *testing.T) {
 		func() error { _, err := c.ExtendChange(ctx, "C", closes, "late"); return err },
 		func() error { _, err := c.PatchEnded(ctx, "C", 7); return err },
 		func() error {
-			_, err := c.ListRollbacks(ctx, handlers.RollbackFilter{ChangeID: "C", ActiveOnly: true})
+			_, err := c.ListRollbacks(ctx, handlers.RollbackFilter{ChangeID: "C", ActiveOnly: true, Unreviewed: true})
 			return err
 		},
 		func() error { _, err := c.Vote(ctx, "R", "ask", backout.ChoiceDeny, "no"); return err },
@@ -89,7 +89,7 @@ func TestRequestsAreAsTheAPIWantsThem(t *testing.T) {
 			return err
 		},
 		func() error { _, err := c.StepOutput(ctx, "R", "R.L1.s1.t1.a1"); return err },
-		func() error { return c.NotifyTest(ctx, "mail") },
+		func() error { _, err := c.NotifyTest(ctx, handlers.TestNotice{Channel: "mail"}); return err },
 		func() error { return c.Reload(ctx) },
 	} {
 		if err := call(); err != nil {
@@ -102,7 +102,7 @@ func TestRequestsAreAsTheAPIWantsThem(t *testing.T) {
 		"POST /api/v1/changes/C/open {}",
 		`POST /api/v1/changes/C/extend {"closes":"2026-11-23T04:00:00Z","reason":"late"}`,
 		`POST /api/v1/changes/C/patch-ended {"exit_code":7}`,
-		"GET /api/v1/rollbacks?active=true&change=C ",
+		"GET /api/v1/rollbacks?active=true&change=C&unreviewed=true ",
 		`POST /api/v1/rollbacks/R/vote {"ask_id":"ask","choice":"deny","reason":"no"}`,
 		`POST /api/v1/rollbacks/R/act {"verb":"hold","reason":"x"}`,
 		"GET /api/v1/rollbacks/R/output/R.L1.s1.t1.a1 ",

@@ -31,12 +31,10 @@ func (c *Client) Runners(ctx context.Context) ([]handlers.RunnerStatus, error) {
 	return getList[handlers.RunnerStatus](ctx, c, api+"runners", nil)
 }
 
-// NotifyTest sends a test notice through the channel, now.
-func (c *Client) NotifyTest(ctx context.Context, channel string) error {
-	body := struct {
-		Channel string `json:"channel"`
-	}{channel}
-	return c.call(ctx, "POST", api+"notices/test", nil, body, nil)
+// NotifyTest sends a test notice through a channel, now, or only writes it, and
+// returns its words.
+func (c *Client) NotifyTest(ctx context.Context, t handlers.TestNotice) (handlers.TestWords, error) {
+	return post[handlers.TestWords](ctx, c, api+"notices/test", t)
 }
 
 // PauseState tells whether the pause switch is on.

@@ -15,8 +15,9 @@ import (
 var (
 	// ErrUnauthenticated says that the server wants a token, or a better one.
 	ErrUnauthenticated = errors.New("not authenticated")
-	// ErrForbidden says that the server does not talk to this machine at all.
-	ErrForbidden = errors.New("forbidden")
+	// ErrForbidden says that the server knows who asks and lets them not do this, or
+	// does not talk to this machine at all.
+	ErrForbidden = backout.ErrForbidden
 )
 
 // Error is the server's no, as it said it.

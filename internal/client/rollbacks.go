@@ -19,6 +19,9 @@ func (c *Client) ListRollbacks(ctx context.Context, f handlers.RollbackFilter) (
 	if f.ActiveOnly {
 		query.Set("active", "true")
 	}
+	if f.Unreviewed {
+		query.Set("unreviewed", "true")
+	}
 	return getList[backout.Rollback](ctx, c, api+"rollbacks", query)
 }
 

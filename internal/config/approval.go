@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/access"
 	"github.com/backout-io/backout/internal/strictyaml"
 )
 
@@ -31,11 +32,21 @@ func (l *loader) approval(place levelPlace, plan backout.Plan, level backout.Lev
 		if !given(e.Veto.Pos) {
 			l.add(e.Pos.Problem("approval veto without a time", "write approval: {mode: veto, veto: 5m}"))
 		}
-		return backout.Approval{Mode: mode, Groups: l.groups(e.Groups), Veto: l.clock("veto", e.Veto, 0)}
+		a := backout.Approval{Mode: mode, Groups: l.groups(e.Groups), Veto: l.clock("veto", e.Veto, 0)}
+		l.bounds(place, level, &a)
+		l.heard(e, plan, level, a)
+		l.oneMore(place, plan, level, a)
+		return a
 	case backout.ApprovalNone:
 	}
-	for key, at := range map[string]strictyaml.Pos{"votes": e.Votes.Pos, "veto": e.Veto.Pos, "expires": e.Expires.Pos, "on_expiry": e.OnExpiry.Pos} {
+	for key, at := range map[string]strictyaml.Pos{
+		"votes": e.Votes.Pos, "veto": e.Veto.Pos, "expires": e.Expires.Pos, "on_expiry": e.OnExpiry.Pos, "valid_for": e.ValidFor.Pos,
+		"step_up": e.StepUp.Pos, "known_exploited_vote": e.KnownExploitedVote.Pos, "on_channel_down": e.OnChannelDown.Pos,
+	} {
 		l.unused(at, key, backout.ApprovalNone)
+	}
+	if len(e.Channels) > 0 {
+		l.unused(e.Channels[0].Pos, "channels", backout.ApprovalNone)
 	}
 	if len(e.Groups) > 0 {
 		l.unused(e.Groups[0].Pos, "groups", backout.ApprovalNone)
@@ -94,15 +105,25 @@ func (l *loader) required(place levelPlace, plan backout.Plan, level backout.Lev
 		l.add(at.Problem(why(e, forwardOnly, level)+" and names no group, so nobody could give it", "write approval: {mode: required, groups: [...]}"))
 		return a
 	}
+	l.bounds(place, level, &a)
+	if a.OnExpiry == backout.ExpiryGo {
+		l.heard(e, plan, level, a)
+	} else {
+		l.unused(e.OnChannelDown.Pos, "on_channel_down unless on_expiry is go", backout.ApprovalRequired)
+	}
+	if a.KnownExploitedVote {
+		l.oneMore(place, plan, level, a)
+		return a
+	}
 	l.enough(a, plan.Author, level.Name, at)
 	return a
 }
 
 // enough refuses an approval that can never be given. With a group that is not
-// known that is said already.
+// known that is said already; who is in one, only an identity provider may know.
 func (l *loader) enough(a backout.Approval, author, level string, at strictyaml.Pos) {
 	known := l.cfg.groupNames()
-	if !l.clean || slices.ContainsFunc(a.Groups, func(g string) bool { return !slices.Contains(known, g) }) {
+	if !l.clean || l.cfg.Auth.OIDC.On() || slices.ContainsFunc(a.Groups, func(g string) bool { return !slices.Contains(known, g) }) {
 		return
 	}
 	can := l.approvers(a.Groups, author)
@@ -152,13 +173,21 @@ func (l *loader) groups(entries []text) []string {
 	return out
 }
 
-// approvers are the members of the groups who can vote and are not the author.
+// approvers are the members of the groups who can vote, may approve somewhere and are
+// not the author.
 func (l *loader) approvers(groups []string, author string) []string {
 	var out []string
+	can := make([]string, 0, len(l.cfg.Auth.Tokens)+len(l.cfg.Auth.Users))
 	for _, t := range l.cfg.Auth.Tokens {
-		in := slices.ContainsFunc(groups, func(g string) bool { return slices.Contains(l.cfg.Members(g), t.Name) })
-		if in && t.Name != author {
-			out = append(out, t.Name)
+		can = append(can, t.Name)
+	}
+	for _, u := range l.cfg.Auth.Users {
+		can = append(can, u.Name)
+	}
+	for _, name := range can {
+		in := slices.ContainsFunc(groups, func(g string) bool { return slices.Contains(l.cfg.Members(g), name) })
+		if in && name != author && access.Somewhere(l.cfg.HolderGrants(name), access.ActionApprove) == nil {
+			out = append(out, name)
 		}
 	}
 	slices.Sort(out)

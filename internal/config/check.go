@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/exploited"
 	"github.com/backout-io/backout/internal/strictyaml"
 )
 
@@ -39,7 +40,7 @@ const (
 
 // CheckListen refuses settings under which anybody could use the server: on an
 // address that is not loopback there must be TLS, a token for the API and a
-// token for alerts; behind an ExternalURL that is not loopback the two tokens,
+// sender of alerts; behind an ExternalURL that is not loopback the last two,
 // since a proxy's requests come from loopback whoever sent them. Call it again
 // when a flag changes Listen.
 func (s *Settings) CheckListen() error {
@@ -60,7 +61,7 @@ func (s *Settings) openTo() (key string, err error) {
 		return "external_url", s.checkExternal()
 	}
 	var missing []string
-	if !s.TLS.On() {
+	if !s.ServesTLS() {
 		missing = append(missing, "tls.cert_file and tls.key_file")
 	}
 	missing = append(missing, s.noTokens()...)
@@ -84,13 +85,16 @@ func (s *Settings) checkExternal() error {
 	return fmt.Errorf("external_url names %s, so others reach this server through it, and there is no %s: set them, or remove external_url", u.Hostname(), strings.Join(missing, ", no "))
 }
 
+// Open tells that nobody has to say who they are, so that this machine may do everything.
+func (s *Settings) Open() bool { return len(s.noTokens()) == 2 && !s.webUnknown() }
+
 // noTokens names the kinds of tokens that nobody has.
 func (s *Settings) noTokens() []string {
 	var missing []string
-	if len(s.Auth.Tokens) == 0 {
+	if len(s.Auth.Tokens) == 0 && !s.Auth.SignIn() {
 		missing = append(missing, "auth.tokens")
 	}
-	if len(s.Intake.Tokens) == 0 {
+	if !s.anySender() {
 		missing = append(missing, "intake.tokens")
 	}
 	return missing
@@ -108,12 +112,13 @@ func loopback(host string) bool {
 func (l *loader) settings() {
 	s := &l.cfg.Settings
 	l.tls(s)
-	if key, err := s.openTo(); err != nil {
+	l.webConfig(s)
+	if key, err := s.openTo(); err != nil && !s.webUnknown() {
 		l.add(l.at(key).Problem(err.Error(), ""))
 	}
 	if s.ExternalURL == "" {
 		scheme := "http://"
-		if s.TLS.On() {
+		if s.ServesTLS() {
 			scheme = "https://"
 		}
 		s.ExternalURL = scheme + s.Listen
@@ -145,6 +150,20 @@ func (l *loader) settings() {
 	l.sshSection(&s.SSH)
 	l.runners(s)
 	l.promotion(s.Promotion)
+	l.exposure(&s.Exposure)
+}
+
+func (l *loader) exposure(e *Exposure) {
+	if e.KnownExploited == "" {
+		return
+	}
+	e.KnownExploited = l.abs(e.KnownExploited)
+	l.cfg.Files = append(l.cfg.Files, e.KnownExploited)
+	known, err := exploited.Read(e.KnownExploited)
+	if err != nil {
+		l.add(l.at("exposure", "known_exploited").Problem("known_exploited: "+err.Error(), "get known_exploited_vulnerabilities.json of CISA, or remove the key"))
+	}
+	l.cfg.Exploited = known
 }
 
 func (l *loader) sshSection(s *SSH) {

@@ -14,6 +14,7 @@ import (
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/executors"
 	"github.com/backout-io/backout/internal/checks"
+	"github.com/backout-io/backout/internal/route"
 	"github.com/backout-io/backout/internal/secret"
 	"github.com/backout-io/backout/notifier"
 )
@@ -27,7 +28,7 @@ type Kinds struct {
 	// understand, so that one run tells the problems of all files. Nil leaves
 	// them unjudged.
 	Rules     func(files []File) backout.Problems
-	Templates func(texts map[string]string) backout.Problems
+	Templates func(texts map[string]string, audiences []string) backout.Problems
 	// Offline leaves every secret where it is, for commands that judge files
 	// without being the server: secrets have references only, and what depends on
 	// their values is not checked.
@@ -50,9 +51,13 @@ type Config struct {
 	Plans     map[string]backout.Plan
 	Inventory map[string]backout.Target
 	Channels  map[string]Channel
+	// Routes say where notices go, the audiences' own channels included.
+	Routes route.Table
 	// Templates are the texts of the template files by file name without its
 	// directory.
 	Templates map[string]string
+	// Exploited are the CVEs of exposure.known_exploited.
+	Exploited map[string]bool
 	// Files are all files that were read, as problems name them, sorted.
 	Files []string
 }
@@ -87,6 +92,11 @@ func (s *Settings) Members(group string) []string {
 			members = append(members, t.Name)
 		}
 	}
+	for _, u := range s.Auth.Users {
+		if slices.Contains(u.Groups, group) {
+			members = append(members, u.Name)
+		}
+	}
 	slices.Sort(members)
 	return slices.Compact(members)
 }
@@ -99,6 +109,11 @@ func (s *Settings) GroupsOf(user string) []string {
 			groups = append(groups, t.Groups...)
 		}
 	}
+	for _, u := range s.Auth.Users {
+		if u.Name == user {
+			groups = append(groups, u.Groups...)
+		}
+	}
 	for group, members := range s.Groups {
 		if slices.Contains(members, user) {
 			groups = append(groups, group)
@@ -108,7 +123,11 @@ func (s *Settings) GroupsOf(user string) []string {
 	return slices.Compact(groups)
 }
 
-// groupNames lists every group that has been given a member or a name.
+// KnownGroup tells whether anything here speaks of the group.
+func (s *Settings) KnownGroup(group string) bool { return slices.Contains(s.groupNames(), group) }
+
+// groupNames lists every group that has been given a member or a name; with an identity
+// provider, which may know members of any group, those of auth.roles too.
 func (s *Settings) groupNames() []string {
 	var names []string
 	for name := range s.Groups {
@@ -116,6 +135,14 @@ func (s *Settings) groupNames() []string {
 	}
 	for _, t := range s.Auth.Tokens {
 		names = append(names, t.Groups...)
+	}
+	for _, u := range s.Auth.Users {
+		names = append(names, u.Groups...)
+	}
+	if s.Auth.OIDC.On() {
+		for _, r := range s.Auth.Roles {
+			names = append(names, r.Groups...)
+		}
 	}
 	slices.Sort(names)
 	return slices.Compact(names)

@@ -65,7 +65,10 @@ func fakeKinds(t *testing.T) Kinds {
 	if err != nil {
 		t.Fatal(err)
 	}
+	desk := notifier.Define("desk", "Keeps records.", func(context.Context, struct{}) (backout.Notifier, error) { return nil, nil })
+	desk.Records = true
 	no, err := notifier.NewRegistry(
+		desk,
 		notifier.Define("chat", "Posts to a chat.", func(context.Context, chatSection) (backout.Notifier, error) { return nil, nil }),
 		notifier.Define("mail", "Sends mail.", func(context.Context, struct {
 			To []string `json:"to"`

@@ -7,15 +7,17 @@ import (
 	"testing"
 )
 
-// TestThePlanInTheDocsLoads: the page shows every key of a baseline, and none wrongly.
-func TestThePlanInTheDocsLoads(t *testing.T) {
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "baselines.md"))
+// planOfPage loads the plan that a page of docs shows first, and returns the page's text
+// too.
+func planOfPage(t *testing.T, name string) (*Config, string) {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	block := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindSubmatch(page)
 	if block == nil {
-		t.Fatal("docs/baselines.md shows no plan")
+		t.Fatalf("docs/%s shows no plan", name)
 	}
 	kinds := builtIn(t)
 	t.Chdir(t.TempDir())
@@ -26,6 +28,12 @@ func TestThePlanInTheDocsLoads(t *testing.T) {
 	if problems != nil {
 		t.Fatal(problems)
 	}
+	return cfg, string(page)
+}
+
+// TestThePlanInTheDocsLoads: the page shows every key of a baseline, and none wrongly.
+func TestThePlanInTheDocsLoads(t *testing.T) {
+	cfg, _ := planOfPage(t, "baselines.md")
 	b := cfg.Plans["web"].Baseline
 	if len(b.Files) == 0 || len(b.Without) == 0 || len(b.Steps) == 0 || b.ValidFor == 0 || len(b.Ignore) == 0 || len(cfg.Plans["web"].Cleanup) == 0 {
 		t.Errorf("a key is not shown: %+v", b)

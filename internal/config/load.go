@@ -22,6 +22,9 @@ import (
 type serverFile struct {
 	Settings `yaml:",inline"`
 	Channels map[string]strictyaml.Section `yaml:"channels" doc:"Ways to people, by name."`
+	// Routes and TimeIntervals refine Audiences.
+	Routes        []routeEntry            `yaml:"routes" doc:"Where notices go instead of to their audience's own channels. The first route that matches takes a notice."`
+	TimeIntervals map[string][]spellEntry `yaml:"time_intervals" doc:"Times that routes name, by name: one spell of several."`
 }
 
 // Load reads the config file at path and everything it names. The problems are
@@ -31,7 +34,9 @@ func Load(path string, kinds Kinds) (*Config, backout.Problems) {
 	if l.server() {
 		l.people()
 		l.channels()
+		l.routes()
 		l.monitoring()
+		l.itsm()
 		l.inventory()
 		l.plans()
 		l.templates()
@@ -232,7 +237,7 @@ func (l *loader) templates() {
 		l.cfg.Templates[base] = string(data)
 	}
 	if l.kinds.Templates != nil {
-		l.add(l.kinds.Templates(l.cfg.Templates)...)
+		l.add(l.kinds.Templates(l.cfg.Templates, append([]string{}, slices.Sorted(maps.Keys(l.cfg.Audiences))...))...)
 	}
 }
 

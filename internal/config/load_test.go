@@ -258,7 +258,7 @@ func TestOfflineReadsNoSecret(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "cert.pem"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	text := "tls: {cert_file: cert.pem, key_file: gone.pem}\nauth: {tokens: [{name: a, token: {file: gone}}]}\nintake: {tokens: [{name: b, token: {credential: am}}]}\n" +
+	text := "tls: {cert_file: cert.pem, key_file: gone.pem}\nauth: {tokens: [{name: a, token: {file: gone}}], roles: [{role: admin, users: [a], where: everywhere}]}\nintake: {tokens: [{name: b, token: {credential: am}}]}\n" +
 		"channels: {c: {type: chat, channel: x, token: {env: BACKOUT_TEST_GONE}}}\n"
 	t.Setenv("CREDENTIALS_DIRECTORY", "")
 	cfg, problems := load(text)

@@ -32,12 +32,18 @@ func (l *loader) people() {
 		}
 		senders[t.Name] = true
 	}
+	l.login()
+	for _, u := range l.cfg.Auth.Users {
+		users[u.Name] = true
+	}
+	l.senders()
 	l.bothTokens()
+	l.roles()
 	for _, group := range slices.Sorted(maps.Keys(l.cfg.Groups)) {
 		l.name("a group", group, userName, userNameFix, l.keyAt("groups", group))
 		for i, user := range l.cfg.Groups[group] {
 			at := l.at("groups", group, i)
-			if !l.name("a user", user, userName, userNameFix, at) || users[user] {
+			if !l.name("a user", user, userName, userNameFix, at) || users[user] || l.cfg.Auth.OIDC.On() {
 				continue
 			}
 			advice := strictyaml.DidYouMean(user, slices.Collect(maps.Keys(users)), "add one to auth.tokens, or remove the member")
@@ -49,14 +55,20 @@ func (l *loader) people() {
 // bothTokens refuses one kind of token without the other: with any token set the
 // server lets nobody in without one.
 func (l *loader) bothTokens() {
-	users, senders := len(l.cfg.Auth.Tokens) > 0, len(l.cfg.Intake.Tokens) > 0
+	users, senders := len(l.cfg.Auth.Tokens) > 0 || l.cfg.Auth.SignIn(), l.cfg.anySender()
 	_, open := l.cfg.openTo() // its error names what is missing already
 	switch {
-	case !l.clean || open != nil:
+	case !l.clean || open != nil || l.cfg.webUnknown():
 	case users && !senders:
-		l.add(l.keyAt("auth").Problem("auth.tokens without intake.tokens: every alert would be refused", "add intake.tokens with the token that Alertmanager sends"))
+		what := "auth.tokens"
+		if len(l.cfg.Auth.Tokens) == 0 {
+			what = "auth.oidc or auth.users"
+		}
+		l.add(l.keyAt("auth").Problem(what+" without intake.tokens: every alert would be refused", "add intake.tokens with the token that Alertmanager sends"))
+	case senders && !users && len(l.cfg.Intake.Tokens) == 0:
+		l.add(l.keyAt().Problem("senders of alerts without auth.tokens: nobody could use the API", "add auth.tokens with a token for each user, or auth.oidc"))
 	case senders && !users:
-		l.add(l.keyAt("intake").Problem("intake.tokens without auth.tokens: nobody could use the API", "add auth.tokens with a token for each user"))
+		l.add(l.keyAt("intake").Problem("intake.tokens without auth.tokens: nobody could use the API", "add auth.tokens with a token for each user, or auth.oidc"))
 	}
 }
 
@@ -83,7 +95,7 @@ func (l *loader) tokens() backout.Problems {
 	for i, t := range l.cfg.Intake.Tokens {
 		check("intake", i, t.Name, t.Token.Reveal())
 	}
-	return out
+	return append(out, l.signers(holders)...)
 }
 
 // channels decodes every channel by its kind, and checks the audiences.

@@ -44,9 +44,29 @@ func (l *loader) planFile(name string) {
 	}
 }
 
+// author warns of an author who is nearly somebody that signs in: under the other name
+// they could approve their own plan. Whom an identity provider knows is not known here.
+func (l *loader) author(who text, plan backout.Plan) {
+	asks := slices.ContainsFunc(plan.Levels, func(level backout.Level) bool { return level.Approval.Mode == backout.ApprovalRequired })
+	if !asks || !given(who.Pos) || !l.clean || l.cfg.Auth.OIDC.On() {
+		return
+	}
+	var known []string
+	for _, t := range l.cfg.Auth.Tokens {
+		known = append(known, t.Name)
+	}
+	for _, u := range l.cfg.Auth.Users {
+		known = append(known, u.Name)
+	}
+	if near := strictyaml.Nearest(who.Value, known); near != "" && !slices.Contains(known, who.Value) {
+		l.add(who.Pos.Warning(fmt.Sprintf("author %q is nobody who signs in here, and %q could approve the plan", who.Value, near),
+			fmt.Sprintf("write author: %s if that is who wrote it", near)))
+	}
+}
+
 func (l *loader) plan(p planEntry) {
 	plan := backout.Plan{
-		Name: p.Name.Value, Summary: p.Summary, Author: p.Author,
+		Name: p.Name.Value, Summary: p.Summary, Author: p.Author.Value,
 		DataMigration: backout.DataMigration(p.DataMigration.Value),
 		Audience:      l.audience(p.Audience),
 		Limits:        l.limits(p.Limits),
@@ -67,6 +87,7 @@ func (l *loader) plan(p planEntry) {
 		l.fits(entry, level, plan.Verify, p.Verify)
 		plan.Levels = append(plan.Levels, level)
 	}
+	l.author(p.Author, plan)
 	if p.Name.Value == "" {
 		if given(p.Name.Pos) {
 			l.add(p.Name.Pos.Problem("the plan has no name", planNameFix))
@@ -202,6 +223,10 @@ func (l *loader) level(e levelEntry, index int) backout.Level {
 		if destructive && given(e.Destructive.Pos) && !e.Destructive.Value {
 			l.add(e.Destructive.Pos.Problem(fmt.Sprintf("destructive: false, but %s loses data", step.Uses), "remove the key"))
 		}
+	}
+	if level.Loses != "" && !level.Destructive && !given(e.Destructive.Pos) && !given(e.Approval.Pos) {
+		l.add(e.Pos.Warning(level.Name+" says what it loses, and starts without an approval: it does not say destructive: true",
+			"write destructive: true, or, if that is what is meant, approval: none"))
 	}
 	if level.Loses == "" {
 		level.Loses = strings.Join(loses, "; ")

@@ -25,7 +25,7 @@ type planEntry struct {
 	Pos           strictyaml.Pos
 	Name          text          `yaml:"name" required:"true" doc:"Name of the plan, as changes call it."`
 	Summary       string        `yaml:"summary" doc:"One line for people."`
-	Author        string        `yaml:"author" doc:"Never counts as an approver of this plan."`
+	Author        text          `yaml:"author" doc:"Never counts as an approver of this plan."`
 	DataMigration text          `yaml:"data_migration" enum:"none,reversible,forward_only" doc:"Whether the patch moves data. With forward_only no level starts by itself. Default none."`
 	Audience      []text        `yaml:"audience" doc:"Audiences told of what concerns no single level."`
 	Limits        limitsEntry   `yaml:"limits" doc:"Past a limit a rollback is held for approval."`
@@ -81,6 +81,12 @@ type approvalEntry struct {
 	Veto     duration `yaml:"veto" doc:"How long anyone may hold the level before it starts."`
 	Expires  duration `yaml:"expires" doc:"Ends an unanswered question. Default 30m."`
 	OnExpiry text     `yaml:"on_expiry" enum:"deny,escalate,go" doc:"What then. Default deny; go is not allowed for the last level."`
+	ValidFor duration `yaml:"valid_for" doc:"How long a vote counts, and an approved level may wait for its first step; then it is asked anew. Default 10m."`
+	StepUp   duration `yaml:"step_up" doc:"Approving takes a login within this time; 0s asks for none. Default 5m for a last level that loses data, where people can sign in."`
+	Channels []text   `yaml:"channels" doc:"The only channels whose approvals count: cli, api, slack, dashboard. Default all. Denying is possible by any."`
+
+	KnownExploitedVote strictyaml.At[bool] `yaml:"known_exploited_vote" doc:"One vote more when the rollback reopens a vulnerability that is known to be exploited; see exposure in backout.yaml."`
+	OnChannelDown      text                `yaml:"on_channel_down" enum:"hold,proceed" doc:"Whether the level's clock stands still while nobody can be told, for veto and on_expiry: go. Default hold."`
 }
 
 // UnmarshalYAML reads both forms.

@@ -84,7 +84,7 @@ func loadREADME(t *testing.T, files map[string]string) *Config {
 }
 
 // TestREADMEOpensAWindow: the README's files have no problem, and the gate says
-// yes to the README's change, whoever of its users asks.
+// yes to the README's change; what it says of approvals is what the plan means.
 func TestREADMEOpensAWindow(t *testing.T) {
 	files := readmeFiles(t)
 	cfg := loadREADME(t, files)
@@ -130,11 +130,14 @@ func TestREADMEOpensAWindow(t *testing.T) {
 	for _, group := range cfg.groupNames() {
 		facts.Groups[group] = cfg.Members(group)
 	}
-	for _, token := range cfg.Auth.Tokens {
-		facts.Change = backout.Change{ChangeSpec: spec, State: backout.ChangePlanned, Requester: token.Name}
-		if r := gate.Check(facts); !r.Passed() {
-			t.Errorf("%s asks: %v", token.Name, r.Violations)
-		}
+	facts.OpenGroups = cfg.Auth.OIDC.On() // the provider knows the members
+	facts.Change = backout.Change{ChangeSpec: spec, State: backout.ChangePlanned, Requester: spec.Owner}
+	if r := gate.Check(facts); !r.Passed() {
+		t.Errorf("%s asks: %v", spec.Owner, r.Violations)
+	}
+	l := plan.Levels
+	if len(l) != 3 || l[0].Approval.Mode != backout.ApprovalVeto || l[1].Approval.Votes != 1 || l[1].Approval.StepUp != 0 || l[2].Approval.Votes != 2 || l[2].Approval.StepUp == 0 {
+		t.Errorf("the levels are asked for otherwise than the README says: %+v", l)
 	}
 	if rest := len(cfg.Inventory) - len(spec.Targets); rest < 1 || !slices.Contains(spec.Targets, "web-1") {
 		t.Errorf("%d targets stay unpatched", rest)

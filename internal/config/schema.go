@@ -30,6 +30,8 @@ func Schema(kinds Kinds) (map[string][]byte, error) {
 		reflect.TypeFor[verifyEntry]():   kinds.verifySchema,
 		reflect.TypeFor[stepEntry]():     kinds.stepSchema,
 		reflect.TypeFor[approvalEntry](): approvalSchema,
+		reflect.TypeFor[routeEntry]():    routeSchema,
+		reflect.TypeFor[Where]():         whereSchema,
 		reflect.TypeFor[Size]():          pattern(`^[0-9]+ *(B|KiB|MiB|GiB|TiB)$`, "4MiB"),
 		reflect.TypeFor[Percent]():       pattern(`^[0-9]+ *%$`, "20%"),
 	}}

@@ -6,17 +6,21 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/webconfig"
 )
 
 // Settings are the server's own settings, as backout.yaml has them.
 type Settings struct {
-	Listen      string `yaml:"listen" doc:"Address and port to listen on. Anything but a loopback address needs tls, auth.tokens and intake.tokens. Default 127.0.0.1:8420."`
-	ExternalURL string `yaml:"external_url" doc:"How people reach this server, for links in notices. Any name but a loopback one needs auth.tokens and intake.tokens, with every listen. Default: made of listen."`
+	Listen      string `yaml:"listen" doc:"Address and port to listen on. Anything but a loopback address needs TLS, auth.tokens, and a sender in intake or web_config. Default 127.0.0.1:8420."`
+	ExternalURL string `yaml:"external_url" doc:"How people reach this server, for links in notices. Any name but a loopback one needs auth.tokens, and a sender in intake or web_config, with every listen. Default: made of listen."`
 	TLS         TLS    `yaml:"tls" doc:"Certificate to serve with."`
-	DataDir     string `yaml:"data_dir" doc:"Where the log is kept. Default ./backout-data beside this file."`
-	ServerName  string `yaml:"server_name" doc:"Name of this server in the log. Default: the host name."`
-	NATS        NATS   `yaml:"nats" doc:"An own NATS instead of the embedded one."`
-	Auth        Auth   `yaml:"auth" doc:"Who may use the API."`
+	// WebConfig is absolute; Web is what the file says, nil without one.
+	WebConfig  string          `yaml:"web_config" doc:"Web config file, as Prometheus and Alertmanager have one: the certificate to serve with, and the client certificates and passwords of senders of alerts. Read again when it changes."`
+	Web        *webconfig.File `yaml:"-" json:"-"`
+	DataDir    string          `yaml:"data_dir" doc:"Where the log is kept. Default ./backout-data beside this file."`
+	ServerName string          `yaml:"server_name" doc:"Name of this server in the log. Default: the host name."`
+	NATS       NATS            `yaml:"nats" doc:"An own NATS instead of the embedded one."`
+	Auth       Auth            `yaml:"auth" doc:"Who may use the API, and how people sign in."`
 	// Groups adds members to groups beside those that tokens name.
 	Groups        map[string][]string `yaml:"groups" doc:"Members of groups, beside those that auth.tokens names."`
 	Intake        Intake              `yaml:"intake" doc:"How alerts come in."`
@@ -33,9 +37,19 @@ type Settings struct {
 	ReadinessEvery backout.Duration `yaml:"readiness_every" doc:"How often it is looked whether the way back of open changes would still work. At least 10s. Default 5m."`
 	// Audiences are lists of channel names.
 	Audiences map[string][]string `yaml:"audiences" doc:"Which channels tell whom."`
-	Retention Retention           `yaml:"retention" doc:"How long alerts are kept."`
-	Promotion Promotion           `yaml:"promotion" doc:"What rules need before they may act."`
-	Runners   Runners             `yaml:"runners" doc:"Runners near the targets, and what they are told apart from strangers by."`
+	// AudienceKinds says what kind of people audiences are; see [Settings.KindOf].
+	AudienceKinds map[string]string `yaml:"audience_kinds" enum:"deciders,responders,stakeholders,record" doc:"What kind of people an audience is, which chooses the words. Default: what it is called by, or else responders."`
+	Retention     Retention         `yaml:"retention" doc:"How long alerts are kept."`
+	Promotion     Promotion         `yaml:"promotion" doc:"What rules need before they may act."`
+	ITSM          ITSM              `yaml:"itsm" doc:"The ITSM system whose record of a change the gate asks for. Without it the gate asks for none."`
+	Exposure      Exposure          `yaml:"exposure" doc:"What is known of the vulnerabilities that a rollback reopens."`
+	Runners       Runners           `yaml:"runners" doc:"Runners near the targets, and what they are told apart from strangers by."`
+}
+
+// Exposure says what is known of vulnerabilities.
+type Exposure struct {
+	// KnownExploited is absolute.
+	KnownExploited string `yaml:"known_exploited" doc:"CISA's catalog of known exploited vulnerabilities, in JSON, for known_exploited_vote in plans. Read at the start and at a reload."`
 }
 
 // TLS is the certificate to serve with; both files or none. Paths are absolute.
@@ -58,7 +72,14 @@ type NATS struct {
 
 // Auth names the users of the API.
 type Auth struct {
-	Tokens []Token `yaml:"tokens" doc:"API users. A vote carries the name and the groups."`
+	Tokens []Token     `yaml:"tokens" doc:"API users. A vote carries the name and the groups."`
+	Roles  []RoleGrant `yaml:"roles" doc:"Who may do what, and where. With any, nobody may do what none gives; without, holders of auth.tokens may do everything."`
+	OIDC   OIDC        `yaml:"oidc" doc:"OpenID Connect provider where people sign in."`
+	// Users are for when the provider is down.
+	Users    []LocalUser `yaml:"users" doc:"People who sign in with a password, for when the provider is down."`
+	Sessions Sessions    `yaml:"sessions" doc:"How long a login lasts."`
+	// RememberGroups bounds what comes without a session.
+	RememberGroups backout.Duration `yaml:"remember_groups" doc:"How long after a login what somebody does in Slack, or an API token that they made, counts, with the groups that the provider told then. 1h to 90d. Default 7d."`
 }
 
 // Token is a bearer token and who holds it.
@@ -71,6 +92,7 @@ type Token struct {
 // Intake bounds the alerts that come in.
 type Intake struct {
 	Tokens     []IntakeToken `yaml:"tokens" doc:"Senders of alerts."`
+	Senders    []Sender      `yaml:"senders" doc:"Senders of alerts that sign their requests."`
 	MaxBody    Size          `yaml:"max_body" doc:"Largest request; above it 413. At most 8128KiB. Default 4MiB."`
 	MaxWaiting int           `yaml:"max_waiting" doc:"Requests that may wait for the disk; above it 503. Default 1024."`
 }
@@ -132,10 +154,14 @@ func defaults() Settings {
 		host = "backout"
 	}
 	return Settings{
-		Listen:         "127.0.0.1:8420",
-		DataDir:        "backout-data",
-		ServerName:     host,
-		NATS:           NATS{Replicas: 1},
+		Listen:     "127.0.0.1:8420",
+		DataDir:    "backout-data",
+		ServerName: host,
+		NATS:       NATS{Replicas: 1},
+		Auth: Auth{
+			OIDC:     OIDC{Scopes: []string{"openid", "profile", "email", "groups"}, NameClaim: "preferred_username", GroupsClaim: "groups"},
+			Sessions: Sessions{Lifetime: backout.Duration(12 * time.Hour), Idle: backout.Duration(2 * time.Hour)}, RememberGroups: backout.Duration(7 * 24 * time.Hour),
+		},
 		Intake:         Intake{MaxBody: 4 << 20, MaxWaiting: 1024},
 		SSH:            SSH{Port: 22, ConnectTimeout: backout.Duration(10 * time.Second)},
 		Monitoring:     Monitoring{MissingAfter: backout.Duration(10 * time.Minute)},

@@ -14,7 +14,17 @@ var templates embed.FS
 
 // Values are what the config templates leave open.
 type Values struct {
-	Listen, DataDir, HookURL                     string
+	Listen, DataDir, HookURL string
+	// LastAfter is how long the last level has, EscalateAfter the one before it.
+	LastAfter string
+	// ExternalURL is how people reach the server; empty leaves it out.
+	ExternalURL string
+	// People sign in by name and password; none means that ann has a token.
+	People []Person
+	// Veto is how long L2 waits for a no; empty means that it starts by itself.
+	Veto string
+	// Watchdog tells that an alert always fires.
+	Watchdog                                     bool
 	Every, HoldFor, EscalateAfter, Timeout, Port string
 	Bin, Target, Address, Transport              string
 	// Secrets is the directory of the secrets' files; empty means that systemd
@@ -23,6 +33,8 @@ type Values struct {
 	// KnownHosts is the file of host keys; empty means that no target is reached
 	// by SSH.
 	KnownHosts string
+	// SlackURL is the look-alike's Web API; empty leaves Slack out.
+	SlackURL string
 }
 
 // Secret is how the config names a secret.
@@ -38,7 +50,7 @@ func RealTimes() Values {
 	return Values{
 		Listen: "127.0.0.1:8420", DataDir: "/var/lib/backout", HookURL: "https://hooks.example.com/backout",
 		KnownHosts: "/etc/backout/known_hosts",
-		Every:      "15s", HoldFor: "2m", EscalateAfter: "30m", Timeout: "20m", Port: "8080",
+		Every:      "15s", HoldFor: "2m", EscalateAfter: "30m", LastAfter: "30m", Timeout: "20m", Port: "8080",
 		Bin: "/usr/local/lib/web-shop", Target: "web-1", Address: "web-1.example.com", Transport: "ssh",
 	}
 }

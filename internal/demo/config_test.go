@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"encoding/pem"
 	"flag"
@@ -98,6 +99,49 @@ func TestExamplePassesTheCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range app.Check(t.Context(), filepath.Join(dir, "backout.yaml")) {
+		t.Errorf("%s", p)
+	}
+}
+
+// TestPeopleExamplePassesTheCheck: so has the one with people in it, and the unit has a
+// line for each of its secrets.
+func TestPeopleExamplePassesTheCheck(t *testing.T) {
+	deploy := filepath.Join("..", "..", "deploy")
+	unit, err := os.ReadFile(filepath.Join(deploy, "backout.service"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, credentials := t.TempDir(), t.TempDir()
+	t.Setenv("CREDENTIALS_DIRECTORY", credentials)
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(deploy, "example"))); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "people.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`\{credential: ([^}]+)\}`).FindAllSubmatch(text, -1) {
+		name := string(m[1])
+		if line := regexp.MustCompile(`(?m)^#?LoadCredential=` + regexp.QuoteMeta(name) + `:/etc/backout/secrets/` + regexp.QuoteMeta(name) + `$`); !line.Match(unit) {
+			t.Errorf("backout.service has no line for %s, which people.yaml names", name)
+		}
+		secret := "0123456789abcdef0123456789abcdef"
+		if name == "ssh.key" {
+			secret = sshKey(t)
+		}
+		if err := writeFile(filepath.Join(credentials, name), []byte(secret), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	known := filepath.Join(dir, "known_hosts")
+	if err := writeFile(known, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, bytes.ReplaceAll(text, []byte("/etc/backout/known_hosts"), []byte(known)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range app.Check(t.Context(), file) {
 		t.Errorf("%s", p)
 	}
 }

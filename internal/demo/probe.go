@@ -15,15 +15,21 @@ import (
 type prober struct {
 	health, webhook, token, target string
 	every                          time.Duration
-	say                            func(format string, args ...any)
-	client                         *http.Client
+	// watchdog is how often the alert that always fires is sent; zero means never.
+	watchdog time.Duration
+	say      func(format string, args ...any)
+	client   *http.Client
 }
 
 func (p *prober) run(ctx context.Context) {
-	var redSince time.Time
+	var redSince, barked time.Time
 	ticker := time.NewTicker(p.every)
 	defer ticker.Stop()
 	for {
+		if now := time.Now(); p.watchdog > 0 && now.Sub(barked) >= p.watchdog {
+			barked = now
+			p.bark(ctx, now)
+		}
 		err := p.probe(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -62,19 +68,34 @@ func (p *prober) probe(ctx context.Context) error {
 	return nil
 }
 
-// post sends one alert, again and again until it was taken, as Alertmanager does.
-func (p *prober) post(ctx context.Context, status string, starts, ends time.Time) {
-	alert := map[string]any{
-		"status":      status,
-		"labels":      map[string]string{"alertname": "ShopDown", "severity": "critical", "instance": p.target + ":80"},
-		"annotations": map[string]string{"summary": "the web shop does not answer"},
-		"startsAt":    starts.UTC(), "endsAt": ends.UTC(), "generatorURL": "", "fingerprint": "",
+// bark sends the alert that always fires, once: the next comes soon.
+func (p *prober) bark(ctx context.Context, now time.Time) {
+	body, err := webhook("firing", map[string]string{"alertname": "Watchdog", "severity": "none"}, "monitoring works", now, time.Time{})
+	if err == nil {
+		err = p.send(ctx, body)
 	}
-	body, err := json.Marshal(map[string]any{
-		"version": "4", "groupKey": "{}:{alertname=\"ShopDown\"}", "status": status, "receiver": "backout", "truncatedAlerts": 0,
-		"groupLabels": map[string]string{"alertname": "ShopDown"}, "commonLabels": alert["labels"], "commonAnnotations": alert["annotations"],
+	if err != nil && ctx.Err() == nil {
+		p.say("monitoring   the alert that always fires was not taken: %v", err)
+	}
+}
+
+// webhook is the body of Alertmanager's webhook with one alert.
+func webhook(status string, labels map[string]string, summary string, starts, ends time.Time) ([]byte, error) {
+	annotations := map[string]string{"summary": summary}
+	alert := map[string]any{
+		"status": status, "labels": labels, "annotations": annotations, "startsAt": starts.UTC(), "endsAt": ends.UTC(), "generatorURL": "", "fingerprint": "",
+	}
+	return json.Marshal(map[string]any{
+		"version": "4", "groupKey": fmt.Sprintf("{}:{alertname=%q}", labels["alertname"]), "status": status, "receiver": "backout", "truncatedAlerts": 0,
+		"groupLabels": map[string]string{"alertname": labels["alertname"]}, "commonLabels": labels, "commonAnnotations": annotations,
 		"externalURL": "http://alertmanager.example:9093", "alerts": []any{alert},
 	})
+}
+
+// post sends one alert, again and again until it was taken, as Alertmanager does.
+func (p *prober) post(ctx context.Context, status string, starts, ends time.Time) {
+	labels := map[string]string{"alertname": "ShopDown", "severity": "critical", "instance": p.target + ":80"}
+	body, err := webhook(status, labels, "the web shop does not answer", starts, ends)
 	if err != nil {
 		p.say("monitoring   cannot write the webhook: %v", err)
 		return

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -13,6 +14,8 @@ import (
 type alert struct {
 	labels         map[string]string
 	started, ended time.Time
+	// summary is what it says for people, if not what is usual here.
+	summary string
 }
 
 // shopDown is the alert of the shop on a target, firing since now.
@@ -37,7 +40,7 @@ func (a alert) webhook(t testing.TB) []byte {
 		"groupLabels": map[string]string{}, "commonLabels": a.labels, "commonAnnotations": map[string]string{},
 		"externalURL": "http://alertmanager.example:9093",
 		"alerts": []any{map[string]any{
-			"status": status, "labels": a.labels, "annotations": map[string]string{"summary": "the shop does not answer"},
+			"status": status, "labels": a.labels, "annotations": map[string]string{"summary": cmp.Or(a.summary, "the shop does not answer")},
 			"startsAt": a.started.UTC(), "endsAt": a.ended.UTC(), "generatorURL": "", "fingerprint": "",
 		}},
 	})

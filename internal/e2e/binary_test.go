@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/backout-io/backout/internal/auth/authtest"
+	"github.com/backout-io/backout/internal/browsertest"
 	"github.com/backout-io/backout/internal/host/hosttest"
 )
 
@@ -39,6 +41,8 @@ func runAll(m *testing.M) int {
 	}
 	bins = dir
 	defer func() { _ = os.RemoveAll(dir) }()
+	defer authtest.Clean()
+	defer browsertest.Clean()
 	return m.Run()
 }
 

@@ -128,7 +128,7 @@ func blindIsShown(t *testing.T, srv *server) {
 	if got := srv.metrics().sum("backout_monitoring_blind"); got != 1 {
 		t.Errorf("backout_monitoring_blind is %v", got)
 	}
-	if page := srv.text("/"); !strings.Contains(page, "monitoring is blind") || strings.Contains(page, "✔ Nothing") {
+	if page := srv.text("/"); !strings.Contains(page, "Monitoring is blind:") || strings.Contains(page, "Nothing is red") {
 		t.Errorf("the page:\n%s", page)
 	}
 }

@@ -256,10 +256,15 @@ func (g *ground) audit(o bus.Options, replicas int, trials []*trial) {
 		g.t.Fatal(err)
 	}
 	defer b.Close()
-	s, err := store.Open(g.t.Context(), store.Options{JS: b.JetStream(), Server: "audit", Replicas: replicas})
-	if err != nil {
-		g.t.Fatal(err)
-	}
+	var s *store.Store
+	// The cluster may still elect: a server would wait for it too.
+	eventually(g.t, time.Minute, "the store opens", func() error {
+		s, err = store.Open(g.t.Context(), store.Options{JS: b.JetStream(), Server: "audit", Replicas: replicas})
+		if err != nil && !errors.Is(err, backout.ErrUnavailable) {
+			g.t.Fatal(err)
+		}
+		return err
+	})
 	defer s.Close()
 	logs := simtest.Logs{Changes: g.readLog(s.Changes), Rollbacks: g.readLog(s.Rollbacks)}
 	for _, law := range simtest.Laws(logs) {

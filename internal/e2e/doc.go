@@ -1,7 +1,8 @@
 // Package e2e holds whole stories with real parts: the binary as a process of
-// its own, a real Prometheus, Alertmanager, sshd, mail server and NATS. Each test
-// is named after the promise it shows, and nothing in it reaches inside the
-// product; only the chaos run holds what was logged against the laws.
+// its own, a real Prometheus, Alertmanager, sshd, mail server, identity provider, NATS and
+// Chromium; Slack, ServiceNow and Jira are simulators. Each test is named after the
+// promise it shows, and nothing in it reaches inside the product; only the chaos run
+// holds what was logged against the laws.
 //
 // # Chaos
 //

@@ -89,7 +89,7 @@ func told(t *testing.T, id string, hooks, chat *inbox, mailDir string) {
 	for _, want := range [][]string{
 		{string(backout.MomentLevelStarted), "to ops", "L1"},
 		{string(backout.MomentLevelStarted), "to ops", "L2"},
-		{string(backout.MomentLevelStarted), "to stakeholders", "L2"},
+		{string(backout.MomentLevelStarted), "to stakeholders", "level 2 has started"},
 		{string(backout.MomentRecovered), "to ops"},
 	} {
 		eventually(t, 20*time.Second, fmt.Sprintf("the hook is told %q", want), func() error {

@@ -41,17 +41,22 @@ type site struct {
 	// channels and audiences are YAML below these keys.
 	channels string
 	audience string
-	// approvers are further entries of auth.tokens, each behind a comma.
-	approvers string
+	// approvers are further entries of auth.tokens, each behind a comma; holder has the
+	// first one, which the tests themselves use.
+	approvers, holder string
+	// intake is lines below intake, auth lines below auth, behind their tokens.
+	intake, auth string
 	// env is added to the server's environment.
 	env []string
+	// near starts the server in its own folder, so that it names its files without it.
+	near bool
 }
 
 // newSite lays out the files of a server whose plan, rules and inventory come
 // from the caller.
 func newSite(t testing.TB, plan, rules, inventory string) *site {
 	t.Helper()
-	s := &site{t: t, dir: t.TempDir(), change: "CHG" + rand.Text()[:10], name: "e2e", listen: "127.0.0.1:0"}
+	s := &site{t: t, dir: t.TempDir(), change: "CHG" + rand.Text()[:10], name: "e2e", listen: "127.0.0.1:0", holder: "ann"}
 	t.Cleanup(s.forget)
 	for name, secret := range map[string]string{
 		"intake.token": intakeToken, "ann.token": annToken, "bob.token": bobToken, "cel.token": celToken, "hook.secret": hookSecret, "slack.token": slackToken,
@@ -88,12 +93,12 @@ func (s *site) config() string {
 server_name: %s
 intake:
   tokens: [{name: alertmanager, token: {file: secrets/intake.token}}]
-auth:
-  tokens: [{name: ann, groups: [sre], token: {file: secrets/ann.token}}%s]
-rules: [rules/*.yaml]
+%sauth:
+  tokens: [{name: %s, groups: [sre], token: {file: secrets/ann.token}}%s]
+%srules: [rules/*.yaml]
 plans: [plans/*.yaml]
 inventory: [inventory/*.yaml]
-`, s.listen, s.name, s.approvers)
+`, s.listen, s.name, s.intake, s.holder, s.approvers, s.auth)
 	if !strings.Contains(s.more, "data_dir:") {
 		text += "data_dir: data\n"
 	}
@@ -117,7 +122,11 @@ type server struct {
 // launch runs "backout serve" and does not wait for anything.
 func (s *site) launch() *process {
 	s.t.Helper()
-	cmd := exec.Command(binary(s.t), "serve", "--config", s.config(), "--log-format", "json", "--log-level", "debug")
+	config := s.config()
+	cmd := exec.Command(binary(s.t), "serve", "--config", config, "--log-format", "json", "--log-level", "debug")
+	if s.near {
+		cmd.Dir, cmd.Args[3] = filepath.Dir(config), filepath.Base(config)
+	}
 	cmd.Env = append(os.Environ(), s.env...)
 	return start(s.t, cmd)
 }

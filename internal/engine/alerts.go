@@ -17,13 +17,19 @@ import (
 )
 
 // Accept implements [handlers.Intake]: the alerts are on disk before anything is
-// done with them, and handled before it returns.
+// done with them, and handled before it returns. A signed request is taken once: a
+// repetition would count as red again what ended in the meantime.
 func (e *Engine) Accept(ctx context.Context, in handlers.Delivery) error {
 	now := time.Now().UTC()
-	post := store.Post{Kind: in.Kind, Source: in.Source, ReceivedAt: now, Body: in.Body}
-	if _, err := e.store.Alerts.Append(ctx, post); err != nil {
+	post := store.Post{Kind: in.Kind, Signature: in.Signature, Source: in.Source, ReceivedAt: now, Body: in.Body}
+	if err := e.signed.take(in.Signature, now); err != nil {
 		return err
 	}
+	if _, err := e.store.Alerts.Append(ctx, post); err != nil {
+		e.signed.giveBack(in.Signature)
+		return err
+	}
+	e.posted.Add(1)
 	e.handle(in.Alerts, now)
 	return nil
 }
@@ -32,6 +38,14 @@ func (e *Engine) Accept(ctx context.Context, in handlers.Delivery) error {
 // later what other servers took in, and what this one stored and could not say
 // so. Its own have been handled.
 func (e *Engine) replayedPost(_ store.Position, p store.Post) error {
+	e.posted.Add(1)
+	seen := p.ReceivedAt
+	if e.live.Load() {
+		seen = time.Now() // another server's clock may be behind
+	}
+	if err := e.signed.take(p.Signature, seen); errors.Is(err, backout.ErrExists) {
+		return nil // two servers took it before either heard of the other
+	}
 	alerts, err := decodePost(p)
 	if err != nil {
 		// It was accepted once; a newer decoder must not lose the rest over it.
@@ -91,6 +105,7 @@ func (e *Engine) judge(a *backout.Alert, now time.Time) {
 	result := e.cfg().Rules.Match(a, e.world, now)
 	for _, problem := range result.Errors {
 		e.metrics.ruleErrors.Inc()
+		e.failing.note(problem.Rule, problem.Err, now)
 		var query queryError
 		if errors.As(problem.Err, &query) && !e.queries.news(problem.Rule, now) {
 			continue

@@ -19,7 +19,7 @@ func (e *Engine) runStep(ctx context.Context, c backout.RunStep) {
 		return
 	}
 	defer e.stepping.Delete(c.AttemptID)
-	defer e.waiting.Delete(c.AttemptID)
+	defer e.waitsNoMore(c.AttemptID)
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
 		again := e.tryStep(ctx, c)
 		r, _ := e.rollbacks.get(c.RollbackID)
@@ -66,11 +66,11 @@ func (e *Engine) tryStep(ctx context.Context, c backout.RunStep) (again bool) {
 	case ctx.Err() != nil:
 		return false
 	case transient(err):
-		e.waiting.Store(c.AttemptID, clip(err.Error(), reasonMax))
+		e.waits(c.AttemptID, clip(err.Error(), reasonMax))
 		return true
 	case err != nil && e.nextPeer() != "" && errors.Is(err, backout.ErrNotFound):
 		// Another server may have read a newer inventory already.
-		e.waiting.Store(c.AttemptID, err.Error())
+		e.waits(c.AttemptID, err.Error())
 		return true
 	case err != nil:
 		e.giveUp(ctx, c.RollbackID, c.AttemptID, err)
@@ -83,7 +83,7 @@ func (e *Engine) tryStep(ctx context.Context, c backout.RunStep) (again bool) {
 		result := site.Run(ctx, job)
 		e.report(ctx, c.RollbackID, c.AttemptID, result)
 		if again = result.Unclaimed; again {
-			e.waiting.Store(c.AttemptID, clip(result.Err.Error(), reasonMax))
+			e.waits(c.AttemptID, clip(result.Err.Error(), reasonMax))
 		}
 	})
 	return again

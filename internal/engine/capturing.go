@@ -185,9 +185,20 @@ func (cp *capturing) attemptID(st step, i int) string {
 	return runner.BaselineID(cp.c.ID, cp.number, st.part(), st.index, i)
 }
 
-// refuse ends the capture without a baseline. What was made for the opening is
-// removed before the log says so: until then nobody else makes it anew.
+// refuse ends the capture for a reason that is no answer of the gate.
 func (cp *capturing) refuse(ctx context.Context, violations []backout.Violation) (backout.Change, error) {
+	return cp.fail(ctx, violations, "")
+}
+
+// refuseBy ends the capture by the gate's no.
+func (cp *capturing) refuseBy(ctx context.Context, no gateCheck) (backout.Change, error) {
+	return cp.fail(ctx, no.Violations, cp.e.keepAnswer(ctx, cp.c.ID, no))
+}
+
+// fail ends the capture without a baseline. What was made for the opening is
+// removed before the log says so: until then nobody else makes it anew. answer is the
+// digest of the gate's answer, where there is one.
+func (cp *capturing) fail(ctx context.Context, violations []backout.Violation, answer string) (backout.Change, error) {
 	c := cp.c
 	if cp.e.ctx.Err() != nil {
 		return c, fmt.Errorf("capture baselines of change %s: this server stops: %w", c.ID, backout.ErrUnavailable)
@@ -197,7 +208,7 @@ func (cp *capturing) refuse(ctx context.Context, violations []backout.Violation)
 	if err := cp.counts(ctx); err == nil {
 		cp.undo(ctx)
 	}
-	now, err := cp.e.changeInput(ctx, c.ID, cp.by, change.CaptureFailed{Number: cp.number, Violations: few(violations)})
+	now, err := cp.e.changeInput(ctx, c.ID, cp.by, change.CaptureFailed{Number: cp.number, Violations: few(violations), Answer: answer})
 	if err != nil {
 		return now, err
 	}

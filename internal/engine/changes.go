@@ -19,6 +19,7 @@ func (e *Engine) changeMoved(_ context.Context, _ string, before, after backout.
 	if !e.live.Load() {
 		return
 	}
+	defer e.news.tell()
 	e.noteRules(after.ID)
 	e.world.changed(after)
 	e.armChange(after.ID)
@@ -92,7 +93,14 @@ func (e *Engine) PlanChange(ctx context.Context, by handlers.Actor, spec backout
 func (e *Engine) ListChanges(_ context.Context, f handlers.ChangeFilter) ([]backout.Change, error) {
 	var out []backout.Change
 	hashes := e.planHashes()
-	e.changes.all(func(_ string, c backout.Change) {
+	each := e.changes.all
+	if f.ActiveOnly {
+		each = e.changes.awake
+	}
+	each(func(_ string, c backout.Change) {
+		if f.ActiveOnly && c.State.Final() {
+			return
+		}
 		c.Stale = change.Stale(c, hashes(c), time.Now())
 		if (f.State == "" || f.State == c.State) && (f.Target == "" || slices.Contains(c.Targets, f.Target)) {
 			out = append(out, c)

@@ -39,11 +39,11 @@
 //
 // Queries of rules are asked by at most 4 goroutines; a rule never waits for one.
 // [Engine.Start] starts one follower for each log, the relay, the deadline loop,
-// the pulse that judges rules again, the sweep that finds what nobody looks after,
-// the one that keeps targets of open windows connected, the cleaner of attempts and
-// the tidier of what was made for the way back; steps, verification, comparisons
-// with baselines, openings, captures and looks at readiness have one each while they
-// last.
+// the pulse that judges rules again, the one that calls whoever watches for news, the
+// sweep that finds what nobody looks after, the one that keeps targets of open windows
+// connected, the cleaner of attempts and the tidier of what was made for the way back;
+// steps, verification, comparisons with baselines, openings, captures and looks at
+// readiness have one each while they last.
 // [Engine.Close] ends all and waits. Work on targets is left running: it is
 // attached to again.
 //

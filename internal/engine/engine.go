@@ -33,6 +33,19 @@ type Config struct {
 	WantsDelta func(uses string) bool
 	// Groups are the members of each group, for the gate's count of approvers.
 	Groups map[string][]string
+	// OpenGroups says that an identity provider may know more of them.
+	OpenGroups bool
+	// MayApprove tells whether a member may approve on all of the targets; nil lets
+	// all of them.
+	MayApprove func(person string, targets []string) bool
+	// Exploited are the CVEs that are known to be exploited.
+	Exploited map[string]bool
+	// Reach tells whether people can be told; nil when nobody can say, and then a
+	// silence counts.
+	Reach Reacher
+	// Acts tells whether the people of an audience can do something about what they are
+	// told; nil says so of all.
+	Acts func(audience string) bool
 	// Audiences are the channels of each audience, for the gate; nil when it is
 	// not to look whether anybody is told.
 	Audiences map[string][]string
@@ -42,6 +55,8 @@ type Config struct {
 	Treated TreatedAlerts
 	// Queries answers the queries of rules; nil when there is no Prometheus.
 	Queries Querier
+	// Records keeps the records of changes that the gate asks for; nil asks nobody.
+	Records Records
 	// Monitoring is the dead-man's switch; nil has none.
 	Monitoring *Monitoring
 	// ReadinessEvery is how often it is looked whether the way back of a live change
@@ -51,6 +66,13 @@ type Config struct {
 	Promotion trigger.Policy
 	// ExternalURL is where people find this server, for links in notices.
 	ExternalURL string
+}
+
+// Reacher tells whether anybody who can act can be told of a question and can answer it:
+// whether one of the channels works that its notices go by. A no without a reason says
+// that it is not known yet.
+type Reacher interface {
+	Reach(ctx context.Context, asked []backout.Notice) (ok bool, why string)
 }
 
 // FiringAlerts asks Alertmanager for the fingerprints of what is firing now.
@@ -100,6 +122,7 @@ type Engine struct {
 	rollbacks *table[backout.Rollback]
 	world     *world
 	deadlines *deadlines
+	doubts    doubts
 	urgent    *lane // what is due of rollbacks
 	others    *lane // what is due of changes
 	verifiers *verifiers
@@ -122,11 +145,16 @@ type Engine struct {
 	owedRed   sync.Map      // "rollback/target" to the red look that is not recorded yet
 	plans     sync.Map      // hash of a frozen plan to the one copy of it
 	throttles *throttles
+	signed    *signatures
 	grants    *grants
 	scores    *scores
 	queries   *queries
 	found     *found
 	watchers  *watchers
+	news      news
+	histories *histories
+	failing   failures
+	posted    atomic.Int64 // counts the posts that this server has heard of
 	relay     *relay
 	snapshots *snapshots
 	// monitoring knows whether anybody would tell that a target is red.
@@ -150,8 +178,8 @@ func New(o Options, cfg *Config) *Engine {
 	ctx, cancel := context.WithCancel(context.Background())
 	e := &Engine{
 		store: o.Store, server: o.Server, sole: o.Sole, peers: o.Peers, sender: o.Sender, log: o.Log, pulse: o.Pulse, remember: o.Remember,
-		deadlines: newDeadlines(), outputs: newOutputs(), watchers: newWatchers(), metrics: NewMetrics(),
-		throttles: newThrottles(), grants: newGrants(), scores: newScores(), found: newFound(), losses: newLosses(), ctx: ctx, cancel: cancel,
+		deadlines: newDeadlines(), watchers: newWatchers(), metrics: NewMetrics(),
+		throttles: newThrottles(), signed: newSignatures(), grants: newGrants(), scores: newScores(), found: newFound(), losses: newLosses(), ctx: ctx, cancel: cancel,
 	}
 	if e.pulse == 0 {
 		e.pulse = 5 * time.Second
@@ -160,11 +188,14 @@ func New(o Options, cfg *Config) *Engine {
 		e.remember = 24 * time.Hour
 	}
 	e.config.Store(cfg)
+	e.news.wake = make(chan struct{}, 1)
+	e.outputs = newOutputs(e.news.tell)
 	e.queries = newQueries(e)
 	e.world = newWorld(e.cfg)
-	e.world.queries = e.queries
+	e.world.queries, e.world.reddened = e.queries, e.news.tell
 	e.relay = newRelay(e)
 	e.monitoring = newMonitoring(e)
+	e.histories = newHistories(e)
 	e.metrics.watch(e.monitoring.blindNow, e.monitoring.lastSeen)
 	e.snapshots = newSnapshots(e, o.SnapshotEvery)
 	e.urgent = &lane{most: dueParallel, spawn: e.spawn, do: e.handleDue}
@@ -178,6 +209,7 @@ func New(o Options, cfg *Config) *Engine {
 	e.changes.moved, e.changes.rest = e.changeMoved, e.changePacker()
 	e.rollbacks = newTable(o.Store.Rollbacks, o.Server, e.foldRollback)
 	e.rollbacks.moved, e.rollbacks.rest = e.rollbackMoved, e.rollbackPacker()
+	e.rollbacks.refusing = e.news.tell
 	e.failed = make(chan error, 8) // a place for every follower
 	e.notReady.Store(&replaying)
 	return e
@@ -214,7 +246,9 @@ func (e *Engine) Reconfigure(cfg *Config) {
 	e.world.countAgain(cfg)
 	e.recallMatches(time.Now())
 	e.spawn(func(ctx context.Context) { e.judgeAll(ctx) })
+	e.spawn(e.checkApprovers)
 	e.armSoon()
+	e.news.tell()
 }
 
 // Metrics are the engine's own collectors.
@@ -248,6 +282,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.countRules()
 	e.recallMatches(time.Now())
 	e.startPaused(ctx)
+	e.checkApprovers(ctx)
 	e.takeUp()
 	e.spawn(func(ctx context.Context) { e.deadlines.run(ctx, e.due) })
 	e.spawn(e.pulseLoop)
@@ -255,6 +290,8 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.spawn(e.armLoop)
 	e.spawn(e.treatedLoop)
 	e.spawn(e.monitoring.run)
+	e.spawn(e.news.run)
+	e.store.Control.OnPause(func(store.PauseState) { e.news.tell() })
 	e.spawn(e.cleaner.run)
 	e.spawn(e.tidier.run)
 	e.notReady.CompareAndSwap(&replaying, nil)
@@ -361,6 +398,7 @@ func (e *Engine) takeUp() {
 	})
 	e.rollbacks.awake(func(id string, r backout.Rollback) {
 		e.armRollback(id)
+		e.armReach(backout.Rollback{}, r)
 		if r.Status.Final() {
 			return
 		}
@@ -418,9 +456,13 @@ func (e *Engine) due(keys []string) {
 func (e *Engine) handleDue(ctx context.Context, key string) {
 	var err error
 	if id, ok := cutKey(key, rollbackKey); ok {
-		if _, err = e.input(ctx, id, rollback.Tick{}); err == nil {
-			e.armRollback(id) // the clock may have been set back
+		if until, waits := e.afterJudge(id); waits {
+			e.deadlines.set(key, until, true)
+			return
 		}
+		err = e.clock(ctx, id)
+	} else if id, ok := cutKey(key, reachKey); ok {
+		e.reachDue(ctx, id)
 	} else if id, ok := cutKey(key, changeKey); ok {
 		err = e.changeDue(ctx, id)
 	} else if id, ok := cutKey(key, reconcileKey); ok {
@@ -447,6 +489,7 @@ const (
 	reconcileKey = "reconcile/"
 	deltaKey     = "delta/"
 	readyKey     = "ready/"
+	reachKey     = "reach/"
 )
 
 func cutKey(key, prefix string) (string, bool) {

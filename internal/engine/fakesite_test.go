@@ -203,7 +203,7 @@ func snapshotPlan() backout.Plan {
 			{Name: "L1", Steps: []backout.Step{{Uses: "keep"}}, EscalateAfter: backout.Duration(time.Hour), Approval: backout.Approval{Mode: backout.ApprovalNone}},
 			{
 				Name: "L2", Steps: []backout.Step{{Uses: "merge"}}, EscalateAfter: backout.Duration(time.Hour), Destructive: true,
-				Approval: backout.Approval{Mode: backout.ApprovalRequired, Votes: 1, Groups: []string{"sre"}},
+				Approval: backout.Approval{Mode: backout.ApprovalRequired, Votes: 1, Groups: []string{"sre"}, ValidFor: backout.Duration(24 * time.Hour)},
 			},
 		},
 		Verify:   backout.Verify{Every: backout.Duration(15 * time.Second), HoldFor: backout.Duration(time.Minute), Checks: []backout.Check{{Uses: "http"}}},

@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/handlers"
 	"github.com/backout-io/backout/internal/change"
 )
 
@@ -46,8 +48,8 @@ func windowFor(c backout.Change, now time.Time) backout.Duration {
 	return backout.Duration(max(until.Sub(now), 0).Round(time.Second))
 }
 
-// What is remembered of each kind of artifact: so many. Deltas, which are kept whole
-// and may be as large as a record, of so many bytes together as they are stored.
+// What is remembered of each kind of artifact: so many. Deltas and the gate's answers,
+// which are kept whole and may be large, of so many bytes together as they are stored.
 const (
 	foundMost  = 10_000
 	foundBytes = 32 << 20
@@ -58,14 +60,18 @@ type getter interface {
 	Get(ctx context.Context, digest string) ([]byte, error)
 }
 
-// found remembers the parts of artifacts that every task needs. Their content
-// never changes, so that what is remembered is never old; it is to be read only.
+// found remembers the parts of artifacts that every task needs, and what pages show
+// again and again. Their content never changes, so that what is remembered is never
+// old; it is to be read only.
 type found struct {
 	prepared memory[[]backout.Prepared]
 	deltas   memory[*backout.Delta]
+	answers  memory[handlers.GateResult]
 }
 
-func newFound() *found { return &found{deltas: memory[*backout.Delta]{weighs: true}} }
+func newFound() *found {
+	return &found{deltas: memory[*backout.Delta]{weighs: true}, answers: memory[handlers.GateResult]{weighs: true}}
+}
 
 func (f *found) preparedOf(ctx context.Context, from getter, digest string) ([]backout.Prepared, error) {
 	return f.prepared.of(ctx, from, digest, func(data []byte) ([]backout.Prepared, error) {
@@ -83,6 +89,16 @@ func (f *found) delta(ctx context.Context, from getter, digest string) (*backout
 		err := json.Unmarshal(data, d)
 		return d, err
 	})
+}
+
+// answer is an answer of the gate, in lists of its own.
+func (f *found) answer(ctx context.Context, from getter, digest string) (handlers.GateResult, error) {
+	g, err := f.answers.of(ctx, from, digest, func(data []byte) (g handlers.GateResult, err error) {
+		err = json.Unmarshal(data, &g)
+		return g, err
+	})
+	g.Violations, g.Warnings, g.Looks = slices.Clone(g.Violations), slices.Clone(g.Warnings), slices.Clone(g.Looks)
+	return g, err
 }
 
 // keep remembers what was just stored.

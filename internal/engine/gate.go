@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -18,10 +19,13 @@ type gateCheck struct {
 	gate.Result
 	frozen  backout.FrozenPlan
 	targets []string
+	at      time.Time
 }
 
-func (g gateCheck) gate() change.Gate {
-	out := change.Gate{PlanHash: g.frozen.Hash, Targets: g.targets, Violations: few(g.Violations)}
+// gate is the answer as a change is told it; stored is its digest, see
+// [Engine.keepAnswer].
+func (g gateCheck) gate(stored string) change.Gate {
+	out := change.Gate{PlanHash: g.frozen.Hash, Targets: g.targets, Violations: few(g.Violations), Answer: stored}
 	if g.Certificate != nil {
 		out.Baselines, out.ValidUntil = g.Certificate.Baselines, g.Certificate.ValidUntil
 	}
@@ -31,6 +35,7 @@ func (g gateCheck) gate() change.Gate {
 func (g gateCheck) result(id string) handlers.GateResult {
 	out := handlers.GateResult{
 		ChangeID: id, Passed: g.Passed(), PlanHash: g.frozen.Hash, Violations: g.Violations, Warnings: g.Warnings, Looks: make([]handlers.GateLook, len(g.Looks)),
+		At: g.at,
 	}
 	for i, l := range g.Looks {
 		out.Looks[i] = handlers.GateLook{Target: l.Target, Level: l.Level, Check: l.Check, OK: l.OK, Loses: l.Loses}
@@ -41,8 +46,8 @@ func (g gateCheck) result(id string) handlers.GateResult {
 	return out
 }
 
-// CheckGate implements [handlers.Changes]. The answer is recorded: a yes makes a
-// planned change ready, a no keeps its reasons. While the window is open it answers
+// CheckGate implements [handlers.Changes]. The answer is recorded, with its whole
+// table: a yes makes a planned change ready, a no keeps its reasons. While the window is open it answers
 // whether the way back would work yet.
 func (e *Engine) CheckGate(ctx context.Context, by handlers.Actor, id string) (handlers.GateResult, error) {
 	c, err := e.Change(ctx, id)
@@ -50,14 +55,14 @@ func (e *Engine) CheckGate(ctx context.Context, by handlers.Actor, id string) (h
 		return handlers.GateResult{}, err
 	}
 	if c.State.Live() {
-		return e.checkReady(ctx, c)
+		return e.checkReady(ctx, by.Name, c)
 	}
 	checked, err := e.checkGate(ctx, c)
 	if err != nil {
 		return handlers.GateResult{}, err
 	}
 	if c.State == backout.ChangePlanned || c.State == backout.ChangeReady {
-		_, err = e.changeInput(ctx, id, by.Name, checked.gate())
+		_, err = e.changeInput(ctx, id, by.Name, checked.gate(e.keepAnswer(ctx, id, checked)))
 	}
 	return checked.result(id), err
 }
@@ -71,6 +76,8 @@ func (e *Engine) checkGate(ctx context.Context, c backout.Change) (gateCheck, er
 	}
 	var frozen backout.FrozenPlan
 	found := newSurvey()
+	var asked sync.WaitGroup
+	asked.Go(func() { found.itsm = cfg.askRecord(ctx, c) })
 	if plan, ok := cfg.Plans[c.Plan]; ok {
 		frozen = planhash.Freeze(plan)
 		cfg.each(ctx, c, surveyTimeout, func(ctx context.Context, _ int, t backout.Target) {
@@ -78,6 +85,7 @@ func (e *Engine) checkGate(ctx context.Context, c backout.Change) (gateCheck, er
 			found.add(t.Name, digest, answers)
 		})
 	}
+	asked.Wait()
 	if ctx.Err() != nil {
 		return gateCheck{}, fmt.Errorf("check the gate of %s: %w", c.ID, context.Cause(ctx))
 	}
@@ -87,13 +95,14 @@ func (e *Engine) checkGate(ctx context.Context, c backout.Change) (gateCheck, er
 // askGate lets the gate look at what was found; a frozen plan without a hash is none.
 func (e *Engine) askGate(cfg *Config, c backout.Change, frozen backout.FrozenPlan, found *survey) gateCheck {
 	f := gate.Facts{
-		Change: c, PlanHash: frozen.Hash, Targets: cfg.Inventory, Overlaps: e.overlaps(c), Groups: cfg.Groups, Audiences: cfg.Audiences,
+		Change: c, PlanHash: frozen.Hash, Targets: cfg.Inventory, Overlaps: e.overlaps(c), Groups: cfg.approvers(c.Targets), OpenGroups: cfg.OpenGroups, Audiences: cfg.Audiences,
 		Answers: found.all(c), Baselines: found.digests, Blind: e.monitoring.red(), Now: time.Now().UTC(),
+		Exploited: cfg.exploited(c.Patch.CVEs), ITSM: found.itsm, OpenFor: change.DefaultWindow,
 	}
 	if frozen.Hash != "" {
 		f.Plan = &frozen.Plan
 	}
-	return gateCheck{Result: gate.Check(f), frozen: frozen, targets: c.Targets}
+	return gateCheck{Result: gate.Check(f), frozen: frozen, targets: c.Targets, at: f.Now}
 }
 
 // overlaps lists the other live changes on the change's targets.

@@ -75,6 +75,7 @@ func (e *Engine) followGrants(ctx context.Context, caughtUp func()) error {
 		if err := e.grants.take(name, doc); err != nil {
 			e.log.Error("promotion not understood, the rule only records", "rule", name, "error", err)
 		}
+		e.news.tell()
 		return nil
 	}, caughtUp)
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -14,8 +16,17 @@ import (
 
 // History implements [handlers.Rules].
 func (e *Engine) History(ctx context.Context, since, until time.Time, fn func(handlers.HistoryEntry) error) error {
+	return e.HistoryOf(ctx, since, until, math.MaxInt, fn)
+}
+
+// HistoryOf is History for who can only keep so many changes: where there are more, it
+// is an error that wraps [backout.ErrInvalid], and nothing is told.
+func (e *Engine) HistoryOf(ctx context.Context, since, until time.Time, most int, fn func(handlers.HistoryEntry) error) error {
 	var end handlers.HistoryEnd
-	changes := e.openBetween(since, until)
+	changes, more := e.openBetween(since, until, most)
+	if more {
+		return fmt.Errorf("more than %d changes were open then, choose a shorter past: %w", most, backout.ErrInvalid)
+	}
 	for i := range changes {
 		end.Changes++
 		if err := fn(handlers.HistoryEntry{Change: &changes[i]}); err != nil {
@@ -48,19 +59,20 @@ func (e *Engine) History(ctx context.Context, since, until time.Time, fn func(ha
 }
 
 // openBetween lists the changes whose windows were open or watched between the
-// times, in the order in which they opened.
-func (e *Engine) openBetween(since, until time.Time) []backout.Change {
-	var out []backout.Change
+// times, in the order in which they opened; more says that there are more than most.
+func (e *Engine) openBetween(since, until time.Time, most int) (out []backout.Change, more bool) {
 	e.changes.all(func(_ string, c backout.Change) {
 		if c.OpenedAt.IsZero() || c.OpenedAt.After(until) || !c.EndedAt.IsZero() && c.EndedAt.Before(since) {
 			return
 		}
-		out = append(out, c)
+		if more = more || len(out) == most; !more {
+			out = append(out, c)
+		}
 	})
 	slices.SortFunc(out, func(a, b backout.Change) int {
 		return cmp.Or(a.OpenedAt.Compare(b.OpenedAt), cmp.Compare(a.ID, b.ID))
 	})
-	return out
+	return out, more
 }
 
 // rollbackEntry is a rollback with the votes on its questions, which only its log

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -79,6 +80,15 @@ func TestHistoryTellsWhatWas(t *testing.T) {
 			if diff := cmp.Diff(test.want, tell(test.since, test.until)); diff != "" {
 				t.Errorf("%s to %s (-want +got):\n%s", test.since, test.until, diff)
 			}
+		}
+		told := 0
+		count := func(handlers.HistoryEntry) error { told++; return nil }
+		if err := e.HistoryOf(t.Context(), begin, begin.Add(9*time.Hour), 1, count); err != nil || told == 0 {
+			t.Errorf("a history of as many changes as there are: %d entries, %v", told, err)
+		}
+		told = 0
+		if err := e.HistoryOf(t.Context(), begin, begin.Add(9*time.Hour), 0, count); !errors.Is(err, backout.ErrInvalid) || told != 0 {
+			t.Errorf("a history of more: %d entries, %v", told, err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()

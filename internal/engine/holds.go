@@ -148,6 +148,7 @@ func (e *Engine) release(ctx context.Context, by handlers.Actor, c backout.Chang
 	if err != nil {
 		return backout.Hold{}, fmt.Errorf("released on target %s, and not written down, release it again: %w", h.Target, err)
 	}
+	e.news.tell()
 	e.log.Info("hold released", "change_id", h.ChangeID, "target", h.Target, "by", by.Name, "reason", reason)
 	return state.of(h), nil
 }

@@ -62,6 +62,8 @@ type monitoring struct {
 	heard time.Time
 	// was is set when monitoring was blind at the last look, or since.
 	was bool
+	// shown is what those who watch were told of last.
+	shown shown
 
 	revision uint64 // of the document; only look touches it
 }
@@ -82,9 +84,13 @@ func (m *monitoring) takes(a *backout.Alert, at time.Time) bool {
 	m.dogs.notAfter(now)
 	_, before := m.blind(cfg, now)
 	m.dogs.take(a, earliest(at, now))
-	_, after := m.blind(cfg, now)
+	span, after := m.blind(cfg, now)
 	m.was = m.was || before
+	moved := m.moved(span, after)
 	m.mu.Unlock()
+	if moved {
+		m.e.news.tell()
+	}
 	if before != after {
 		select {
 		case m.wake <- struct{}{}:
@@ -151,6 +157,7 @@ func (m *monitoring) run(ctx context.Context) {
 		if err := m.look(ctx); err != nil && ctx.Err() == nil {
 			m.e.log.Warn("whether monitoring is blind is not recorded, trying again", "error", err)
 		}
+		m.refresh()
 		select {
 		case <-ctx.Done():
 			return

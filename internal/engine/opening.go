@@ -53,7 +53,7 @@ func (e *Engine) OpenChange(ctx context.Context, by handlers.Actor, id string) (
 }
 
 func (e *Engine) gateRefused(ctx context.Context, by handlers.Actor, c backout.Change, checked gateCheck) (backout.Change, error) {
-	c, err := e.changeInput(ctx, c.ID, by.Name, checked.gate())
+	c, err := e.changeInput(ctx, c.ID, by.Name, checked.gate(e.keepAnswer(ctx, c.ID, checked)))
 	if err != nil {
 		return c, err
 	}
@@ -63,23 +63,27 @@ func (e *Engine) gateRefused(ctx context.Context, by handlers.Actor, c backout.C
 // open captures, lets the gate judge what is there now, and opens the window.
 func (cp *capturing) open(ctx context.Context) (backout.Change, error) {
 	found := cp.all(ctx)
+	// Asked last: an approval may have been taken back while targets were captured.
+	found.itsm = cp.cfg.askRecord(ctx, cp.c)
 	checked := cp.e.askGate(cp.cfg, cp.c, cp.frozen, found)
 	if len(checked.Violations) > 0 {
-		return cp.refuse(ctx, checked.Violations)
+		return cp.refuseBy(ctx, checked)
 	}
-	opened, err := cp.append(ctx, change.Open{Frozen: cp.frozen, Gate: checked.gate(), Capture: cp.number, Baselines: found.digests})
+	stored := cp.e.keepAnswer(ctx, cp.c.ID, checked)
+	opened, err := cp.append(ctx, change.Open{Frozen: cp.frozen, Gate: checked.gate(stored), Capture: cp.number, Baselines: found.digests})
 	switch {
 	case err == nil:
 		cp.e.losses.note(opened.ID, checked.Looks)
 		return opened, nil
 	case errors.Is(err, errOverlap):
-		if again := cp.e.askGate(cp.cfg, cp.c, cp.frozen, found).Violations; len(again) > 0 {
-			return cp.refuse(ctx, again)
+		if again := cp.e.askGate(cp.cfg, cp.c, cp.frozen, found); len(again.Violations) > 0 {
+			return cp.refuseBy(ctx, again)
 		}
 	case errors.Is(err, backout.ErrUnavailable):
 		return cp.unclear(ctx, err)
 	}
-	return cp.refuse(ctx, []backout.Violation{{Check: gate.CheckWindow, Reason: err.Error(), Fix: "mend what it says, then open again"}})
+	checked.Violations = []backout.Violation{{Check: gate.CheckWindow, Reason: err.Error(), Fix: "mend what it says, then open again"}}
+	return cp.refuseBy(ctx, checked)
 }
 
 // append makes the opening part of the log.

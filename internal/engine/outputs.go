@@ -7,8 +7,9 @@ import (
 
 // outputs keeps what running attempts have printed so far, for people who watch.
 type outputs struct {
-	mu   sync.Mutex
-	byID map[string]*liveOutput
+	grown func() // called when there is more; it must not block
+	mu    sync.Mutex
+	byID  map[string]*liveOutput
 }
 
 // liveOutputMax is how much of a running step's output is kept for watchers, in
@@ -16,16 +17,19 @@ type outputs struct {
 const liveOutputMax = 64 << 10
 
 type liveOutput struct {
-	mu   sync.Mutex
-	data []byte
+	grown func()
+	mu    sync.Mutex
+	data  []byte
 }
 
-func newOutputs() *outputs { return &outputs{byID: map[string]*liveOutput{}} }
+func newOutputs(grown func()) *outputs {
+	return &outputs{grown: grown, byID: map[string]*liveOutput{}}
+}
 
 func (o *outputs) writer(attemptID string) io.Writer {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	out := &liveOutput{}
+	out := &liveOutput{grown: o.grown}
 	o.byID[attemptID] = out
 	return out
 }
@@ -50,6 +54,7 @@ func (o *outputs) drop(attemptID string) {
 
 // Write implements [io.Writer].
 func (l *liveOutput) Write(p []byte) (int, error) {
+	defer l.grown()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.data = append(l.data, p...)

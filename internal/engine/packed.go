@@ -23,7 +23,7 @@ const restAfter = time.Hour
 type packer[S any] struct {
 	pack   func(S) ([]byte, error)
 	unpack func([]byte) (S, error)
-	// ended is when the state became final; zero while it can move.
+	// ended is when the state became final; zero while it can move, or is looked for.
 	ended func(*S) time.Time
 }
 
@@ -165,7 +165,9 @@ func (e *Engine) rollbackPacker() packer[backout.Rollback] {
 			return p.Rollback, err
 		},
 		ended: func(r *backout.Rollback) time.Time {
-			if !r.Status.Final() {
+			// One that somebody has to review yet is shown to everybody until then: there are
+			// few, and they need not be looked for among all that have ended.
+			if !r.Status.Final() || r.Unreviewed() {
 				return time.Time{}
 			}
 			return r.EndedAt

@@ -41,7 +41,7 @@ func (e *Engine) readyDue(ctx context.Context, id string) {
 		return
 	}
 	if e.owns(id) && c.State != backout.ChangeBackingOut {
-		if _, err := e.checkReady(ctx, c); err != nil && ctx.Err() == nil {
+		if _, err := e.checkReady(ctx, "", c); err != nil && ctx.Err() == nil {
 			e.log.Warn("readiness not recorded, trying again", "change_id", id, "error", err)
 		}
 	}
@@ -49,8 +49,8 @@ func (e *Engine) readyDue(ctx context.Context, id string) {
 }
 
 // checkReady asks every executor again, and records when other checks say no than
-// before.
-func (e *Engine) checkReady(ctx context.Context, c backout.Change) (handlers.GateResult, error) {
+// before, or when a person has asked.
+func (e *Engine) checkReady(ctx context.Context, by string, c backout.Change) (handlers.GateResult, error) {
 	cfg := e.cfg()
 	left := c
 	left.Targets = slices.DeleteFunc(slices.Clone(c.Targets), func(t string) bool { return taken(c, t) })
@@ -65,17 +65,21 @@ func (e *Engine) checkReady(ctx context.Context, c backout.Change) (handlers.Gat
 	now, _ := e.changes.get(c.ID)
 	left.Deltas = now.Deltas // captured beside this look
 	f := gate.Facts{
-		Change: left, Plan: &c.Frozen.Plan, Targets: cfg.Inventory, Groups: cfg.Groups, Answers: found.all(left), Now: time.Now().UTC(), Live: true,
+		Change: left, Plan: &c.Frozen.Plan, Targets: cfg.Inventory, Groups: cfg.approvers(left.Targets), OpenGroups: cfg.OpenGroups, Answers: found.all(left), Now: time.Now().UTC(), Live: true,
 	}
 	if plan, ok := cfg.Plans[c.Plan]; ok {
 		f.PlanHash = freeze(plan).Hash
 	}
 	looks := gate.Looks(f.Answers)
 	e.losses.note(c.ID, looks)
-	still := gateCheck{Result: gate.Result{Violations: gate.Still(f), Looks: looks}, frozen: *c.Frozen, targets: c.Targets}
+	still := gateCheck{Result: gate.Result{Violations: gate.Still(f), Looks: looks}, frozen: *c.Frozen, targets: c.Targets, at: f.Now}
 	result := still.result(c.ID)
 	result.Passed = len(result.Violations) == 0
-	_, err := e.changeInput(ctx, c.ID, "", change.Readiness{Violations: few(result.Violations)})
+	said := change.Readiness{Violations: few(result.Violations)}
+	if by != "" || !change.SameChecks(now.NotReady, said.Violations) {
+		said.Answer = e.keepAnswer(ctx, c.ID, still) // otherwise nothing is recorded
+	}
+	_, err := e.changeInput(ctx, c.ID, by, said)
 	return result, err
 }
 

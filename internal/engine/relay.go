@@ -10,7 +10,6 @@ import (
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/internal/change"
-	"github.com/backout-io/backout/internal/rollback"
 	"github.com/backout-io/backout/internal/store"
 )
 
@@ -178,12 +177,8 @@ func (r *relay) tells(c backout.Change, entry store.Entry) []backout.Notice {
 func (r *relay) rollback(ctx context.Context, entry store.Entry) error {
 	before := r.folded.rollbacks[entry.ID]
 	if entry.Seq > r.done().Rollbacks {
-		var notices []backout.Notice
-		for _, c := range rollback.Commands(r.e.rollbacks.openAny(before), entry.Seq, entry.Record) {
-			if tell, ok := c.(backout.Tell); ok {
-				notices = append(notices, tell.Notice)
-			}
-		}
+		notices := toldBy(r.e.rollbacks.openAny(before), entry.Seq, entry.Record)
+		r.e.cfg().actingFirst(notices)
 		if err := r.handOver(ctx, notices, "rollbacks/"+entry.ID, func(p *relayPosition) { p.Rollbacks = entry.Seq }); err != nil {
 			return err
 		}
@@ -202,10 +197,7 @@ func (r *relay) done() relayPosition {
 // the position.
 func (r *relay) handOver(ctx context.Context, notices []backout.Notice, path string, advance func(*relayPosition)) error {
 	for _, n := range notices {
-		if base := r.e.cfg().ExternalURL; base != "" {
-			n.URL = base + "/" + path
-		}
-		if err := r.send(ctx, n); err != nil {
+		if err := r.send(ctx, r.e.withURL(n, path)); err != nil {
 			return err
 		}
 	}
@@ -245,14 +237,21 @@ func (r *relay) remember(ctx context.Context, data []byte) (err error) {
 }
 
 // send hands one notice over; while the store refuses it is tried again, so that
-// no notice is lost and their order is kept.
+// no notice is lost and their order is kept. One that the store can never take goes
+// without its long parts: it must not keep those behind it for ever.
 func (r *relay) send(ctx context.Context, n backout.Notice) error {
+	short := false
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
 		err := r.e.sender.Send(ctx, n)
 		if err == nil {
 			return nil
 		}
-		if backout.IsPermanent(err) {
+		if errors.Is(err, backout.ErrInvalid) && !short {
+			r.e.log.Error("notice is too large to be stored, handed over without its details", "notice_id", n.ID, "error", err)
+			n, short = n.Abridged(), true
+			continue
+		}
+		if backout.IsPermanent(err) || errors.Is(err, backout.ErrInvalid) {
 			r.e.log.Error("notice has no way out", "notice_id", n.ID, "moment", n.Moment, "audience", n.Audience, "error", err)
 			return nil
 		}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -60,6 +61,8 @@ func TestRelayRemembersHowFarItCame(t *testing.T) {
 		m := &mouth{fail: map[string][]error{
 			"C1.1.2": {away, away, away},
 			"C2.2.1": {backout.Permanent(errors.New("nobody of that name"))},
+			"C4.6.1": {fmt.Errorf("larger than max_payload: %w", backout.ErrInvalid)},
+			"C4.6.2": {backout.ErrInvalid, backout.ErrInvalid},
 		}}
 		e := New(Options{Store: s, Server: "me", Sender: m, Log: slog.New(slog.DiscardHandler)}, &Config{})
 		hand := func(entries ...store.Entry) {
@@ -88,6 +91,24 @@ func TestRelayRemembersHowFarItCame(t *testing.T) {
 		if diff := cmp.Diff(want, m.sent); diff != "" {
 			t.Errorf("sent after a restart (-want +got):\n%s", diff)
 		}
+		hand(closed(6, "C4"), closed(7, "C5")) // what is too large goes in short, or not at all
+		want = append(want, "C4.6.1", "C5.7.1", "C5.7.2")
+		if diff := cmp.Diff(want, m.sent); diff != "" {
+			t.Errorf("sent behind one that is too large (-want +got):\n%s", diff)
+		}
 		e.Close()
 	})
+}
+
+// TestWhoCanActIsToldFirst: a channel that serves several audiences has what is told of
+// one event once, in the words of the first; other events keep their places.
+func TestWhoCanActIsToldFirst(t *testing.T) {
+	n := func(id, audience string) backout.Notice { return backout.Notice{ID: id, Audience: audience} }
+	notices := []backout.Notice{n("1", "board"), n("1", "ops"), n("1", "press"), n("1", "dba"), n("2", "board"), n("3", "ops"), n("3", "board")}
+	(&Config{Acts: func(audience string) bool { return audience == "ops" || audience == "dba" }}).actingFirst(notices)
+	want := []backout.Notice{n("1", "ops"), n("1", "dba"), n("1", "board"), n("1", "press"), n("2", "board"), n("3", "ops"), n("3", "board")}
+	if diff := cmp.Diff(want, notices); diff != "" {
+		t.Error(diff)
+	}
+	(&Config{}).actingFirst(notices)
 }

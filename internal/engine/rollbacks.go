@@ -35,7 +35,9 @@ func (e *Engine) rollbackMoved(_ context.Context, _ string, before, after backou
 	if !e.live.Load() {
 		return
 	}
+	defer e.news.tell()
 	e.armRollback(after.ID)
+	e.armReach(before, after)
 	e.verifiers.want(after)
 	e.metrics.rollback(before, after, rec)
 	if after.Status.Final() && !before.Status.Final() {
@@ -111,7 +113,7 @@ func (e *Engine) openRollback(ctx context.Context, by string, c backout.Change, 
 func (e *Engine) begin(ctx context.Context, by string, c backout.Change, o opening) (backout.Rollback, error) {
 	opened := o.opened
 	opened.ChangeID, opened.ChangeTitle, opened.Patch, opened.Requester = c.ID, c.Title, c.Patch, c.Requester
-	opened.Loses = e.losses.of(c.ID)
+	opened.Loses, opened.Labels, opened.Exploited = e.losses.of(c.ID), c.Labels, e.cfg().exploited(c.Patch.CVEs)
 	if c.Frozen != nil {
 		opened.Frozen = *c.Frozen
 	}

@@ -17,12 +17,12 @@ import (
 func (e *Engine) ListRollbacks(_ context.Context, f handlers.RollbackFilter) ([]backout.Rollback, error) {
 	var out []backout.Rollback
 	take := func(_ string, r backout.Rollback) {
-		if (f.ChangeID == "" || f.ChangeID == r.ChangeID) && !(f.ActiveOnly && r.Status.Final()) {
+		if (f.ChangeID == "" || f.ChangeID == r.ChangeID) && !(f.ActiveOnly && r.Status.Final()) && (!f.Unreviewed || r.Unreviewed()) {
 			out = append(out, e.withRefusal(r))
 		}
 	}
 	switch {
-	case f.ActiveOnly:
+	case f.ActiveOnly, f.Unreviewed: // of which none is at rest
 		e.rollbacks.awake(take)
 	case f.ChangeID != "":
 		c, _ := e.changes.get(f.ChangeID)
@@ -90,14 +90,11 @@ func (e *Engine) FollowRollback(ctx context.Context, id string, from uint64, fn 
 	news, stop := e.watchers.add(id)
 	defer stop()
 	for {
-		entries, err := e.store.Rollbacks.Load(ctx, id)
+		entries, err := e.store.Rollbacks.LoadAfter(ctx, id, from)
 		if err != nil {
 			return err
 		}
 		for _, entry := range entries {
-			if entry.Seq <= from {
-				continue
-			}
 			if err := fn(handlers.LogEntry{ID: entry.ID, Seq: entry.Seq, Record: entry.Record}); err != nil {
 				return err
 			}
@@ -150,35 +147,57 @@ func (e *Engine) StartRollback(ctx context.Context, by handlers.Actor, s handler
 
 // Vote implements [handlers.Rollbacks].
 func (e *Engine) Vote(ctx context.Context, by handlers.Actor, id, askID string, choice backout.Choice, reason string) (backout.Rollback, error) {
-	vote := backout.Vote{User: by.Name, Groups: by.Groups, Choice: choice, Reason: reason, Via: by.Via}
-	return e.known(ctx, id, rollback.Vote{AskID: askID, Vote: vote})
+	return e.answer(ctx, id, func(r *backout.Rollback) rollback.Input {
+		return rollback.Vote{AskID: askID, Vote: e.voteOf(by, r, choice, reason)}
+	})
 }
 
 // Act implements [handlers.Rollbacks].
 func (e *Engine) Act(ctx context.Context, by handlers.Actor, id string, a handlers.Action) (backout.Rollback, error) {
-	var in rollback.Input
+	if a.Verb == handlers.VerbBreakGlass {
+		return e.answer(ctx, id, func(r *backout.Rollback) rollback.Input {
+			return rollback.BreakGlass{AskID: a.AskID, Vote: e.voteOf(by, r, "", a.Reason)}
+		})
+	}
+	in, err := e.actInput(ctx, by, id, a)
+	if err != nil {
+		return backout.Rollback{}, err
+	}
+	if a.AskID == "" || a.Verb == handlers.VerbReview {
+		return e.known(ctx, id, in)
+	}
+	return e.answer(ctx, id, func(r *backout.Rollback) rollback.Input {
+		return rollback.About{AskID: a.AskID, Vote: e.voteOf(by, r, backout.Choice(a.Verb), a.Reason), Do: in}
+	})
+}
+
+func (e *Engine) actInput(ctx context.Context, by handlers.Actor, id string, a handlers.Action) (in rollback.Input, err error) {
 	switch a.Verb {
 	case handlers.VerbHold:
 		in = rollback.Hold{By: by.Name, Reason: a.Reason}
 	case handlers.VerbRelease:
-		in = rollback.Release{By: by.Name, Reason: a.Reason}
+		in = rollback.Release{By: by.Name, Reason: a.Reason, Level: a.Level, Approver: a.Approver}
 	case handlers.VerbPause:
 		in = rollback.Pause{By: by.Name, Reason: a.Reason}
 	case handlers.VerbResume:
 		if err := e.resumable(ctx); err != nil {
-			return backout.Rollback{}, fmt.Errorf("resume rollback %s: %w", id, err)
+			return nil, fmt.Errorf("resume rollback %s: %w", id, err)
 		}
 		in = rollback.Resume{By: by.Name}
 	case handlers.VerbEscalate:
-		in = rollback.Escalate{By: by.Name, Reason: a.Reason}
+		in = rollback.Escalate{By: by.Name, Reason: a.Reason, From: a.Level, Approver: a.Approver}
 	case handlers.VerbAbort:
 		in = rollback.Abort{By: by.Name, Reason: a.Reason}
 	case handlers.VerbResolve:
 		in = rollback.Resolve{AttemptID: a.AttemptID, Verdict: a.Verdict, By: by.Name}
+	case handlers.VerbReview:
+		in = rollback.Review{AskID: a.AskID, By: by.Name, Reason: clip(a.Reason, reasonMax)}
+	case handlers.VerbBreakGlass: // Act itself
+		fallthrough
 	default:
-		return backout.Rollback{}, fmt.Errorf("verb %q is not known: %w", a.Verb, backout.ErrInvalid)
+		return nil, fmt.Errorf("verb %q is not known: %w", a.Verb, backout.ErrInvalid)
 	}
-	return e.known(ctx, id, in)
+	return in, nil
 }
 
 func (e *Engine) known(ctx context.Context, id string, in rollback.Input) (backout.Rollback, error) {
@@ -199,10 +218,16 @@ func (e *Engine) StepOutput(ctx context.Context, rollbackID, attemptID string) (
 	return e.store.Artifacts.GetOutput(ctx, attemptID)
 }
 
+// WatchRollbacks calls fn, which must not block, with the id of every rollback whose
+// log has grown, on whichever server, until stop is called.
+func (e *Engine) WatchRollbacks(fn func(id string)) (stop func()) { return e.watchers.addAll(fn) }
+
 // watchers wakes who follows a rollback when its log has grown.
 type watchers struct {
 	mu   sync.Mutex
 	byID map[string]map[chan struct{}]bool
+	all  map[int]func(id string)
+	next int
 }
 
 func newWatchers() *watchers { return &watchers{byID: map[string]map[chan struct{}]bool{}} }
@@ -225,9 +250,28 @@ func (w *watchers) add(id string) (news <-chan struct{}, stop func()) {
 	}
 }
 
+func (w *watchers) addAll(fn func(id string)) (stop func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.all == nil {
+		w.all = map[int]func(string){}
+	}
+	w.next++
+	n := w.next
+	w.all[n] = fn
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.all, n)
+	}
+}
+
 func (w *watchers) tell(entry store.Entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	for _, fn := range w.all {
+		fn(entry.ID)
+	}
 	for ch := range w.byID[entry.ID] {
 		select {
 		case ch <- struct{}{}:

@@ -92,7 +92,7 @@ func (f filler) event(like backout.Event) backout.Event {
 // aboutChanges tells of which log an event is.
 func aboutChanges(e backout.Event) bool {
 	switch e.(type) {
-	case backout.Planned, backout.GateRefused, backout.GatePassed, backout.BaselineBegan, backout.BaselineCaptured, backout.BaselineFailed,
+	case backout.Planned, backout.GateRefused, backout.GateRepeated, backout.GatePassed, backout.BaselineBegan, backout.BaselineCaptured, backout.BaselineFailed,
 		backout.DeltaCaptured, backout.ReadinessChanged, backout.WindowOpened, backout.WindowExtended, backout.PatchStarted, backout.PatchEnded, backout.TargetsPatched,
 		backout.WatchStarted, backout.RollbackRequested, backout.RollbackEnded, backout.VerdictGiven, backout.RuleJudged, backout.ChangeEnded:
 		return true

@@ -19,8 +19,8 @@ const (
 	// make of the logs. It grows with every change of them after which an old
 	// snapshot would be wrong, whatever the release;
 	// TestFoldsAreThoseOfTheSchema says when.
-	snapshotFormat = 1
-	foldSchema     = 6
+	snapshotFormat = 2
+	foldSchema     = 10
 )
 
 // snapshotDoc says what a snapshot covers and which artifacts it is made of.

@@ -49,6 +49,8 @@ type survey struct {
 	answers map[string][]gate.Answer
 	// digests are those of what was captured, by target.
 	digests map[string]string
+	// itsm is what came of asking for the change's record; nil where nobody is asked.
+	itsm *gate.ITSM
 }
 
 func newSurvey() *survey {

@@ -48,8 +48,10 @@ type table[S any] struct {
 	// lets one decision on all of it be made at a time.
 	folded atomic.Uint64
 	whole  lock.Lock
-	// refused says since when the store takes no writes; nil when it does.
-	refused atomic.Pointer[string]
+	// refused says since when the store takes no writes; nil when it does. refusing is
+	// called when it begins to refuse, unless nil; it must not block.
+	refused  atomic.Pointer[string]
+	refusing func()
 
 	mu      sync.RWMutex
 	entries map[string]*aggregate[S]
@@ -131,7 +133,7 @@ func (t *table[S]) all(fn func(id string, state S)) {
 }
 
 // awake calls fn with every state that is not at rest: those that can still move,
-// and those that ended within [restAfter].
+// those that ended within [restAfter], and those that somebody has to review yet.
 func (t *table[S]) awake(fn func(id string, state S)) {
 	t.each(func(id string, v *version[S]) {
 		if v.packed == nil {
@@ -322,7 +324,9 @@ func (t *table[S]) appended(ctx context.Context, id string, a *aggregate[S], was
 func (t *table[S]) noteRefusal(err error, at time.Time) {
 	if errors.Is(err, backout.ErrUnavailable) {
 		why := fmt.Sprintf("the store takes no writes since %s: nothing is started until it does", at.Format(time.RFC3339))
-		t.refused.CompareAndSwap(nil, &why)
+		if t.refused.CompareAndSwap(nil, &why) && t.refusing != nil {
+			t.refusing()
+		}
 	}
 }
 

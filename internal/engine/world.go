@@ -15,6 +15,9 @@ import (
 // and the inventory. It implements rules.World.
 type world struct {
 	cfg func() *Config
+	// reddened is called, with mu held, when what is red on a target of a live change
+	// may have changed; it must not block.
+	reddened func()
 
 	mu sync.RWMutex
 	// live are the live changes by target, each list sorted by id and replaced
@@ -37,7 +40,7 @@ type world struct {
 
 func newWorld(cfg func() *Config) *world {
 	w := &world{
-		cfg: cfg, live: map[string][]*backout.Change{}, where: map[string][]string{},
+		cfg: cfg, reddened: func() {}, live: map[string][]*backout.Change{}, where: map[string][]string{},
 		recorded: verdicts{},
 	}
 	w.evidence = evidence.New(evidence.Options{Moved: w.count, Keep: w.keep})
@@ -339,6 +342,9 @@ func (w *world) Query(query, target string) (float64, error) {
 func (w *world) count(target string) {
 	newest, red := w.redControl(w.cfg(), target)
 	w.control.Set(target, newest, red)
+	if len(w.live[target]) > 0 {
+		w.reddened()
+	}
 }
 
 // redControl tells whether a target of the control group is red, and since when.

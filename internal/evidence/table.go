@@ -114,9 +114,10 @@ func New(opts Options) *Table {
 // changes nothing. The table keeps the alert, or a brief copy of it, see
 // [Options].Keep: nobody may change it afterwards. What memory its strings are
 // part of stays with them; of the target's name, which may be a part of a label,
-// the table keeps a copy. An alert on no target is not kept.
+// the table keeps a copy. An alert on no target is not kept, nor is one about backout
+// itself, which makes nothing red.
 func (t *Table) Observe(target string, a *backout.Alert, at time.Time) (changed bool) {
-	if target == "" {
+	if target == "" || a.Own() {
 		return false
 	}
 	k := key{target, a.Fingerprint}
@@ -280,6 +281,15 @@ func (t *Table) Expire(now time.Time) []string {
 	}
 	slices.Sort(targets)
 	return slices.Compact(targets)
+}
+
+// Due is when [Table.Expire] may next find a firing alert that nobody has confirmed;
+// false when none fires.
+func (t *Table) Due() (time.Time, bool) {
+	if len(t.due) == 0 {
+		return time.Time{}, false
+	}
+	return t.due[0].dueAt, true
 }
 
 // Len is the number of alerts remembered, firing or ended.

@@ -341,3 +341,18 @@ func checkPasts(t interface {
 		t.Errorf("%d pasts in order, %d by target, at most %d", n, listed, table.opts.MaxPasts)
 	}
 }
+
+// TestAlertsAboutBackoutMakeNothingRed: a rollback that was told to an Alertmanager and
+// comes back from it is no evidence, and keeps no target from counting as recovered.
+func TestAlertsAboutBackoutMakeNothingRed(t *testing.T) {
+	table := New(Options{})
+	a := firingSince("own", 1)
+	a.Labels["alertname"] = backout.OwnAlertPrefix + "RollbackHeld"
+	if table.Observe("web1", a, at(2)) || len(table.Red("web1")) != 0 {
+		t.Errorf("it is red: %v", red(table, "web1"))
+	}
+	a.Labels["alertname"] = "NotBackout"
+	if !table.Observe("web1", a, at(2)) || len(table.Red("web1")) != 1 {
+		t.Error("another alert makes nothing red")
+	}
+}

@@ -2,7 +2,6 @@ package gate
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/backout-io/backout"
 )
@@ -91,6 +90,7 @@ func levelNames(p backout.Plan) []string {
 // no more than once in one place is one cell.
 func Looks(answers []Answer) []Look {
 	var out []Look
+	known := map[Look]bool{}
 	for _, a := range answers {
 		if len(a.Violations) == 0 {
 			out = append(out, Look{Target: a.Target, Level: a.Level, Check: a.Check, OK: true, Loses: a.Loses})
@@ -98,7 +98,8 @@ func Looks(answers []Answer) []Look {
 		}
 		for _, no := range a.Violations {
 			look := Look{Target: a.Target, Level: a.Level, Check: no.Check}
-			if !slices.Contains(out, look) {
+			if !known[look] {
+				known[look] = true
 				out = append(out, look)
 			}
 		}

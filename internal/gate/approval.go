@@ -17,6 +17,10 @@ func (v *verdict) checkApprovers(f Facts) {
 		case backout.ApprovalRequired:
 			v.checkRequired(f, l)
 		case backout.ApprovalVeto:
+			if oneMore(f, a) {
+				l.Approval.Votes = 0
+				v.checkRequired(f, l)
+			}
 			if a.Veto <= 0 {
 				v.noLevel(CheckApproval, l.Name, "its veto window has no length, so nobody could hold it", "give veto, such as 5m")
 			}
@@ -35,7 +39,7 @@ func (v *verdict) checkApprovers(f Facts) {
 
 func (v *verdict) checkRequired(f Facts, l backout.Level) {
 	a := l.Approval
-	if a.Votes < 1 {
+	if a.Votes < 1 && a.Mode == backout.ApprovalRequired {
 		v.noLevel(CheckApproval, l.Name, "an approval is required and no vote is needed for it", "give votes, at least 1")
 	}
 	if len(a.Groups) == 0 {
@@ -47,15 +51,21 @@ func (v *verdict) checkRequired(f Facts, l backout.Level) {
 			v.noLevel(CheckApproval, l.Name, fmt.Sprintf("approver group %q is not known", g), "add it under groups, or correct its name in the plan")
 		}
 	}
+	if oneMore(f, a) {
+		a.Votes++
+	}
 	able := approvers(f, a.Groups)
-	if len(able) >= a.Votes {
+	if f.OpenGroups || len(able) >= a.Votes {
 		return
 	}
 	v.noLevel(CheckApproval, l.Name,
-		fmt.Sprintf("%d votes are needed and %d people of %s could give one: requester and plan author do not count",
+		fmt.Sprintf("%d votes are needed and %d people of %s could give one: requester and plan author do not count, nor does who may not approve there",
 			a.Votes, len(able), strings.Join(a.Groups, ", ")),
-		"add people to the groups, or ask for fewer votes")
+		"add people to the groups, give them the role approver there, or ask for fewer votes")
 }
+
+// oneMore tells whether the level takes one vote more than its plan says by itself.
+func oneMore(f Facts, a backout.Approval) bool { return a.KnownExploitedVote && len(f.Exploited) > 0 }
 
 // approvers are the different people of the groups, without the requester and
 // the plan's author: four eyes.

@@ -53,13 +53,23 @@ type Facts struct {
 	// Groups are the people of each approver group. A person in several counts
 	// once.
 	Groups map[string][]string
+	// OpenGroups says that people may be in groups of which nothing here knows: an
+	// identity provider has them. Then nobody is counted, and a group must still be
+	// known by name.
+	OpenGroups bool
 	// Audiences are the channels of each audience; nil when it is not to be
 	// looked at whether anybody is told.
 	Audiences map[string][]string
+	// Exploited are those of the change's CVEs that are known to be exploited.
+	Exploited []string
 	// Blind says why nobody would tell that a target is red; empty when somebody
 	// would.
 	Blind string
-	Now   time.Time
+	// ITSM is what was found of the change's record; nil where no ITSM system is to
+	// be asked. OpenFor is how long a window without an end is open.
+	ITSM    *ITSM
+	OpenFor time.Duration
+	Now     time.Time
 }
 
 // Result is the gate's answer: a certificate, or violations.
@@ -92,6 +102,7 @@ func Check(f Facts) Result {
 	v.checkTargets(f)
 	v.checkWindow(f)
 	v.checkOverlaps(f)
+	v.checkITSM(f)
 	if f.Blind != "" {
 		v.warn(CheckMonitoring, "", f.Blind, "look at Prometheus and Alertmanager before you patch")
 	}

@@ -81,32 +81,43 @@ func TestNo(t *testing.T) {
 		spoil func(*Facts)
 		want  backout.Violation // of which Check, Target and Level are compared
 	}{
-		"change without plan":           {func(f *Facts) { f.Change.Plan = "" }, backout.Violation{Check: "plan"}},
-		"no such plan":                  {func(f *Facts) { f.Plan = nil }, backout.Violation{Check: "plan"}},
-		"another plan":                  {func(f *Facts) { f.Plan.Name = "db" }, backout.Violation{Check: "plan"}},
-		"plan without hash":             {func(f *Facts) { f.PlanHash = "" }, backout.Violation{Check: "plan"}},
-		"no levels":                     {func(f *Facts) { f.Plan.Levels = nil }, backout.Violation{Check: "plan"}},
-		"ten levels":                    {func(f *Facts) { f.Plan.Levels = slices.Repeat(f.Plan.Levels[:1], 10) }, backout.Violation{Check: "plan"}},
-		"level without steps":           {func(f *Facts) { f.Plan.Levels[1].Steps = nil }, backout.Violation{Check: "level", Level: "L2"}},
-		"step uses nothing":             {func(f *Facts) { f.Plan.Levels[0].Steps[0].Uses = "" }, backout.Violation{Check: "level", Level: "L1"}},
-		"level without clock":           {func(f *Facts) { f.Plan.Levels[0].EscalateAfter = 0 }, backout.Violation{Check: "level", Level: "L1"}},
-		"no target":                     {func(f *Facts) { f.Change.Targets = nil }, backout.Violation{Check: "targets"}},
-		"unknown target":                {func(f *Facts) { delete(f.Targets, "web2") }, backout.Violation{Check: "targets", Target: "web2"}},
-		"target twice":                  {func(f *Facts) { f.Change.Targets[1] = "web1" }, backout.Violation{Check: "targets", Target: "web1"}},
-		"overlap":                       {func(f *Facts) { f.Overlaps = map[string][]string{"web2": {"CHG7"}} }, backout.Violation{Check: "overlap", Target: "web2"}},
-		"window over":                   {func(f *Facts) { f.Now = now.Add(time.Hour) }, backout.Violation{Check: "window"}},
-		"window backwards":              {func(f *Facts) { f.Change.Window.Opens = now.Add(2 * time.Hour) }, backout.Violation{Check: "window"}},
-		"no watch":                      {func(f *Facts) { f.Change.Window.Watch = 0 }, backout.Violation{Check: "window"}},
-		"no time":                       {func(f *Facts) { f.Now = time.Time{} }, backout.Violation{Check: "window"}},
-		"nothing to verify by":          {func(f *Facts) { f.Plan.Verify.Checks, f.Plan.Verify.IgnoreAlerts = nil, true }, backout.Violation{Check: "verify"}},
-		"verify never":                  {func(f *Facts) { f.Plan.Verify.Every = 0 }, backout.Violation{Check: "verify"}},
-		"too few people":                {func(f *Facts) { f.Groups["sre"] = []string{"carol"} }, backout.Violation{Check: "approval", Level: "L2"}},
-		"requester does count":          {func(f *Facts) { f.Groups["sre"] = []string{"carol", "alice"} }, backout.Violation{Check: "approval", Level: "L2"}},
-		"author does count":             {func(f *Facts) { f.Groups["sre"] = []string{"carol", "bob"} }, backout.Violation{Check: "approval", Level: "L2"}},
-		"one person twice":              {func(f *Facts) { f.Groups["sre"] = []string{"carol", "carol"} }, backout.Violation{Check: "approval", Level: "L2"}},
-		"a person without name":         {func(f *Facts) { f.Groups["sre"] = []string{"carol", ""} }, backout.Violation{Check: "approval", Level: "L2"}},
-		"no approver group":             {func(f *Facts) { f.Plan.Levels[1].Approval.Groups = nil }, backout.Violation{Check: "approval", Level: "L2"}},
-		"no votes":                      {func(f *Facts) { f.Plan.Levels[1].Approval.Votes = 0 }, backout.Violation{Check: "approval", Level: "L2"}},
+		"change without plan":   {func(f *Facts) { f.Change.Plan = "" }, backout.Violation{Check: "plan"}},
+		"no such plan":          {func(f *Facts) { f.Plan = nil }, backout.Violation{Check: "plan"}},
+		"another plan":          {func(f *Facts) { f.Plan.Name = "db" }, backout.Violation{Check: "plan"}},
+		"plan without hash":     {func(f *Facts) { f.PlanHash = "" }, backout.Violation{Check: "plan"}},
+		"no levels":             {func(f *Facts) { f.Plan.Levels = nil }, backout.Violation{Check: "plan"}},
+		"ten levels":            {func(f *Facts) { f.Plan.Levels = slices.Repeat(f.Plan.Levels[:1], 10) }, backout.Violation{Check: "plan"}},
+		"level without steps":   {func(f *Facts) { f.Plan.Levels[1].Steps = nil }, backout.Violation{Check: "level", Level: "L2"}},
+		"step uses nothing":     {func(f *Facts) { f.Plan.Levels[0].Steps[0].Uses = "" }, backout.Violation{Check: "level", Level: "L1"}},
+		"level without clock":   {func(f *Facts) { f.Plan.Levels[0].EscalateAfter = 0 }, backout.Violation{Check: "level", Level: "L1"}},
+		"no target":             {func(f *Facts) { f.Change.Targets = nil }, backout.Violation{Check: "targets"}},
+		"unknown target":        {func(f *Facts) { delete(f.Targets, "web2") }, backout.Violation{Check: "targets", Target: "web2"}},
+		"target twice":          {func(f *Facts) { f.Change.Targets[1] = "web1" }, backout.Violation{Check: "targets", Target: "web1"}},
+		"overlap":               {func(f *Facts) { f.Overlaps = map[string][]string{"web2": {"CHG7"}} }, backout.Violation{Check: "overlap", Target: "web2"}},
+		"window over":           {func(f *Facts) { f.Now = now.Add(time.Hour) }, backout.Violation{Check: "window"}},
+		"window backwards":      {func(f *Facts) { f.Change.Window.Opens = now.Add(2 * time.Hour) }, backout.Violation{Check: "window"}},
+		"no watch":              {func(f *Facts) { f.Change.Window.Watch = 0 }, backout.Violation{Check: "window"}},
+		"no time":               {func(f *Facts) { f.Now = time.Time{} }, backout.Violation{Check: "window"}},
+		"nothing to verify by":  {func(f *Facts) { f.Plan.Verify.Checks, f.Plan.Verify.IgnoreAlerts = nil, true }, backout.Violation{Check: "verify"}},
+		"verify never":          {func(f *Facts) { f.Plan.Verify.Every = 0 }, backout.Violation{Check: "verify"}},
+		"too few people":        {func(f *Facts) { f.Groups["sre"] = []string{"carol"} }, backout.Violation{Check: "approval", Level: "L2"}},
+		"requester does count":  {func(f *Facts) { f.Groups["sre"] = []string{"carol", "alice"} }, backout.Violation{Check: "approval", Level: "L2"}},
+		"author does count":     {func(f *Facts) { f.Groups["sre"] = []string{"carol", "bob"} }, backout.Violation{Check: "approval", Level: "L2"}},
+		"one person twice":      {func(f *Facts) { f.Groups["sre"] = []string{"carol", "carol"} }, backout.Violation{Check: "approval", Level: "L2"}},
+		"a person without name": {func(f *Facts) { f.Groups["sre"] = []string{"carol", ""} }, backout.Violation{Check: "approval", Level: "L2"}},
+		"no approver group":     {func(f *Facts) { f.Plan.Levels[1].Approval.Groups = nil }, backout.Violation{Check: "approval", Level: "L2"}},
+		"no votes":              {func(f *Facts) { f.Plan.Levels[1].Approval.Votes = 0 }, backout.Violation{Check: "approval", Level: "L2"}},
+		"one vote more for what is exploited": {
+			func(f *Facts) { f.Plan.Levels[1].Approval.KnownExploitedVote, f.Exploited = true, []string{"CVE-1"} },
+			backout.Violation{Check: "approval", Level: "L2"},
+		},
+		"one vote more than a veto window, and nobody": {
+			func(f *Facts) {
+				f.Plan.Levels[0].Approval = backout.Approval{Mode: backout.ApprovalVeto, Veto: 1, KnownExploitedVote: true}
+				f.Exploited = []string{"CVE-1"}
+			},
+			backout.Violation{Check: "approval", Level: "L1"},
+		},
 		"empty veto":                    {func(f *Facts) { f.Plan.Levels[0].Approval.Mode = backout.ApprovalVeto }, backout.Violation{Check: "approval", Level: "L1"}},
 		"approval mode unknown":         {func(f *Facts) { f.Plan.Levels[0].Approval.Mode = "" }, backout.Violation{Check: "approval", Level: "L1"}},
 		"last level by itself":          {func(f *Facts) { f.Plan.Levels[1].Approval.OnExpiry = backout.ExpiryGo }, backout.Violation{Check: "approval", Level: "L2"}},
@@ -187,6 +198,20 @@ func TestPeopleOfSeveralGroupsCountTogether(t *testing.T) {
 	f.Plan.Levels[1].Approval.Groups = []string{"sre", "dba"}
 	if r := Check(f); !r.Passed() {
 		t.Errorf("carol and erin are two: %+v", r.Violations)
+	}
+}
+
+// TestGroupsOfAnIdentityProvider: of whom nobody is known here, nobody is missed; a group
+// that nothing names still is.
+func TestGroupsOfAnIdentityProvider(t *testing.T) {
+	f := good()
+	f.OpenGroups, f.Groups["sre"] = true, nil
+	if r := Check(f); !r.Passed() {
+		t.Errorf("%+v", r.Violations)
+	}
+	f.Plan.Levels[1].Approval.Groups = []string{"nobody"}
+	if r := Check(f); r.Passed() {
+		t.Error("a group that nothing names could approve")
 	}
 }
 

@@ -12,16 +12,18 @@ import (
 var floors = [][]string{
 	{""},
 	{
-		"internal/rollback", "internal/change", "internal/gate", "internal/evidence", "internal/baseline", "internal/trigger", // the pure core
+		"internal/rollback", "internal/change", "internal/gate", "internal/evidence", "internal/baseline", "internal/trigger", "internal/access", "internal/route", "internal/told", "internal/chart", // the pure core
 		"internal/plugin", "internal/strictyaml", "internal/secret", "internal/alertwire", "internal/retry", "internal/promql", "internal/planhash", "internal/metrics", "internal/lock",
-		"internal/backup", "internal/capture", "internal/packages", "internal/btrfs", "internal/sections", "internal/tail",
+		"internal/password", "internal/auth/device",
+		"internal/backup", "internal/capture", "internal/packages", "internal/btrfs", "internal/sections", "internal/tail", "internal/slackfake", "internal/exploited", "internal/told",
 		"internal/host/attempt",
 	},
-	{"executors", "notifier", "internal/checks", "rules", "internal/bus", "internal/host/*"},
+	{"executors", "notifier", "internal/checks", "rules", "internal/bus", "internal/host/*", "internal/webconfig"},
+	{"internal/itsm"},
 	{"executors/*", "notifier/*", "internal/checks/*", "internal/config", "internal/store", "internal/host", "internal/ui", "internal/replay"},
 	{"executors/all", "notifier/all", "internal/checks/all", "internal/runner", "internal/outbox", "handlers", "internal/ruletest"},
-	{"internal/explain"},
-	{"internal/engine", "internal/client", "internal/remote", "internal/recorded"},
+	{"internal/explain", "internal/authorized", "internal/tokens", "internal/slackedge"},
+	{"internal/engine", "internal/auth", "internal/dashboard", "internal/client", "internal/remote", "internal/recorded"},
 	{"internal/app", "internal/cli/*"},
 	{"internal/demo"},
 	{"internal/cli"},
@@ -32,7 +34,7 @@ var floors = [][]string{
 // them, and they may import anything below cmd.
 var supports = []string{
 	"executors/executorstest", "notifier/notifiertest", "internal/bus/bustest", "internal/host/hosttest", "internal/simtest", "internal/host/ssh/sshtest",
-	"internal/capture/capturetest", "internal/house", "internal/parts", "internal/e2e", "internal/bench", "internal/bench/check",
+	"internal/capture/capturetest", "internal/auth/authtest", "internal/house", "internal/parts", "internal/e2e", "internal/bench", "internal/bench/check", "internal/hostile", "internal/itsmfake", "internal/browsertest",
 }
 
 func floorOf(pkg string) int {

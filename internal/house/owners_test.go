@@ -1,6 +1,7 @@
 package house
 
 import (
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -21,13 +22,17 @@ var owners = map[string][]string{
 	"github.com/prometheus/common":          {"internal/alertwire", "handlers", "rules", "notifier"},
 	"github.com/valyala/fastjson":           {"internal/alertwire", "handlers"},
 	"github.com/prometheus/client_golang":   {"internal/metrics", "internal/engine", "internal/app", "handlers"},
-	"github.com/slack-go/slack":             {"notifier/slack", "handlers"},
+	"github.com/slack-go/slack":             {"notifier/slack"},
+	"github.com/gorilla/websocket":          {"internal/slackfake"},
 	"github.com/wneessen/go-mail":           {"notifier/email"},
 	"github.com/cenkalti/backoff/v4":        {"internal/retry", "internal/outbox", "internal/runner", "internal/engine", "internal/host/ssh", "internal/client"},
 	"github.com/oklog/ulid/v2":              {"internal/engine"},
 	"github.com/spf13/cobra":                {"internal/cli"},
 	"github.com/spf13/pflag":                {"internal/cli"},
 	"golang.org/x/crypto":                   {"internal/host/ssh"},
+	"golang.org/x/crypto/bcrypt":            {"internal/password"},
+	"github.com/coreos/go-oidc/v3":          {"internal/auth"},
+	"golang.org/x/oauth2":                   {"internal/auth", "internal/auth/device", "internal/itsm"},
 	"github.com/pkg/sftp":                   {"internal/host/ssh"},
 	"golang.org/x/term":                     {"internal/cli", "internal/cli/view", "internal/demo"},
 	"golang.org/x/sys":                      {"*"},
@@ -43,7 +48,12 @@ var owners = map[string][]string{
 	"golang.org/x/tools/txtar":              {"tests"},
 	"github.com/emersion/go-smtp":           {"tests"},
 	"github.com/emersion/go-sasl":           {"tests"},
+	"github.com/chromedp/chromedp":          {"tests"},
+	"github.com/chromedp/cdproto":           {"tests"},
+	"golang.org/x/net":                      {"tests"},
 	"github.com/prometheus/client_model/go": {"tests"},
+
+	"github.com/prometheus/alertmanager/timeinterval": {"internal/route"},
 }
 
 // refusedImports have a better one, or none is wanted.
@@ -84,6 +94,20 @@ func TestLibrariesHaveOneOwner(t *testing.T) {
 // mayImport: a test suite is a test, whatever its file name.
 func mayImport(list []string, pkg string) bool {
 	return slices.Contains(list, pkg) || slices.Contains(list, "*")
+}
+
+// TestTheBinaryLinksNoTestHelp: what only helps tests is no part of the product, directly
+// or by way of a library.
+func TestTheBinaryLinksNoTestHelp(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", module+"/cmd/backout").Output()
+	if err != nil {
+		t.Fatalf("list what the binary links: %v", err)
+	}
+	for pkg := range strings.FieldsSeq(string(out)) {
+		if folder, ok := own(pkg); ok && slices.Contains(supports, folder) || strings.HasPrefix(pkg, "github.com/chromedp/") {
+			t.Errorf("the binary links %s, which is for tests: take it out of what imports it", pkg)
+		}
+	}
 }
 
 func longestPrefix(imp string) string {

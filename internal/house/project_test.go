@@ -151,3 +151,14 @@ func TestDecisionsAreNumbered(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryPageIsFound: a page that the README does not link is read by nobody.
+func TestEveryPageIsFound(t *testing.T) {
+	p := readTree(t)
+	readme, _ := p.text("README.md")
+	for _, f := range p.texts {
+		if path.Dir(f.path) == "docs" && path.Ext(f.path) == ".md" && !strings.Contains(string(readme), "]("+f.path+")") {
+			t.Errorf("README.md does not link %s: say under More what it is for", f.path)
+		}
+	}
+}

@@ -1,5 +1,5 @@
 // Package outbox carries notices to people. A notice for an audience is put into
-// the store once for each of the audience's channels; one goroutine a channel
+// the store once for each channel that it is routed to; one goroutine a channel
 // takes them out in order, writes the words and hands them to the channel's
 // notifier. So a channel that is down delays only itself, and nothing is lost by
 // a restart.
@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/route"
 	"github.com/backout-io/backout/internal/store"
 	"github.com/backout-io/backout/notifier"
 )
@@ -32,14 +33,25 @@ type Store interface {
 	Consume(ctx context.Context, channel string, fn store.DeliverFunc) error
 	// Thread finds the first message about a rollback; nil when there is none.
 	Thread(ctx context.Context, channel, rollbackID string) (*backout.Receipt, error)
-	// Waiting and GivenUp list what has not arrived.
+	// Delivery tells how a notice stands on a channel; false when it was not queued there.
+	Delivery(ctx context.Context, channel, noticeID string) (d store.Delivery, there bool, err error)
+	// Again queues anew what was given up.
+	Again(ctx context.Context, channel string, n backout.Notice) error
+	// Waiting and GivenUp list what has not arrived, for people.
 	Waiting(ctx context.Context) ([]store.Pending, error)
 	GivenUp(ctx context.Context) ([]store.Pending, error)
+	// Tried keeps how a try to deliver something has ended, Health tells how the last
+	// one has: by whichever server.
+	Tried(ctx context.Context, channel string, at time.Time, why error) error
+	Health(ctx context.Context, channel string) (store.ChannelHealth, error)
 }
 
 // Options are what an outbox is made of.
 type Options struct {
 	Store Store
+	// Answers tells whether who gets a message by the channel can answer it now, and why
+	// not; a no without a reason says that it is not known yet. Nil means that they can.
+	Answers func(channel string) (ok bool, why string)
 	// Log gets what is not the answer to a call; nil discards it.
 	Log *slog.Logger
 }
@@ -56,7 +68,15 @@ type Config struct {
 	Channels map[string]Channel
 	// Audiences names the channels of each audience.
 	Audiences map[string][]string
+	// Kinds says what kind of people audiences are; one that is not named is of the
+	// kind it is called by, see [notifier.KindOf].
+	Kinds map[string]notifier.AudienceKind
+	// Routes refine Audiences, at times that Intervals holds.
+	Routes    []route.Route
+	Intervals map[string]route.Interval
 	Templates *notifier.Templates
+	// read is when the outbox was given it.
+	read time.Time
 }
 
 // errRemoved gives up what waits for a channel that is no longer there.
@@ -64,10 +84,11 @@ var errRemoved = errors.New("the channel was removed from the config while the n
 
 // Outbox carries notices. Its methods may be called from several goroutines.
 type Outbox struct {
-	store  Store
-	log    *slog.Logger
-	config atomic.Pointer[Config]
-	health health
+	store   Store
+	log     *slog.Logger
+	answers func(channel string) (ok bool, why string)
+	config  atomic.Pointer[Config]
+	handed  handed
 
 	// mu guards what runs.
 	mu      sync.Mutex
@@ -80,12 +101,12 @@ func New(o Options) *Outbox {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	b := &Outbox{store: o.Store, log: o.Log, workers: map[string]*worker{}}
+	b := &Outbox{store: o.Store, log: o.Log, answers: o.Answers, workers: map[string]*worker{}}
 	b.config.Store(&Config{})
 	return b
 }
 
-// Update replaces channels, audiences and templates. Deliveries under way end as
+// Update replaces channels, audiences, routes and templates. Deliveries under way end as
 // they began; what waits goes out by the new config. What waits for a channel
 // that is gone is given up, with that reason. ctx bounds the call only. A config
 // that is wrong changes nothing.
@@ -105,6 +126,7 @@ func (b *Outbox) Update(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("update outbox: %w", err)
 	}
+	c.read = time.Now()
 	b.config.Store(&c)
 	known := map[string]bool{}
 	for name := range b.workers {
@@ -144,17 +166,57 @@ func (c *Config) validate() error {
 			}
 		}
 	}
+	return c.validateRoutes(c.Routes)
+}
+
+func (c *Config) validateRoutes(routes []route.Route) error {
+	for i := range routes {
+		r := &routes[i]
+		for _, name := range r.Channels {
+			if _, ok := c.Channels[name]; !ok {
+				return fmt.Errorf("%w: a route names the channel %q, which does not exist", backout.ErrInvalid, name)
+			}
+		}
+		for _, name := range slices.Concat(r.During, r.Mute) {
+			if _, ok := c.Intervals[name]; !ok {
+				return fmt.Errorf("%w: a route names the time interval %q, which does not exist", backout.ErrInvalid, name)
+			}
+		}
+		if err := c.validateRoutes(r.Routes); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// Send stores the notice for every channel of its audience and returns when that
+// decide routes a notice by its own time, so that one that is sent again goes where
+// it went before.
+func (c *Config) decide(n backout.Notice) route.Decision {
+	at := n.At
+	if at.IsZero() {
+		at = time.Now()
+	}
+	table := route.Table{Audiences: c.Audiences, Intervals: c.Intervals, Routes: c.Routes}
+	return table.Decide(n, at)
+}
+
+// Route names the channels that a notice would be sent through now.
+func (b *Outbox) Route(n backout.Notice) []string { return b.config.Load().decide(n).Channels }
+
+// Send stores the notice for every channel that it is routed to and returns when that
 // is done; it does not wait for the delivery. Sending a notice again is harmless.
 // An audience that nobody belongs to is a permanent error: somebody should have
-// been told.
+// been told. A notice that a time interval silences is not.
 func (b *Outbox) Send(ctx context.Context, n backout.Notice) error {
 	c := b.config.Load()
-	channels := c.Audiences[n.Audience]
-	if len(channels) == 0 {
+	decision := c.decide(n)
+	channels := decision.Channels
+	switch {
+	case len(channels) > 0:
+	case len(decision.Steps) > 0:
+		b.log.Info("notice silenced by a time interval", "notice_id", n.ID, "moment", n.Moment, "audience", n.Audience, "interval", decision.Steps[0].Muted, "route", decision.Steps[0].Route)
+		return nil
+	default:
 		names := slices.Sorted(maps.Keys(c.Audiences))
 		return backout.Permanent(fmt.Errorf("send notice %s: audience %q: %w: the config has %s", n.ID, n.Audience, backout.ErrNotFound, quoted(names)))
 	}
@@ -175,24 +237,6 @@ func quoted(names []string) string {
 		return "no audiences"
 	}
 	return strings.Join(names, ", ")
-}
-
-// Test sends a test notice through one channel, past the queue, and returns what
-// came of it.
-func (b *Outbox) Test(ctx context.Context, channel string) error {
-	c := b.config.Load()
-	if _, ok := c.Channels[channel]; !ok {
-		return fmt.Errorf("test channel %q: %w: the config has %s", channel, backout.ErrNotFound, quoted(slices.Sorted(maps.Keys(c.Channels))))
-	}
-	at := time.Now().UTC()
-	n := backout.Notice{
-		ID: fmt.Sprintf("test.%d.%s", at.UnixNano(), channel), Moment: backout.MomentTest, Audience: channel,
-		ChangeID: "test", At: at,
-	}
-	if _, err := b.deliver(ctx, channel, n, nil); err != nil {
-		return fmt.Errorf("test channel %q: %w", channel, err)
-	}
-	return nil
 }
 
 // Undelivered is what has not arrived.

@@ -192,10 +192,10 @@ func TestChannelThatIsDownDelaysOnlyItself(t *testing.T) {
 		wantIDs(t, "mail", mail, "n1", "n2", "n3")
 		wantIDs(t, "chat", chat)
 		h := mustHealth(t, b)
-		if c := h["chat"]; c.Waiting != 3 || !c.Failing() || !strings.Contains(c.LastError, "refused") || !c.LastSuccess.IsZero() {
+		if c := h["chat"]; c.Waiting != 3 || !c.Failing() || !strings.Contains(c.LastError, "refused") || !c.LastSuccess.IsZero() || c.Why != c.LastError {
 			t.Errorf("health of chat: %+v", c)
 		}
-		if m := h["mail"]; m.Waiting != 0 || m.Failing() || m.LastSuccess.Sub(begun) > time.Second {
+		if m := h["mail"]; m.Waiting != 0 || m.Failing() || m.Why != "" || m.LastSuccess.Sub(begun) > time.Second {
 			t.Errorf("health of mail: %+v", m)
 		}
 		chat.set(nil, false)
@@ -207,9 +207,9 @@ func TestChannelThatIsDownDelaysOnlyItself(t *testing.T) {
 	})
 }
 
-func mustHealth(t *testing.T, b *bench) map[string]outbox.Health {
+func mustHealth(t *testing.T, b *bench) map[string]outbox.Standing {
 	t.Helper()
-	h, err := b.Health(t.Context())
+	h, err := b.Standing(t.Context(), time.Now().Add(-time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,10 +243,17 @@ func TestGivenUpNoticesAreListed(t *testing.T) {
 		if len(list.Waiting) != 0 || len(list.GivenUp) != 1 || list.GivenUp[0].Notice.ID != "n1" || !strings.Contains(list.GivenUp[0].LastError, "invite the app") {
 			t.Errorf("undelivered: %+v", list)
 		}
+		if c := mustHealth(t, b)["chat"]; c.GivenUp != 1 || !strings.Contains(c.GaveUpFor, "invite the app") || time.Since(c.GaveUpAt) > time.Minute {
+			t.Errorf("standing of chat: %+v", c)
+		}
 		chat.set(nil, false)
 		b.send(t, "ops", "n2")
 		time.Sleep(time.Minute)
 		wantIDs(t, "chat, afterwards", chat, "n2")
+		time.Sleep(time.Hour)
+		if c := mustHealth(t, b)["chat"]; c.GivenUp != 0 || c.Why != "" {
+			t.Errorf("standing of chat, long afterwards: %+v", c)
+		}
 	})
 }
 
@@ -352,26 +359,6 @@ func TestWrongConfigChangesNothing(t *testing.T) {
 	})
 }
 
-func TestTestNoticeGoesPastTheQueue(t *testing.T) {
-	inVirtualTime(t, func(t *testing.T, b *bench) {
-		chat := &people{}
-		b.update(t, map[string]backout.Notifier{"chat": chat}, map[string][]string{"ops": {"chat"}})
-		if err := b.Test(t.Context(), "chat"); err != nil {
-			t.Fatal(err)
-		}
-		if m := chat.messages(); len(m) != 1 || m[0].Notice.Moment != backout.MomentTest || !strings.Contains(m[0].Subject, "test") {
-			t.Errorf("delivered %+v", m)
-		}
-		chat.set(backout.Permanent(errors.New("invalid_auth")), false)
-		if err := b.Test(t.Context(), "chat"); err == nil || !strings.Contains(err.Error(), "invalid_auth") {
-			t.Errorf("error %v", err)
-		}
-		if err := b.Test(t.Context(), "mail"); !errors.Is(err, backout.ErrNotFound) || !strings.Contains(err.Error(), "chat") {
-			t.Errorf("error %v", err)
-		}
-	})
-}
-
 // loose panics, with a secret.
 type loose struct{}
 
@@ -428,3 +415,6 @@ func TestFailingTemplateIsLoggedAndTheBuiltInTextSent(t *testing.T) {
 		}
 	})
 }
+
+// pass lets a second of the bubble's time pass.
+func pass() { time.Sleep(time.Second) }

@@ -63,21 +63,32 @@ func (b *Outbox) work(ctx context.Context, channel string) {
 // deliver writes the message by the config of this moment and hands it over.
 func (b *Outbox) deliver(ctx context.Context, channel string, n backout.Notice, thread *backout.Receipt) (backout.Receipt, error) {
 	c := b.config.Load()
-	ch, ok := c.Channels[channel]
-	if !ok {
+	if _, ok := c.Channels[channel]; !ok {
 		return backout.Receipt{}, backout.Permanent(errRemoved)
 	}
-	m, err := c.Templates.Render(ch.Style, n, thread)
+	return b.hand(ctx, c, channel, b.render(c, channel, n, thread))
+}
+
+// hand gives a message to its channel, and keeps what came of it.
+func (b *Outbox) hand(ctx context.Context, c *Config, channel string, m backout.Message) (backout.Receipt, error) {
+	within, cancel := context.WithTimeout(ctx, deliveryTimeout)
+	defer cancel()
+	receipt, err := notify(within, c.Channels[channel].Notifier, m)
+	if ctx.Err() == nil {
+		b.tried(ctx, channel, err)
+	}
+	return receipt, err
+}
+
+// render writes the message as the channel's people read it.
+func (b *Outbox) render(c *Config, channel string, n backout.Notice, thread *backout.Receipt) backout.Message {
+	style := c.Channels[channel].Style
+	style.Audience = c.Kinds[n.Audience]
+	m, err := c.Templates.Render(style, n, thread)
 	if err != nil {
 		b.log.Warn("a template failed and the built-in text was sent instead", "channel", channel, "moment", n.Moment, "error", err)
 	}
-	within, cancel := context.WithTimeout(ctx, deliveryTimeout)
-	defer cancel()
-	receipt, err := notify(within, ch.Notifier, m)
-	if ctx.Err() == nil {
-		b.health.note(channel, time.Now().UTC(), err)
-	}
-	return receipt, err
+	return m
 }
 
 // errPanic says no more than that: what a notifier panics with may hold secrets.

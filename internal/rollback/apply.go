@@ -12,11 +12,15 @@ import (
 // grow its log.
 const evidenceMax = 100
 
-// Fold applies a whole record and remembers its sequence.
+// Fold applies a whole record and remembers its sequence, and by what notice people are
+// asked what it asks.
 func Fold(r backout.Rollback, seq uint64, rec backout.Record) backout.Rollback {
 	r.Targets = cloneTargets(r.Targets)
-	for _, e := range rec.Events {
+	for i, e := range rec.Events {
 		r = apply(r, rec.At, e)
+		if _, ok := e.(backout.Asked); ok {
+			r.Ask.NoticeID = noticeID(r.ID, seq, i)
+		}
 	}
 	r.Revision = seq
 	return r
@@ -49,11 +53,16 @@ func apply(r backout.Rollback, at time.Time, e backout.Event) backout.Rollback {
 			r.Ask = &ask
 		}
 	case backout.Answered:
-		r.Ask = nil
+		decided(&r, at, backout.Decided{AskID: e.AskID, Outcome: e.Outcome, By: e.By})
+	case backout.VoteRefused, backout.ApprovalVoided, backout.GlassBroken, backout.Reviewed, backout.ChannelsDown, backout.ChannelsUp:
+		applyAnswer(&r, at, e)
 	case backout.LevelEntered:
 		levelEntered(&r, at, e)
 	case backout.ClockStarted:
-		r.LevelStartedAt, r.LevelDeadline = at, e.Deadline
+		r.LevelStartedAt, r.LevelDeadline, r.Given = at, e.Deadline, nil
+		if len(e.Reopens) > 0 {
+			r.ReopenedAt = at
+		}
 	case backout.LevelOverdue:
 		r.Overdue, r.EscalateBy = true, e.By
 	case backout.VerifyStarted:
@@ -64,7 +73,7 @@ func apply(r backout.Rollback, at time.Time, e backout.Event) backout.Rollback {
 	case backout.LevelFailed:
 		r.Reason = e.Cause
 		r.Overdue, r.EscalateBy = false, ""
-		r.LevelDeadline = time.Time{}
+		r.LevelDeadline, r.Given = time.Time{}, nil
 		r.Status = backout.RollbackAwaiting
 	case backout.EvidenceAdded:
 		if len(r.Evidence) < evidenceMax {
@@ -72,7 +81,7 @@ func apply(r backout.Rollback, at time.Time, e backout.Event) backout.Rollback {
 		}
 	case backout.Ended:
 		r.Status, r.Reason, r.EndedAt, r.Ask = e.Status, e.Reason, at, nil
-		r.LevelDeadline = time.Time{}
+		r.LevelDeadline, r.Given = time.Time{}, nil
 	case backout.StepRequested, backout.StepStarted, backout.StepTakenOver, backout.StepDone, backout.StepFailed, backout.StepInDoubt,
 		backout.DoubtResolved, backout.StopRequested, backout.TargetGreen, backout.TargetRed, backout.TargetBack:
 		applyTarget(&r, at, e)
@@ -86,6 +95,7 @@ func opened(at time.Time, e backout.Opened) backout.Rollback {
 	r := backout.Rollback{
 		ID: e.RollbackID, ChangeID: e.ChangeID, ChangeTitle: e.ChangeTitle, Patch: e.Patch, Frozen: e.Frozen, Trigger: e.Trigger, Loses: maps.Clone(e.Loses),
 		Status: backout.RollbackPending, OpenedAt: at, StartAt: e.StartAt, StartAfter: e.StartAfter, Level: -1, AskFirst: e.AskFirst,
+		Exploited: e.Exploited, Labels: maps.Clone(e.Labels),
 	}
 	for _, name := range e.Targets {
 		r.Targets = append(r.Targets, backout.TargetState{Name: name, Phase: backout.TargetWaiting, RecoveredLevel: -1, Baseline: e.Baselines[name]})
@@ -102,6 +112,12 @@ func opened(at time.Time, e backout.Opened) backout.Rollback {
 }
 
 func levelEntered(r *backout.Rollback, at time.Time, e backout.LevelEntered) {
+	r.Given = nil
+	if e.AskID != "" {
+		r.Given = &backout.Given{
+			AskID: e.AskID, Until: e.ValidUntil, Before: r.Level, BeforeEnteredAt: r.LevelEnteredAt, BeforeStartedAt: r.LevelStartedAt,
+		}
+	}
 	r.Status, r.Level, r.LevelEnteredAt, r.LevelStartedAt = backout.RollbackRunning, e.Level, at, time.Time{}
 	r.Overdue, r.EscalateBy, r.FailuresAccepted, r.Reason = false, "", false, e.Reason
 	if level := r.CurrentLevel(); level != nil {
@@ -221,6 +237,9 @@ func applyStop(r *backout.Rollback, at time.Time, e backout.Event) {
 		if r.HeldCause == backout.HoldFailures {
 			r.FailuresAccepted = true
 		}
+		if e.Level != "" {
+			r.AskFirst = "" // who let it begin has said yes
+		}
 		// While paused as well, the pause's own shift covers the rest.
 		end := at
 		if !r.PausedAt.IsZero() {
@@ -240,7 +259,7 @@ func applyStop(r *backout.Rollback, at time.Time, e backout.Event) {
 		}
 		r.PausedAt, r.PausedBy, r.PausedReason = time.Time{}, "", ""
 	case backout.AbortRequested:
-		r.Status, r.Reason = backout.RollbackAborting, e.Reason
+		r.Status, r.Reason, r.Given = backout.RollbackAborting, e.Reason, nil
 		r.HeldStatus, r.HeldCause, r.HeldReason, r.HeldAt = "", "", "", time.Time{}
 		r.PausedAt, r.PausedBy, r.PausedReason = time.Time{}, "", ""
 	}
@@ -259,6 +278,7 @@ func shift(r *backout.Rollback, by time.Duration) {
 	if r.Ask != nil {
 		ask := *r.Ask
 		move(&ask.Deadline)
+		move(&ask.DownAt)
 		r.Ask = &ask
 	}
 	for i := range r.Targets {

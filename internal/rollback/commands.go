@@ -26,12 +26,17 @@ func Commands(before backout.Rollback, seq uint64, rec backout.Record) []backout
 			out = append(out, Outstanding(r)...)
 		}
 		for _, n := range tell(r, e, rec.At) {
-			// Without the audience: a channel that serves two is told once.
-			n.ID = fmt.Sprintf("%s.%d.%d", r.ID, seq, i)
+			n.ID = noticeID(r.ID, seq, i)
 			out = append(out, backout.Tell{Notice: n})
 		}
 	}
 	return out
+}
+
+// noticeID names what people are told of an event by its place in the log. The audience
+// is no part of it: a channel that serves two is told once.
+func noticeID(rollbackID string, seq uint64, event int) string {
+	return fmt.Sprintf("%s.%d.%d", rollbackID, seq, event)
 }
 
 // Outstanding returns the commands that the state still waits for: what to carry
@@ -75,9 +80,7 @@ func runStep(r backout.Rollback, target string) backout.RunStep {
 
 // tell returns one notice for each audience that the event concerns.
 func tell(r backout.Rollback, e backout.Event, now time.Time) []backout.Notice {
-	n := backout.Notice{
-		At: now, ChangeID: r.ChangeID, Title: r.ChangeTitle, RollbackID: r.ID, CVEs: r.Patch.CVEs,
-	}
+	n := about(r, now)
 	if v := r.Trigger.Verdict; v != nil {
 		n.Rule, n.AlertName, n.Summary = v.Rule, v.AlertName, v.Annotations["summary"]
 	}
@@ -95,16 +98,21 @@ func tell(r backout.Rollback, e backout.Event, now time.Time) []backout.Notice {
 	case backout.Asked:
 		audience = union(levelAudience(r, e.Ask.Level), audience)
 		asked(&n, r, e.Ask)
+	case backout.ApprovalVoided, backout.GlassBroken, backout.ChannelsDown, backout.ClockStarted:
+		if audience = tellAnswer(&n, r, e); audience == nil {
+			return nil
+		}
 	case backout.LevelEntered:
 		audience = levelAudience(r, e.Level)
-		n.Moment, n.Reason, n.Targets = backout.MomentLevelStarted, e.Reason, e.Targets
+		n.Moment, n.Reason, n.Targets, n.Steps = backout.MomentLevelStarted, e.Reason, e.Targets, steps(r, e.Level)
 		n.Loses = r.Lost(r.Level, now)
 		n.Deadline = r.LevelDeadline
 		n.IfNobodyActs = afterLevel(r)
 	case backout.LevelOverdue:
 		audience = levelAudience(r, e.Level)
 		n.Moment = backout.MomentOverdue
-		n.Reason = "steps of " + n.Level + " still run; " + afterLevel(r) + " when they have ended"
+		n.Reason = "steps of " + n.Level + " still run"
+		n.IfNobodyActs = afterLevel(r) + " when they have ended"
 	case backout.LevelFailed:
 		if r.NextLevel() == nil {
 			return nil // the end that follows tells it
@@ -156,10 +164,66 @@ func tell(r backout.Rollback, e backout.Event, now time.Time) []backout.Notice {
 	return notices
 }
 
+// tellAnswer writes what concerns a question and its answers, and returns whom; nil
+// tells nobody.
+func tellAnswer(n *backout.Notice, r backout.Rollback, e backout.Event) []string {
+	switch e := e.(type) {
+	case backout.ApprovalVoided:
+		if e.Votes == 0 && !e.Entered {
+			return nil // nobody had decided anything: the new question says it all
+		}
+		n.Moment, n.Reason, n.NextLevel = backout.MomentVoided, e.Reason, levelName(r, e.Level)
+		n.IfNobodyActs = n.NextLevel + " is asked for anew"
+		return union(levelAudience(r, e.Level), r.Frozen.Plan.Audience)
+	case backout.GlassBroken:
+		n.Moment, n.Reason, n.NextLevel, n.AskID = backout.MomentBreakGlass, e.By+": "+e.Reason, levelName(r, e.Level), e.AskID
+		n.VotesNeeded, n.VotesGiven, n.Loses, n.Steps = e.Needed, e.Votes, r.Lost(e.Level, n.At), steps(r, e.Level)
+		n.IfNobodyActs = "the review stays open"
+		return union(everyone(r), levelAudience(r, e.Level))
+	case backout.ChannelsDown:
+		if r.Ask == nil || r.Ask.ID != e.AskID || r.Ask.Downs > 1 {
+			return nil // told once a question: what comes and goes is no storm
+		}
+		n.Moment, n.Reason, n.NextLevel, n.AskID = backout.MomentUnreachable, e.Reason, levelName(r, r.Ask.Level), e.AskID
+		n.IfNobodyActs = "the clock of " + n.NextLevel + " stands still until somebody can be told"
+		return union(everyone(r), levelAudience(r, r.Ask.Level))
+	case backout.ClockStarted:
+		if len(e.Reopens) == 0 {
+			return nil
+		}
+		n.Moment, n.CVEs, n.Reason = backout.MomentReopened, e.Reopens, n.Level+" has begun"
+		return everyone(r)
+	}
+	return nil
+}
+
+// about is what every notice of the rollback says.
+func about(r backout.Rollback, now time.Time) backout.Notice {
+	return backout.Notice{
+		At: now, ChangeID: r.ChangeID, Title: r.ChangeTitle, RollbackID: r.ID, CVEs: r.Patch.CVEs,
+		PlanHash: r.Frozen.Hash, PlanText: r.Frozen.Plan.InWords(), Exploited: r.Exploited, Labels: r.Labels, Opened: r.OpenedAt,
+	}
+}
+
+func steps(r backout.Rollback, level int) []string {
+	if level < 0 || level >= len(r.Frozen.Plan.Levels) {
+		return nil
+	}
+	return r.Frozen.Plan.Levels[level].InWords()
+}
+
+func levelName(r backout.Rollback, level int) string {
+	if level < 0 || level >= len(r.Frozen.Plan.Levels) {
+		return ""
+	}
+	return r.Frozen.Plan.Levels[level].Name
+}
+
 func asked(n *backout.Notice, r backout.Rollback, ask backout.Ask) {
 	level := r.Frozen.Plan.Levels[ask.Level]
 	n.Moment, n.Reason, n.NextLevel = backout.MomentApproval, ask.Why, level.Name
 	n.Loses, n.Deadline, n.AskID = r.Lost(ask.Level, n.At), ask.Deadline, ask.ID
+	n.Groups, n.Excluded, n.Steps = ask.Policy.Groups, ask.Excluded, steps(r, ask.Level)
 	if ask.Policy.Mode == backout.ApprovalVeto {
 		n.IfNobodyActs = level.Name + " starts"
 		return
@@ -169,7 +233,11 @@ func asked(n *backout.Notice, r backout.Rollback, ask backout.Ask) {
 	case backout.ExpiryGo:
 		n.IfNobodyActs = level.Name + " starts"
 	case backout.ExpiryEscalate:
-		n.IfNobodyActs = "the next level is asked for"
+		var next *backout.Level
+		if i := ask.Level + 1; i < len(r.Frozen.Plan.Levels) {
+			next = &r.Frozen.Plan.Levels[i]
+		}
+		n.IfNobodyActs = follows(next)
 	case backout.ExpiryDeny:
 		n.IfNobodyActs = "the rollback is held"
 	}
@@ -198,7 +266,11 @@ func driftReason(d backout.DriftFound) string {
 }
 
 func afterLevel(r backout.Rollback) string {
-	next := r.NextLevel()
+	return follows(r.NextLevel())
+}
+
+// follows says what becomes of the level that is next; nil is none.
+func follows(next *backout.Level) string {
 	switch {
 	case next == nil:
 		return "the rollback is exhausted"
@@ -258,8 +330,11 @@ func everyone(r backout.Rollback) []string {
 		out = union(out, levelAudience(r, i))
 	}
 	if r.Status == backout.RollbackAwaiting || r.HeldStatus == backout.RollbackAwaiting {
-		// Who was asked about the next level hears what became of the question.
+		// Who was asked about a level behind hears what became of the question.
 		out = union(out, levelAudience(r, r.Level+1))
+		if r.Decided != nil && r.Decided.Level > r.Level+1 {
+			out = union(out, levelAudience(r, r.Decided.Level))
+		}
 	}
 	return out
 }

@@ -62,6 +62,9 @@ func (d *decider) decide(in Input) error {
 	if d.r.ID == "" {
 		return fmt.Errorf("rollback: %w", backout.ErrNotFound)
 	}
+	if review, ok := in.(Review); ok && d.r.Status.Final() {
+		return d.review(review)
+	}
 	if d.r.Status.Final() {
 		return fmt.Errorf("rollback %s is %s: %w", d.r.ID, d.r.Status, backout.ErrFinal)
 	}
@@ -80,6 +83,9 @@ type decider struct {
 	events []backout.Event
 	// own is set once the targets of r are the decision's own, to be written to.
 	own bool
+	// silence tells that it was looked whether people can speak: only then does it start
+	// a level that they said nothing.
+	silence bool
 }
 
 func (d *decider) emit(e backout.Event) {
@@ -93,6 +99,7 @@ func (d *decider) emit(e backout.Event) {
 func (d *decider) take(in Input) error {
 	switch in := in.(type) {
 	case Tick:
+		d.silence = !in.Unsure
 		return nil
 	case Open:
 		return fmt.Errorf("rollback %s: %w", d.r.ID, backout.ErrExists)
@@ -117,6 +124,20 @@ func (d *decider) take(in Input) error {
 		return nil
 	case Vote:
 		return d.vote(in)
+	case Refused:
+		return d.refused(in)
+	case About:
+		return d.about(in)
+	case BreakGlass:
+		return d.breakGlass(in)
+	case Review:
+		return d.review(in)
+	case Approvers:
+		d.approvers(in)
+		return nil
+	case Reached:
+		d.reached(in)
+		return nil
 	case Hold, Release, Pause, Resume, Escalate, Abort:
 		return d.person(in)
 	}
@@ -177,6 +198,8 @@ func (d *decider) claim(in Claim) error {
 		return fmt.Errorf("attempt %s: rollback is %s: %w", in.AttemptID, d.r.Status, backout.ErrRefused)
 	case t.Attempt.Runner != "":
 		return fmt.Errorf("attempt %s is claimed by %s: %w", in.AttemptID, t.Attempt.Runner, backout.ErrConflict)
+	case d.lapsed():
+		return fmt.Errorf("attempt %s: what let %s begin counts no more since %s: %w", in.AttemptID, d.levelName(d.r.Level), d.r.Given.Until.Format(time.RFC3339), backout.ErrRefused)
 	case t.Attempt.Stopping || d.r.Overdue:
 		return fmt.Errorf("attempt %s: its level's time is up: %w", in.AttemptID, backout.ErrRefused)
 	}
@@ -190,7 +213,11 @@ func (d *decider) claim(in Claim) error {
 		Target: t.Name, AttemptID: in.AttemptID, Runner: in.Runner, Deadline: deadline, Via: in.Via, Boot: in.Boot,
 	})
 	if first {
-		d.emit(backout.ClockStarted{Level: d.r.Level, Deadline: d.at.Add(time.Duration(level.EscalateAfter))})
+		clock := backout.ClockStarted{Level: d.r.Level, Deadline: d.at.Add(time.Duration(level.EscalateAfter))}
+		if d.r.ReopenedAt.IsZero() {
+			clock.Reopens = d.r.Patch.CVEs
+		}
+		d.emit(clock)
 	}
 	return nil
 }

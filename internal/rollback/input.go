@@ -19,8 +19,9 @@ type (
 		PausedBy     string
 		PausedReason string
 	}
-	// Tick says that time has passed.
-	Tick struct{}
+	// Tick says that time has passed. Unsure says that it is not known whether people can
+	// be told of the question: nothing starts by their silence then.
+	Tick struct{ Unsure bool }
 	// Resolved says that no alert speaks for the rollback any more.
 	Resolved struct{}
 	// AlertSeen is an alert on a target of the rollback.
@@ -71,37 +72,84 @@ type (
 		AskID string
 		Vote  backout.Vote
 	}
+	// Refused records a vote that was refused before it came here: by the role, or
+	// because nobody knows whose account it is. Cause is one of forbidden, unmapped and
+	// inactive.
+	Refused struct {
+		AskID  string
+		Vote   backout.Vote
+		Cause  string
+		Reason string
+	}
+	// About is what somebody wants who has that question before them: nothing, once
+	// another one or none is open. Vote names them, and what they want, for the log.
+	About struct {
+		AskID string
+		Vote  backout.Vote
+		Do    Input
+	}
+	// BreakGlass starts the asked level without the votes it needs. The vote's choice
+	// is not looked at.
+	BreakGlass struct {
+		AskID string
+		Vote  backout.Vote
+	}
+	// Review is what somebody else says of that; without AskID of the oldest that is
+	// open. It is the only input that a rollback takes after its end.
+	Review struct{ AskID, By, Reason string }
+	// Approvers says who is in the groups of the question now; see [Bound] and
+	// [backout.Vote.Members].
+	Approvers struct{ AskID, Members string }
+	// Reached says whether anybody can be told of the question; see [Watched].
+	Reached struct {
+		AskID string
+		OK    bool
+		Why   string
+	}
 	// Hold stops the rollback until it is released.
 	Hold struct{ By, Reason string }
-	// Release ends a hold.
-	Release struct{ By, Reason string }
+	// Release ends a hold. Where no group may approve a level, an approver lets it begin:
+	// they name the Level, and Approver says that they have the role here.
+	Release struct {
+		By, Reason, Level string
+		Approver          bool
+	}
 	// Pause freezes the rollback.
 	Pause struct{ By, Reason string }
 	// Resume ends a pause.
 	Resume struct{ By string }
-	// Escalate leaves the level now.
-	Escalate struct{ By, Reason string }
+	// Escalate leaves the level now; with From, which is a level's name, only that one.
+	Escalate struct {
+		By, Reason, From string
+		Approver         bool
+	}
 	// Abort ends the rollback.
 	Abort struct{ By, Reason string }
 )
 
-func (Open) input()      {}
-func (Tick) input()      {}
-func (Resolved) input()  {}
-func (AlertSeen) input() {}
-func (Claim) input()     {}
-func (TakeOver) input()  {}
-func (Finished) input()  {}
-func (Doubt) input()     {}
-func (Resolve) input()   {}
-func (Checked) input()   {}
-func (Vote) input()      {}
-func (Hold) input()      {}
-func (Release) input()   {}
-func (Pause) input()     {}
-func (Resume) input()    {}
-func (Escalate) input()  {}
-func (Abort) input()     {}
+func (Open) input()       {}
+func (Tick) input()       {}
+func (Resolved) input()   {}
+func (AlertSeen) input()  {}
+func (Claim) input()      {}
+func (TakeOver) input()   {}
+func (Finished) input()   {}
+func (Doubt) input()      {}
+func (Resolve) input()    {}
+func (Checked) input()    {}
+func (Vote) input()       {}
+func (Refused) input()    {}
+func (About) input()      {}
+func (BreakGlass) input() {}
+func (Review) input()     {}
+func (Approvers) input()  {}
+func (Reached) input()    {}
+func (Hold) input()       {}
+func (Release) input()    {}
+func (Pause) input()      {}
+func (Resume) input()     {}
+func (Escalate) input()   {}
+func (Abort) input()      {}
 
 // NextDeadline returns the earliest time at which a [Tick] would move the
 // rollback, and false when only somebody's word can.
@@ -116,13 +164,18 @@ func NextDeadline(r backout.Rollback) (time.Time, bool) {
 		}
 	}
 	if r.Ask != nil {
-		consider(r.Ask.Deadline)
+		if r.Ask.DownAt.IsZero() {
+			consider(r.Ask.Deadline)
+		}
+		consider(renewal(&r))
+		first, _ := lapse(r.Ask)
+		consider(first)
 	} else if r.Status == backout.RollbackPending {
 		consider(r.StartAfter)
 	}
-	running := r.Status == backout.RollbackRunning
-	if (running && !r.Overdue) || r.Status == backout.RollbackVerifying {
-		consider(r.LevelDeadline)
+	consider(r.LevelEnds())
+	if r.Status == backout.RollbackRunning && !r.Overdue && r.Given != nil {
+		consider(r.Given.Until)
 	}
 	return next, !next.IsZero()
 }

@@ -7,37 +7,6 @@ import (
 	"github.com/backout-io/backout"
 )
 
-func (d *decider) vote(in Vote) error {
-	ask := d.r.Ask
-	v := in.Vote
-	switch {
-	case ask == nil || ask.ID != in.AskID:
-		return fmt.Errorf("question %s is not open: %w", in.AskID, backout.ErrStale)
-	case !d.r.PausedAt.IsZero():
-		return fmt.Errorf("question %s: %w", in.AskID, backout.ErrPaused)
-	case v.User == "":
-		return fmt.Errorf("a vote needs a named person: %w", backout.ErrInvalid)
-	case v.Choice != backout.ChoiceApprove && v.Choice != backout.ChoiceDeny:
-		return fmt.Errorf("choice %q: want approve or deny: %w", v.Choice, backout.ErrInvalid)
-	case slices.ContainsFunc(ask.Votes, func(old backout.Vote) bool { return old.User == v.User && old.Choice == v.Choice }):
-		return fmt.Errorf("%s has voted already: %w", v.User, backout.ErrExists)
-	}
-	if v.Choice == backout.ChoiceApprove {
-		if slices.Contains(ask.Excluded, v.User) {
-			return fmt.Errorf("%s asked for this change, wrote its plan or started the rollback; somebody else must approve: %w", v.User, backout.ErrRefused)
-		}
-		if !slices.ContainsFunc(v.Groups, func(g string) bool { return slices.Contains(ask.Policy.Groups, g) }) {
-			return fmt.Errorf("%s is in none of the approving groups %v: %w", v.User, ask.Policy.Groups, backout.ErrRefused)
-		}
-	}
-	v.At = d.at
-	d.emit(backout.Voted{AskID: ask.ID, Vote: v})
-	if v.Choice == backout.ChoiceDeny {
-		d.hold(backout.HoldDenied, "denied", fmt.Sprintf("%s denied %s", v.User, d.r.Frozen.Plan.Levels[ask.Level].Name), v.User)
-	}
-	return nil
-}
-
 // person takes what somebody on duty may always do.
 func (d *decider) person(in Input) error {
 	switch in := in.(type) {
@@ -82,14 +51,52 @@ func (d *decider) release(in Release) error {
 		return fmt.Errorf("rollback %s is not held: %w", d.r.ID, backout.ErrRefused)
 	case d.anyInDoubt():
 		return fmt.Errorf("rollback %s has an attempt in doubt; resolve it first: %w", d.r.ID, backout.ErrRefused)
+	case d.r.HeldCause != backout.HoldNobody && in.Level != "":
+		return fmt.Errorf("rollback %s waits for nobody to let %s begin: %w", d.r.ID, in.Level, backout.ErrStale)
+	case d.r.HeldCause != backout.HoldNobody:
+		d.emit(backout.Released{By: in.By, Reason: in.Reason})
+		return nil
 	}
-	d.emit(backout.Released(in))
+	if err := d.inPlaceOfAGroup(in.By, in.Approver); err != nil {
+		return err
+	}
+	next := d.levelName(d.r.NextUp())
+	switch in.Level {
+	case "":
+		return fmt.Errorf("no group may approve %s: name the level to let it begin: %w", next, backout.ErrRefused)
+	case next:
+		d.emit(backout.Released{By: in.By, Reason: in.Reason, Level: next})
+		return nil
+	}
+	return fmt.Errorf("rollback %s is held before %s, not before %s: %w", d.r.ID, next, in.Level, backout.ErrStale)
+}
+
+// inPlaceOfAGroup wants somebody who may say yes where no group may: an approver, whom
+// four eyes do not leave out.
+func (d *decider) inPlaceOfAGroup(by string, approver bool) error {
+	switch {
+	case !approver:
+		return fmt.Errorf("rollback %s is held since no group may approve: only somebody with the role approver lets it go on: %w", d.r.ID, backout.ErrForbidden)
+	case slices.Contains(d.r.Excluded, by):
+		return fmt.Errorf("%s asked for this change, wrote its plan or started the rollback; somebody else must let it go on: %w", by, backout.ErrForbidden)
+	}
 	return nil
 }
 
-// escalate leaves the level now. It never skips the next level's own approval,
-// and never starts it while something still runs.
+// escalate leaves the level now: the one that runs, or the one that was asked for, also
+// when a hold has ended its question. It never skips the next level's own approval, and
+// never starts it while something still runs.
 func (d *decider) escalate(in Escalate) error {
+	leaves := d.r.Leaves()
+	if in.From != "" && in.From != d.levelName(leaves) {
+		return fmt.Errorf("rollback %s has left %s already: %w", d.r.ID, in.From, backout.ErrStale)
+	}
+	unasked := d.r.Status == backout.RollbackHeld && leaves > d.r.Level
+	if d.r.Status == backout.RollbackHeld && d.r.HeldCause == backout.HoldNobody {
+		if err := d.inPlaceOfAGroup(in.By, in.Approver); err != nil {
+			return err
+		}
+	}
 	if !d.r.PausedAt.IsZero() {
 		return fmt.Errorf("rollback %s: %w", d.r.ID, backout.ErrPaused)
 	}
@@ -99,7 +106,15 @@ func (d *decider) escalate(in Escalate) error {
 				d.emit(backout.DoubtResolved{Target: t.Name, AttemptID: t.Attempt.ID, Verdict: DoubtFailed, By: in.By})
 			}
 		}
-		d.emit(backout.Released(in))
+		released := backout.Released{By: in.By, Reason: in.Reason}
+		if d.r.HeldCause == backout.HoldNobody && leaves+1 < len(d.r.Frozen.Plan.Levels) {
+			released.Level = d.levelName(leaves + 1)
+		}
+		d.emit(released)
+	}
+	if unasked {
+		d.enter(leaves+1, "escalated by "+in.By)
+		return nil
 	}
 	switch d.r.Status {
 	case backout.RollbackRunning:

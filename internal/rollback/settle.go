@@ -3,6 +3,7 @@ package rollback
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -53,35 +54,40 @@ func (d *decider) round() {
 
 func (d *decider) waiting() {
 	if d.r.Ask != nil {
-		d.answer()
+		if !d.answer() {
+			d.renew()
+		}
 		return
 	}
+	reason := d.r.Reason
 	if d.r.Level < 0 {
 		if d.at.Before(d.r.StartAfter) {
 			return
 		}
-		d.enter(d.r.StartAt, "")
-		return
+		reason = ""
 	}
-	d.enter(d.r.Level+1, d.r.Reason)
+	d.enter(d.r.NextUp(), reason)
 }
 
-// answer closes the question when the votes or the time say so.
-func (d *decider) answer() {
+// answer closes the question when the votes or the time say so, and reports whether
+// it did. The time says nothing while nobody can be told, or before it was looked whether
+// somebody can.
+func (d *decider) answer() bool {
 	ask := *d.r.Ask
-	over := !ask.Deadline.IsZero() && !d.at.Before(ask.Deadline)
+	over := ask.DownAt.IsZero() && !ask.Deadline.IsZero() && !d.at.Before(ask.Deadline) && (d.silence || !Watched(d.r))
 	needed := max(1, ask.Policy.Votes)
 	switch {
-	case ask.Approvals() >= needed:
-		d.close("approved", "")
-		d.begin(ask.Level, "approved")
+	case ask.Approvals() >= needed && d.stands(&ask):
+		d.close("approved", lastApprover(ask))
+		d.beginAsked(ask, "approved by "+approvers(ask), true)
 	case !over:
+		return false
 	case ask.Policy.Mode == backout.ApprovalVeto:
 		d.close("unheld", "")
-		d.begin(ask.Level, "nobody held it")
+		d.beginAsked(ask, "nobody held it", false)
 	case ask.Policy.OnExpiry == backout.ExpiryGo:
 		d.close("expired", "")
-		d.begin(ask.Level, "the question expired, and the plan says go")
+		d.beginAsked(ask, "the question expired, and the plan says go", false)
 	case ask.Policy.OnExpiry == backout.ExpiryEscalate:
 		d.close("expired", "")
 		d.enter(ask.Level+1, "the question expired, and the plan says escalate")
@@ -89,10 +95,45 @@ func (d *decider) answer() {
 		name := d.r.Frozen.Plan.Levels[ask.Level].Name
 		d.hold(backout.HoldDenied, "expired", "nobody approved "+name+" in time", "")
 	}
+	return true
+}
+
+// stands tells whether the votes still count: for these targets, and at this time.
+func (d *decider) stands(ask *backout.Ask) bool {
+	first, _ := lapse(ask)
+	return unbound(&d.r, ask) == "" && (first.IsZero() || d.at.Before(first))
+}
+
+func lastApprover(ask backout.Ask) (who string) {
+	for _, v := range ask.Votes {
+		if v.Choice == backout.ChoiceApprove {
+			who = v.User
+		}
+	}
+	return who
+}
+
+// approvers names who said yes, and by which way.
+func approvers(ask backout.Ask) string {
+	var who []string
+	for _, v := range ask.Votes {
+		if v.Choice != backout.ChoiceApprove {
+			continue
+		}
+		name := v.User
+		if v.Via != "" {
+			name += " (" + v.Via + ")"
+		}
+		who = append(who, name)
+	}
+	return strings.Join(who, ", ")
 }
 
 // enter goes to the level, by way of its approval when it needs one.
-func (d *decider) enter(level int, reason string) {
+func (d *decider) enter(level int, reason string) { d.enterAnew(level, reason, nil) }
+
+// enterAnew is enter for a question that is asked in place of another one.
+func (d *decider) enterAnew(level int, reason string, old *renewed) {
 	plan := &d.r.Frozen.Plan
 	if level >= len(plan.Levels) {
 		d.end(backout.RollbackExhausted, exhaustedReason(reason))
@@ -104,17 +145,35 @@ func (d *decider) enter(level int, reason string) {
 		return
 	}
 	if policy.Mode == backout.ApprovalRequired && len(policy.Groups) == 0 {
-		d.hold(backout.HoldNobody, "", plan.Levels[level].Name+" needs an approval and no group may give it", "")
+		d.hold(backout.HoldNobody, "", d.nobodyMay(level, why), "")
 		return
 	}
 	wait := policy.Expires
 	if policy.Mode == backout.ApprovalVeto {
 		wait = policy.Veto
 	}
-	d.emit(backout.Asked{Ask: backout.Ask{
+	ask := backout.Ask{
 		ID: fmt.Sprintf("%s.q%d", d.r.ID, d.r.Asks+1), Level: level, Why: why, Policy: policy, AskedAt: d.at,
-		Deadline: d.at.Add(time.Duration(wait)), Excluded: d.r.Excluded,
-	}})
+		Deadline: d.at.Add(time.Duration(wait)), Excluded: d.r.Excluded, PlanHash: d.r.Frozen.Hash, Targets: remaining(d.r),
+	}
+	old.to(&ask, d.at)
+	d.emit(backout.Asked{Ask: ask})
+}
+
+// nobodyMay says why a level is held that no group may approve. Where a rule or a limit
+// asks, and not the level itself, somebody who may approve lets it begin.
+func (d *decider) nobodyMay(level int, why string) string {
+	l, name := &d.r.Frozen.Plan.Levels[level], d.levelName(level)
+	own := l.Approval.Mode == backout.ApprovalRequired || d.r.Frozen.Plan.DataMigration == backout.DataMigrationForwardOnly ||
+		l.Approval.KnownExploitedVote && len(d.r.Exploited) > 0
+	if own || d.r.Level >= 0 || d.r.AskFirst == "" {
+		return name + " needs an approval and no group may give it"
+	}
+	then := "it begins when an approver lets it"
+	if l.Approval.Mode == backout.ApprovalVeto {
+		then = "its veto window opens when an approver lets it"
+	}
+	return fmt.Sprintf("%s, and plan %s names no group that may approve %s: %s", why, d.r.Frozen.Plan.Name, name, then)
 }
 
 // askExpires bounds a question whose plan names no time: nothing waits for ever.
@@ -139,18 +198,20 @@ func (d *decider) policy(level int) (policy backout.Approval, why string) {
 			policy.OnExpiry = backout.ExpiryDeny
 		}
 	}
+	if policy.KnownExploitedVote && len(d.r.Exploited) > 0 {
+		why = oneMore(&policy, why, d.r.Exploited)
+	}
+	if policy.ValidFor == 0 {
+		policy.ValidFor = validFor
+	}
+	if policy.OnChannelDown == "" {
+		policy.OnChannelDown = backout.ChannelDownHold
+	}
 	if policy.Mode != backout.ApprovalRequired {
 		return policy, plan.Levels[level].Name + " starts unless somebody holds it"
 	}
 	if len(policy.Groups) == 0 {
-		// Who may decide on a later level may decide on an earlier one.
-		for _, later := range plan.Levels[level:] {
-			for _, g := range later.Approval.Groups {
-				if !slices.Contains(policy.Groups, g) {
-					policy.Groups = append(slices.Clone(policy.Groups), g)
-				}
-			}
-		}
+		policy.Groups = laterGroups(plan.Levels[level:])
 	}
 	policy.Votes = max(1, policy.Votes)
 	if policy.Expires == 0 {
@@ -163,8 +224,33 @@ func (d *decider) policy(level int) (policy backout.Approval, why string) {
 	return policy, why
 }
 
+// oneMore asks for one vote more than the level does by itself, and lets no silence
+// stand for it.
+func oneMore(policy *backout.Approval, why string, exploited []string) string {
+	if policy.Mode == backout.ApprovalRequired {
+		policy.Votes = max(1, policy.Votes) + 1
+	} else {
+		policy.Mode, policy.Votes = backout.ApprovalRequired, 1
+	}
+	if policy.OnExpiry == backout.ExpiryGo {
+		policy.OnExpiry = backout.ExpiryDeny
+	}
+	return why + ", with one vote more: going back reopens " + strings.Join(exploited, ", ") + ", known to be exploited"
+}
+
 func (d *decider) begin(level int, reason string) {
 	d.emit(backout.LevelEntered{Level: level, Targets: remaining(d.r), Reason: reason})
+}
+
+// beginAsked begins a level that a question let begin. What people gave counts for a
+// time only; what silence let begin has the level's time, like a level that needs
+// nobody: else a window that nobody held would be opened for ever.
+func (d *decider) beginAsked(ask backout.Ask, reason string, given bool) {
+	e := backout.LevelEntered{Level: ask.Level, Targets: remaining(d.r), Reason: reason, AskID: ask.ID}
+	if given && ask.Policy.ValidFor > 0 {
+		e.ValidUntil = d.at.Add(time.Duration(ask.Policy.ValidFor))
+	}
+	d.emit(e)
 }
 
 func (d *decider) running() {
@@ -172,6 +258,8 @@ func (d *decider) running() {
 	switch {
 	case d.anyInDoubt():
 		d.hold(backout.HoldDoubt, "", "a step is in doubt; somebody must say whether it happened", "")
+	case !d.r.Overdue && d.lapsed():
+		d.voidGiven(d.levelName(d.r.Level) + " was approved at " + d.r.LevelEnteredAt.UTC().Format(time.RFC3339) + ", and nothing of it has started")
 	case !d.r.Overdue && !d.at.Before(d.r.LevelDeadline):
 		d.timeUp()
 	case d.r.Overdue:
@@ -249,8 +337,10 @@ func (d *decider) request(level *backout.Level) {
 			continue
 		}
 		number := 1
-		if t.Attempt != nil && t.Attempt.ID == backout.AttemptID(d.r.ID, d.r.Level, t.Step, i, t.Attempt.Number) {
-			number = t.Attempt.Number + 1
+		if t.Attempt == nil {
+			number = t.Tries + 1 // the one before was taken back
+		} else if t.Attempt.ID == backout.AttemptID(d.r.ID, d.r.Level, t.Step, i, t.Attempt.Number) {
+			number = t.Attempt.Number + 1 // the same step of the same level
 		}
 		d.emit(backout.StepRequested{
 			Level: d.r.Level, Step: t.Step, Target: t.Name, Number: number,

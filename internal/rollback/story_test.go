@@ -109,6 +109,18 @@ func (s *storyteller) levelWord(level *backout.Level, key, value string) {
 		level.Approval = backout.Approval{Mode: backout.ApprovalRequired, Votes: s.number(value), Groups: []string{"sre"}, Expires: backout.Duration(30 * time.Minute), OnExpiry: backout.ExpiryDeny}
 	case "veto":
 		level.Approval = backout.Approval{Mode: backout.ApprovalVeto, Veto: s.duration(value)}
+	case "valid_for":
+		level.Approval.ValidFor = s.duration(value)
+	case "step_up":
+		level.Approval.StepUp = s.duration(value)
+	case "channels":
+		level.Approval.Channels = strings.Split(value, ",")
+	case "on_channel_down":
+		level.Approval.OnChannelDown = backout.OnChannelDown(value)
+	case "exploited_vote":
+		level.Approval.KnownExploitedVote = true
+	case "groups":
+		level.Approval.Groups = strings.FieldsFunc(value, func(r rune) bool { return r == ',' })
 	case "expiry":
 		level.Approval.OnExpiry = backout.OnExpiry(value)
 	case "steps":
@@ -184,17 +196,26 @@ func (s *storyteller) parse(verb string, args []string) Input {
 		return Checked{Target: arg(0), Reason: rest(1)}
 	case "resolved":
 		return Resolved{}
-	case "approve", "deny":
-		choice := map[string]backout.Choice{"approve": backout.ChoiceApprove, "deny": backout.ChoiceDeny}[verb]
-		ask := "none"
-		if s.r.Ask != nil {
-			ask = s.r.Ask.ID
-		}
-		return Vote{AskID: ask, Vote: backout.Vote{User: arg(0), Groups: strings.Split(arg(1), ","), Choice: choice}}
+	case "approve", "deny", "break_glass":
+		return s.vote(backout.Choice(verb), args)
+	case "review":
+		return Review{By: arg(0), Reason: rest(1)}
+	case "refused":
+		return Refused{AskID: s.ask(), Vote: backout.Vote{User: arg(0), Choice: backout.ChoiceApprove}, Cause: arg(1), Reason: rest(2)}
+	case "channels":
+		return Reached{AskID: s.ask(), OK: arg(0) == "up", Why: rest(1)}
+	case "members":
+		return Approvers{AskID: s.boundAsk(), Members: arg(0)}
 	case "hold":
 		return Hold{By: arg(0), Reason: rest(1)}
 	case "release":
 		return Release{By: arg(0), Reason: rest(1)}
+	case "approver_releases":
+		return Release{By: arg(0), Level: arg(1), Reason: rest(2), Approver: true}
+	case "escalate_from":
+		return Escalate{From: arg(0), By: arg(1), Reason: rest(2)}
+	case "approver_escalates":
+		return Escalate{By: arg(0), Reason: rest(1), Approver: true}
 	case "pause":
 		return Pause{By: arg(0), Reason: rest(1)}
 	case "resume":
@@ -206,6 +227,48 @@ func (s *storyteller) parse(verb string, args []string) Input {
 	}
 	s.t.Fatalf("input %q", verb)
 	return nil
+}
+
+// vote reads NAME GROUPS and ask=, via=, login= (how long ago), members=, reason=.
+func (s *storyteller) vote(choice backout.Choice, args []string) Input {
+	v := backout.Vote{User: args[0], Choice: choice}
+	ask := s.ask()
+	for i, a := range args[1:] {
+		key, value, ok := strings.Cut(a, "=")
+		switch {
+		case i == 0 && !ok:
+			v.Groups = strings.Split(a, ",")
+		case key == "ask":
+			ask = "CHG1-r1." + value
+		case key == "via":
+			v.Via = value
+		case key == "login":
+			v.LoginAt = s.now.Add(-time.Duration(s.duration(value)))
+		case key == "members":
+			v.Members = value
+		case key == "reason":
+			v.Reason = value
+		default:
+			s.t.Fatalf("vote word %q", a)
+		}
+	}
+	if choice == "break_glass" {
+		return BreakGlass{AskID: ask, Vote: v}
+	}
+	return Vote{AskID: ask, Vote: v}
+}
+
+// ask is the open question's id.
+func (s *storyteller) ask() string {
+	if s.r.Ask == nil {
+		return "none"
+	}
+	return s.r.Ask.ID
+}
+
+func (s *storyteller) boundAsk() string {
+	id, _, _ := Bound(s.r)
+	return id
 }
 
 // drift is a comparison with the baseline: its verdict, and what differs.
@@ -235,6 +298,10 @@ func (s *storyteller) open(args []string) Input {
 			o.Trigger = backout.Trigger{By: value, Reason: "by hand"}
 		case key == "at":
 			o.StartAt = s.number(strings.TrimPrefix(value, "L")) - 1
+		case key == "cves":
+			o.Patch.CVEs = strings.Split(value, ",")
+		case key == "exploited":
+			o.Exploited = strings.Split(value, ",")
 		case key == "baselines":
 			o.Baselines = map[string]string{}
 			for _, name := range o.Targets {
@@ -295,7 +362,19 @@ func describe(e backout.Event) string {
 	case backout.Asked:
 		text += fmt.Sprintf(" L%d %s (%s)", e.Ask.Level+1, e.Ask.Policy.Mode, e.Ask.Why)
 	case backout.Answered:
-		text += " " + e.Outcome
+		text += " " + e.Outcome + prefixed(" by ", e.By)
+	case backout.VoteRefused:
+		text += fmt.Sprintf(" (%s) %s", e.Cause, e.Reason)
+	case backout.ApprovalVoided:
+		text += fmt.Sprintf(" L%d of %s, %d votes: %s", e.Level+1, e.AskID, e.Votes, e.Reason)
+	case backout.GlassBroken:
+		text += fmt.Sprintf(" L%d by %s with %d of %d votes", e.Level+1, e.By, e.Votes, e.Needed)
+	case backout.Reviewed:
+		text += " by " + e.By + ": " + e.Reason
+	case backout.ChannelsDown:
+		text += ": " + e.Reason
+	case backout.ChannelsUp:
+		text += ", deadline +" + backout.Duration(e.Deadline.Sub(storyStart)).String()
 	case backout.LevelEntered:
 		text += fmt.Sprintf(" L%d %s%s", e.Level+1, strings.Join(e.Targets, " "), prefixed(" because ", e.Reason))
 	case backout.StepRequested:

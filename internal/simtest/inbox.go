@@ -15,11 +15,16 @@ import (
 type Inbox struct {
 	mu    sync.Mutex
 	down  bool
+	fail  func(ctx context.Context, m backout.Message) error
 	read  []backout.Notice
 	times []time.Time
 	tries int
 	// unsure are notices whose delivery may be repeated: its answer was lost.
 	unsure map[string]bool
+	// refused are notices that it has refused for good; mended is since when it takes
+	// everything again.
+	refused map[string]bool
+	mended  time.Time
 }
 
 // excuse allows one notice to come again.
@@ -33,16 +38,75 @@ func (b *Inbox) excuse(noticeID string) {
 }
 
 // Notify implements [backout.Notifier].
-func (b *Inbox) Notify(_ context.Context, m backout.Message) (backout.Receipt, error) {
+func (b *Inbox) Notify(ctx context.Context, m backout.Message) (backout.Receipt, error) {
+	if err := b.try(ctx, m); err != nil {
+		return backout.Receipt{}, err
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.tries++
-	if b.down {
-		return backout.Receipt{}, errors.New("the channel is down")
-	}
 	b.read = append(b.read, m.Notice)
 	b.times = append(b.times, time.Now())
 	return backout.Receipt{Ref: m.Notice.ID}, nil
+}
+
+// try counts the delivery, and fails it as the channel is told to.
+func (b *Inbox) try(ctx context.Context, m backout.Message) error {
+	b.mu.Lock()
+	b.tries++
+	down, fail := b.down, b.fail
+	b.mu.Unlock()
+	switch {
+	case down:
+		return errors.New("the channel is down")
+	case fail != nil:
+		err := fail(ctx, m)
+		if backout.IsPermanent(err) {
+			b.refuse(m.Notice.ID)
+		}
+		return err
+	}
+	return nil
+}
+
+func (b *Inbox) refuse(noticeID string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.refused == nil {
+		b.refused = map[string]bool{}
+	}
+	b.refused[noticeID] = true
+}
+
+// hasRefused tells whether it has refused the notice for good: nobody need read it.
+func (b *Inbox) hasRefused(noticeID string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.refused[noticeID]
+}
+
+// mendedFor tells whether it has taken everything for so long.
+func (b *Inbox) mendedFor(long time.Duration) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.fail == nil && !b.down && time.Since(b.mended) > long
+}
+
+// SetFailing makes every delivery end as fail does, which may take its time; nil
+// lets them arrive again.
+func (b *Inbox) SetFailing(fail func(ctx context.Context, m backout.Message) error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fail = fail
+	if fail == nil {
+		b.mended = time.Now()
+	}
+}
+
+// Tries counts the deliveries, failed ones too.
+func (b *Inbox) Tries() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.tries
 }
 
 // SetDown takes the channel down, or up again.
@@ -50,6 +114,9 @@ func (b *Inbox) SetDown(down bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.down = down
+	if !down {
+		b.mended = time.Now()
+	}
 }
 
 // Notices are what was delivered, in order.

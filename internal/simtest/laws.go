@@ -92,6 +92,9 @@ type lawCheck struct {
 	again     map[string]int // steps that a person let run again
 	entered   map[string][]int
 	votes     map[string]int             // approvals so far, by question
+	void      map[string]bool            // questions, and "ROLLBACK entered LEVEL", that count no more
+	glass     map[string]bool            // questions that one person broke
+	unasked   map[string]bool            // rollbacks of which an approver said yes in place of a group
 	holder    map[string]string          // active rollback by target
 	events    map[string][]backout.Event // of each rollback
 	owed      []owed
@@ -106,7 +109,7 @@ func newLawCheck() *lawCheck {
 	return &lawCheck{
 		rollbacks: map[string]backout.Rollback{}, changes: map[string]backout.Change{}, requested: map[string]backout.Opened{},
 		started: map[string]time.Time{}, ended: map[string]bool{}, doubted: map[string]bool{}, again: map[string]int{}, entered: map[string][]int{},
-		votes: map[string]int{}, holder: map[string]string{}, events: map[string][]backout.Event{}, seen: map[string]bool{},
+		votes: map[string]int{}, void: map[string]bool{}, glass: map[string]bool{}, unasked: map[string]bool{}, holder: map[string]string{}, events: map[string][]backout.Event{}, seen: map[string]bool{},
 	}
 }
 
@@ -216,7 +219,7 @@ func (c *lawCheck) rollback(entry store.Entry) {
 		c.event(r, entry.Record.At, ev)
 		r = rollback.Apply(r, entry.Record.At, ev)
 	}
-	r.Revision = entry.Seq
+	r = rollback.Fold(c.rollbacks[entry.ID], entry.Seq, entry.Record)
 	c.events[entry.ID] = append(c.events[entry.ID], entry.Record.Events...)
 	c.rollbacks[entry.ID] = r
 }
@@ -261,6 +264,15 @@ func (c *lawCheck) event(r backout.Rollback, at time.Time, ev backout.Event) {
 				c.fail("law 1: %s of %s may not approve", ev.Vote.User, ev.AskID)
 			}
 		}
+	case backout.ApprovalVoided:
+		c.void[ev.AskID] = true
+		if ev.Entered {
+			c.void[fmt.Sprintf("%s entered %d", r.ID, ev.Level)] = true
+		}
+	case backout.Released:
+		c.unasked[r.ID] = c.unasked[r.ID] || ev.Level != "" && r.HeldCause == backout.HoldNobody
+	case backout.GlassBroken:
+		c.glass[ev.AskID] = true
 	case backout.LevelEntered:
 		c.level(r, ev)
 	}
@@ -277,6 +289,9 @@ func (c *lawCheck) outcome(r backout.Rollback, target, attempt string) {
 // level checks law 3 and law 1 as a level begins.
 func (c *lawCheck) level(r backout.Rollback, ev backout.LevelEntered) {
 	before := c.entered[r.ID]
+	if n := len(before); n > 0 && c.void[fmt.Sprintf("%s entered %d", r.ID, ev.Level)] && before[n-1] == ev.Level {
+		before = before[:n-1] // it was taken back, and nothing of it had started
+	}
 	if len(before) > 0 && ev.Level <= before[len(before)-1] {
 		c.fail("law 3: %s enters level %d after %v", r.ID, ev.Level+1, before)
 	}
@@ -286,12 +301,15 @@ func (c *lawCheck) level(r backout.Rollback, ev backout.LevelEntered) {
 			c.fail("%s enters level %d while %s is %s", r.ID, ev.Level+1, t.Name, t.Phase)
 		}
 	}
+	if c.void[ev.AskID] {
+		c.fail("law 12: %s enters level %d by %s, which is void", r.ID, ev.Level+1, ev.AskID)
+	}
 	policy := r.Frozen.Plan.Levels[ev.Level].Approval
-	forced := r.Frozen.Plan.DataMigration == backout.DataMigrationForwardOnly || r.Level < 0 && r.AskFirst != ""
+	forced := r.Frozen.Plan.DataMigration == backout.DataMigrationForwardOnly || r.Level < 0 && c.requested[r.ID].AskFirst != "" && !c.unasked[r.ID]
 	if policy.Mode != backout.ApprovalRequired && !forced {
 		return
 	}
-	if votes := c.votes[fmt.Sprintf("%s.q%d", r.ID, r.Asks)]; votes < max(1, policy.Votes) && policy.OnExpiry != backout.ExpiryGo {
+	if votes := c.votes[ev.AskID]; !c.glass[ev.AskID] && votes < max(1, policy.Votes) && policy.OnExpiry != backout.ExpiryGo {
 		c.fail("law 1: %s enters level %d with %d votes", r.ID, ev.Level+1, votes)
 	}
 }
@@ -372,7 +390,8 @@ func step(attempt string) string {
 }
 
 // untold is law 7, and more: every notice that follows from the logs has reached
-// its audience, once.
+// its audience, once, unless the channel has refused it for good. That is no excuse for a
+// question whose clock stands still, once the channel works again: it is handed over anew.
 func (w *World) untold(c *lawCheck) []error {
 	var broken []error
 	for _, o := range w.unread(c) {
@@ -394,7 +413,27 @@ func (w *World) unread(c *lawCheck) []owed {
 			read[owed{audience: name, id: n.ID}] = true
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(c.owed), func(o owed) bool { return read[owed{audience: o.audience, id: o.id}] })
+	return slices.DeleteFunc(slices.Clone(c.owed), func(o owed) bool {
+		inbox := w.inboxes[o.audience]
+		if read[owed{audience: o.audience, id: o.id}] {
+			return true
+		}
+		return inbox != nil && inbox.hasRefused(o.id) && !(c.waitsFor(o.id) && inbox.mendedFor(handedOverWithin))
+	})
+}
+
+// handedOverWithin is how long a question that was given up waits at most until it is
+// handed over again.
+const handedOverWithin = 11 * time.Minute
+
+// waitsFor tells whether a question stands still until this notice has arrived.
+func (c *lawCheck) waitsFor(noticeID string) bool {
+	for _, r := range c.rollbacks {
+		if rollback.Watched(r) && r.Ask.NoticeID == noticeID && !r.Ask.DownAt.IsZero() {
+			return true
+		}
+	}
+	return false
 }
 
 // lost: what a server said it has of alerts is in the store.

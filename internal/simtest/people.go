@@ -56,6 +56,8 @@ func wordOf(a handlers.Action, who string) func(backout.Event) bool {
 			return a.Verb == handlers.VerbResume && ev.By == who
 		case backout.AbortRequested:
 			return a.Verb == handlers.VerbAbort && ev.By == who && ev.Reason == a.Reason
+		case backout.GlassBroken:
+			return a.Verb == handlers.VerbBreakGlass && ev.By == who && ev.AskID == a.AskID
 		case backout.DoubtResolved:
 			return a.Verb == handlers.VerbResolve && ev.AttemptID == a.AttemptID && ev.Verdict == a.Verdict
 		}

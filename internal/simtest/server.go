@@ -135,7 +135,7 @@ func (s *Server) engineConfig() *engine.Config {
 		Runner: runner.New(runner.Options{Executors: ex, Checks: kinds, Hosts: s, Log: w.log}), Groups: w.setup.Groups,
 		WantsDelta: func(string) bool { return w.setup.WantsDelta },
 		Alerts:     w.setup.Alerts, Monitoring: w.setup.Monitoring, ExternalURL: "https://backout.test",
-		Promotion: w.setup.Promotion,
+		Promotion: w.setup.Promotion, Reach: s.outbox,
 	}
 	for _, p := range w.setup.Plans {
 		cfg.Plans[p.Name] = p

@@ -97,6 +97,10 @@ func tell(ev backout.Event) string {
 		return fmt.Sprintf("voted %s %s %s", e.AskID, e.Vote.User, e.Vote.Choice)
 	case backout.Answered:
 		return "answered " + e.AskID + " " + e.Outcome
+	case backout.VoteRefused:
+		return fmt.Sprintf("vote_refused %s %s %s: %s", e.AskID, e.Vote.User, e.Cause, e.Reason)
+	case backout.ApprovalVoided:
+		return "approval_voided " + e.AskID + ": " + e.Reason
 	case backout.HeldBack:
 		return fmt.Sprintf("held_back %s: %s", e.Cause, e.Reason)
 	case backout.TargetGreen:

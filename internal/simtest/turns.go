@@ -194,6 +194,10 @@ func (d *driver) somebody() {
 		}
 	}
 	verb := pick(d.r, handlers.VerbHold, handlers.VerbRelease, handlers.VerbPause, handlers.VerbResume, handlers.VerbEscalate, handlers.VerbAbort)
+	if r.Ask != nil && d.r.IntN(8) == 0 {
+		d.person(who, r.ID, handlers.Action{Verb: handlers.VerbBreakGlass, AskID: r.Ask.ID})
+		return
+	}
 	switch often := d.r.IntN(4) > 0; {
 	case often && r.Ask != nil:
 		d.vote(who, r, pick(d.r, backout.ChoiceApprove, backout.ChoiceApprove, backout.ChoiceApprove, backout.ChoiceDeny))

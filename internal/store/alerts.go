@@ -68,18 +68,31 @@ func (l *AlertLog) Append(ctx context.Context, p Post) (Position, error) {
 // has dealt with it, or will. A post of an earlier run of this server, of another
 // server, or of an Append that failed although the post was stored, is not own.
 func (l *AlertLog) Follow(ctx context.Context, since time.Time, fn func(pos Position, own bool, p Post) error, caughtUp func()) error {
-	return l.run(ctx, since, true, fn, caughtUp)
+	return l.run(ctx, place{since: since}, true, fn, caughtUp)
+}
+
+// FollowAfter is [AlertLog.Follow] from the first post behind a position that it has
+// handed over.
+func (l *AlertLog) FollowAfter(ctx context.Context, after Position, fn func(pos Position, own bool, p Post) error, caughtUp func()) error {
+	return l.run(ctx, place{after: after}, true, fn, caughtUp)
 }
 
 // FollowOthers is [AlertLog.Follow] without the posts that are own: under load
 // they are nearly all, and reading them again would be in vain.
 func (l *AlertLog) FollowOthers(ctx context.Context, since time.Time, fn func(pos Position, p Post) error, caughtUp func()) error {
-	return l.run(ctx, since, false, func(pos Position, _ bool, p Post) error { return fn(pos, p) }, caughtUp)
+	return l.run(ctx, place{since: since}, false, func(pos Position, _ bool, p Post) error { return fn(pos, p) }, caughtUp)
 }
 
-func (l *AlertLog) run(ctx context.Context, since time.Time, wantOwn bool, fn func(pos Position, own bool, p Post) error, caughtUp func()) error {
-	err := l.follow.run(ctx, startAt{time: since}, func(m delivered) error {
-		if storedAt(m.msg.Headers(), m.time).Before(since) {
+// place is where to begin: at a time, or, where there is one, behind a position.
+type place struct {
+	since time.Time
+	after Position
+}
+
+func (l *AlertLog) run(ctx context.Context, from place, wantOwn bool, fn func(pos Position, own bool, p Post) error, caughtUp func()) error {
+	// The batch of the position itself may hold more.
+	err := l.follow.run(ctx, startAt{seq: from.after.Seq, time: from.since}, func(m delivered) error {
+		if storedAt(m.msg.Headers(), m.time).Before(from.since) {
 			return nil // restored later than it was stored
 		}
 		own := func(int) bool { return false }
@@ -95,7 +108,7 @@ func (l *AlertLog) run(ctx context.Context, since time.Time, wantOwn bool, fn fu
 			return fmt.Errorf("read %s at %d: %w", l.follow.stream, m.seq, err)
 		}
 		for i, p := range posts {
-			if own(i) && !wantOwn {
+			if own(i) && !wantOwn || m.seq == from.after.Seq && i <= from.after.Index {
 				continue
 			}
 			if err := fn(Position{Seq: m.seq, Index: i}, own(i), p); err != nil {
@@ -127,6 +140,28 @@ func (l *AlertLog) Oldest(ctx context.Context) (time.Time, error) {
 		return state.FirstTime, nil // it has just gone
 	case err != nil:
 		return time.Time{}, fmt.Errorf("read %s: %w", l.follow.stream, unavailable(err))
+	}
+	return storedAt(m.Header, m.Time), nil
+}
+
+// KeptSince returns since when every post is kept; zero when none was ever removed.
+func (l *AlertLog) KeptSince(ctx context.Context) (time.Time, error) {
+	stream, err := l.follow.js.Stream(ctx, l.follow.stream)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read %s: %w", l.follow.stream, unavailable(err))
+	}
+	state := stream.CachedInfo().State
+	if state.Msgs == 0 {
+		return state.LastTime, nil // zero when there never was any
+	}
+	m, err := stream.GetMsg(ctx, state.FirstSeq)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return state.FirstTime, nil // it has just gone
+	case err != nil:
+		return time.Time{}, fmt.Errorf("read %s: %w", l.follow.stream, unavailable(err))
+	case state.FirstSeq == 1 && m.Header.Get(headerStored) == "":
+		return time.Time{}, nil
 	}
 	return storedAt(m.Header, m.Time), nil
 }

@@ -9,9 +9,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/bus/bustest"
 	"github.com/backout-io/backout/internal/store"
 )
 
@@ -225,6 +228,97 @@ func TestFollowSince(t *testing.T) {
 	}
 }
 
+// TestFollowAfterGoesOnWhereItWas, also within a batch of several posts.
+func TestFollowAfterGoesOnWhereItWas(t *testing.T) {
+	f, s := startFaulty(t)
+	arrived, release := held(f)
+	var appending sync.WaitGroup
+	add := func() {
+		if _, err := s.Alerts.Append(t.Context(), post(0)); err != nil {
+			t.Error(err)
+		}
+	}
+	appending.Go(add)
+	<-arrived
+	for range 3 {
+		appending.Go(add)
+	}
+	waitQueued(t, s, 3)
+	release()
+	appending.Wait()
+	add()
+	all := []store.Position{{Seq: 1}, {Seq: 2}, {Seq: 2, Index: 1}, {Seq: 2, Index: 2}, {Seq: 3}}
+	for i, after := range all {
+		var got []store.Position
+		ctx, cancel := context.WithCancel(t.Context())
+		_ = s.Alerts.FollowAfter(ctx, after, func(pos store.Position, _ bool, _ store.Post) error {
+			got = append(got, pos)
+			return nil
+		}, cancel)
+		if diff := cmp.Diff(all[i+1:], got, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("after %v (-want +got):\n%s", after, diff)
+		}
+	}
+}
+
+// TestKeptSince: nothing is missing until something was removed, and after a restore
+// nobody knows what was before it.
+func TestKeptSince(t *testing.T) {
+	js := bustest.Start(t).JetStream()
+	s := open(t, js)
+	kept := func(s *store.Store) time.Time {
+		t.Helper()
+		at, err := s.Alerts.KeptSince(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	purge := func(o jetstream.StreamPurgeOpt) {
+		t.Helper()
+		stream, err := js.Stream(t.Context(), "BACKOUT_ALERTS")
+		if err == nil {
+			err = stream.Purge(t.Context(), o)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if at := kept(s); !at.IsZero() {
+		t.Errorf("an empty store keeps posts since %s", at)
+	}
+	var between time.Time
+	for i := range 3 {
+		if i == 2 {
+			between = time.Now()
+		}
+		if _, err := s.Alerts.Append(t.Context(), post(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if at := kept(s); !at.IsZero() {
+		t.Errorf("a store that has lost nothing keeps posts since %s", at)
+	}
+	other := bustest.Start(t).JetStream()
+	r, err := fillFrom(t.Context(), other, takeBackup(t, s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	finish(t, r, other)
+	if at := kept(open(t, other)); at.IsZero() || !at.Before(between) {
+		t.Errorf("a restored store keeps posts since %s", at)
+	}
+	purge(jetstream.WithPurgeKeep(1))
+	last := kept(s)
+	if last.Before(between) {
+		t.Errorf("of three posts one is kept, since %s", last)
+	}
+	purge(jetstream.WithPurgeSequence(10))
+	if at := kept(s); at.Before(last) {
+		t.Errorf("all are gone, and posts are kept since %s", at)
+	}
+}
+
 // waitQueued waits until n posts wait for the next commit.
 func waitQueued(t *testing.T, s *store.Store, n int) {
 	t.Helper()
@@ -234,5 +328,14 @@ func waitQueued(t *testing.T, s *store.Store, n int) {
 			t.Fatalf("%d posts wait, want %d", store.Queued(s), n)
 		}
 		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestTheStoresClock(t *testing.T) {
+	s := start(t)
+	before := time.Now()
+	at, err := s.Clock(t.Context())
+	if err != nil || at.Before(before) || at.After(time.Now()) {
+		t.Errorf("%s, %v, asked at %s", at, err, before)
 	}
 }

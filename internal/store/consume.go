@@ -119,7 +119,7 @@ func (o *Outbox) deliver(ctx, whole context.Context, m jetstream.Msg, fn Deliver
 	}
 	switch {
 	case d.State == deliveryAbandoned:
-		return errors.Join(o.listGivenUp(ctx, p, d), m.Ack())
+		return errors.Join(o.list(ctx, p.Channel, p.Notice.ID, d), m.Ack())
 	case d.settled():
 		return m.Ack()
 	}

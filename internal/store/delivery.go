@@ -25,6 +25,7 @@ const (
 
 // The states of a delivery that has one.
 const (
+	deliveryQueued    = "queued"
 	deliveryFailed    = "failed"
 	deliveryDone      = "delivered"
 	deliveryAbandoned = "given_up"
@@ -38,6 +39,10 @@ type delivery struct {
 	LastError string           `json:"last_error,omitempty"`
 	LastTry   time.Time        `json:"last_try,omitzero"`
 	Receipt   *backout.Receipt `json:"receipt,omitempty"`
+	// Audience is the notice's on this channel; empty in documents of old releases.
+	Audience string `json:"audience,omitempty"`
+	// AgainAt is when it was last queued anew after it had been given up.
+	AgainAt time.Time `json:"again_at,omitzero"`
 	// The rest is kept of a notice that was given up.
 	Channel string          `json:"channel,omitempty"`
 	Since   time.Time       `json:"since,omitzero"`
@@ -113,28 +118,30 @@ func (o *Outbox) succeeded(ctx context.Context, at string, p Pending, r backout.
 	}
 	now := time.Now().UTC()
 	_, err := o.settle(ctx, at, func(before delivery) delivery {
-		return delivery{State: deliveryDone, Tries: before.Tries, LastError: before.LastError, LastTry: now, Receipt: &r}
+		return delivery{State: deliveryDone, Tries: before.Tries, LastError: before.LastError, LastTry: now, Receipt: &r, Audience: p.Notice.Audience, AgainAt: before.AgainAt}
 	})
 	return err
 }
 
+// beginThread keeps the first receipt, and the first one at another place since the
+// channel leads there: nobody there finds the old one, or edits it.
 func (o *Outbox) beginThread(ctx context.Context, channel, rollbackID string, r backout.Receipt) error {
 	at, err := subjectFor(threadsPrefix, channel, rollbackID)
 	if err != nil {
 		return err
 	}
-	doc, err := o.receipts.get(ctx, at)
-	if err != nil || doc.revision > 0 {
-		return err
-	}
-	data, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("encode receipt: %w", err)
-	}
-	if _, err := o.receipts.put(ctx, at, data, 0); err != nil && !errors.Is(err, backout.ErrConflict) {
-		return err
-	}
-	return nil
+	return o.receipts.change(ctx, at, func(doc document) ([]byte, error) {
+		if doc.revision > 0 {
+			var first backout.Receipt
+			if err := json.Unmarshal(doc.value, &first); err != nil {
+				return nil, fmt.Errorf("read thread: %w", err)
+			}
+			if first.Channel == r.Channel || first.Channel == "" || r.Channel == "" {
+				return nil, nil
+			}
+		}
+		return json.Marshal(r)
+	})
 }
 
 // failed writes down a failed try and returns what stands.
@@ -142,7 +149,7 @@ func (o *Outbox) failed(ctx context.Context, at string, p Pending, why error) (d
 	now := time.Now().UTC()
 	giveUp := backout.IsPermanent(why) || now.Sub(p.Since) > giveUpAfter
 	d, err := o.settle(ctx, at, func(before delivery) delivery {
-		next := delivery{State: deliveryFailed, Tries: before.Tries + 1, LastError: why.Error(), LastTry: now}
+		next := delivery{State: deliveryFailed, Tries: before.Tries + 1, LastError: why.Error(), LastTry: now, Audience: p.Notice.Audience, AgainAt: before.AgainAt}
 		if giveUp {
 			next.State, next.Channel, next.Since, next.Notice = deliveryAbandoned, p.Channel, p.Since, &p.Notice
 		}
@@ -151,23 +158,7 @@ func (o *Outbox) failed(ctx context.Context, at string, p Pending, why error) (d
 	if err != nil || d.State != deliveryAbandoned {
 		return d, err
 	}
-	return d, o.listGivenUp(ctx, p, d)
-}
-
-// listGivenUp keeps the given-up ones a second time where they can be listed.
-func (o *Outbox) listGivenUp(ctx context.Context, p Pending, d delivery) error {
-	at, err := subjectFor(givenUpPrefix, p.Channel, p.Notice.ID)
-	if err != nil {
-		return err
-	}
-	data, err := json.Marshal(d)
-	if err != nil {
-		return fmt.Errorf("encode delivery: %w", err)
-	}
-	if _, err := o.receipts.put(ctx, at, data, 0); err != nil && !errors.Is(err, backout.ErrConflict) {
-		return err
-	}
-	return nil
+	return d, o.list(ctx, p.Channel, p.Notice.ID, d)
 }
 
 // waitAfter returns how long to wait after a failed try.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/klauspost/compress/s2"
@@ -18,6 +19,9 @@ import (
 //
 //	frame   = length u32 | crc u32 | payload (length bytes)
 //	payload = received i64 | kind length u8 | kind | source length u16 | source | body
+//
+// The kind of a signed post is followed, within its length, by a zero byte and the
+// signature's id; releases that know no signatures read on.
 //
 // crc is CRC-32C of the payload. received is in nanoseconds since 1970 UTC; the
 // smallest value means that no time was given.
@@ -34,8 +38,11 @@ const (
 // Post is the body of one request, as it came, and where it came from.
 type Post struct {
 	// Kind says how to read the body: "webhook" (Alertmanager's webhook) or "v2"
-	// (its own API). At most 255 bytes.
+	// (its own API). At most 255 bytes, with the signature; none of them zero.
 	Kind string
+	// Signature is the id of the signature of a signed request; the log is where all
+	// servers learn which there were. Empty for others.
+	Signature string
 	// Source is the sender, as authenticated. At most 65,535 bytes.
 	Source     string
 	ReceivedAt time.Time
@@ -45,12 +52,20 @@ type Post struct {
 
 // frameSize returns how many bytes the post takes in a batch.
 func frameSize(p Post) int {
-	return frameOverhead + payloadFixed + len(p.Kind) + len(p.Source) + len(p.Body)
+	return frameOverhead + payloadFixed + kindSize(p) + len(p.Source) + len(p.Body)
 }
 
-// fits says whether the lengths of the post can be written down.
+// kindSize is the length of the kind with the signature's id.
+func kindSize(p Post) int {
+	if p.Signature == "" {
+		return len(p.Kind)
+	}
+	return len(p.Kind) + 1 + len(p.Signature)
+}
+
+// fits says whether the post can be written down.
 func fits(p Post) bool {
-	return len(p.Kind) <= math.MaxUint8 && len(p.Source) <= math.MaxUint16
+	return kindSize(p) <= math.MaxUint8 && len(p.Source) <= math.MaxUint16 && !strings.Contains(p.Kind, "\x00")
 }
 
 // appendFrame adds the post to a batch.
@@ -64,8 +79,11 @@ func appendFrame(b []byte, p Post, table *crc32.Table) []byte {
 		received = p.ReceivedAt.UnixNano()
 	}
 	b = binary.LittleEndian.AppendUint64(b, uint64(received)) //nolint:gosec // the bits are kept
-	b = append(b, byte(len(p.Kind)))
+	b = append(b, byte(kindSize(p)))                          //nolint:gosec // checked by fits
 	b = append(b, p.Kind...)
+	if p.Signature != "" {
+		b = append(append(b, 0), p.Signature...)
+	}
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(p.Source))) //nolint:gosec // checked by fits
 	b = append(b, p.Source...)
 	b = append(b, p.Body...)
@@ -164,7 +182,8 @@ func readPayload(b []byte) (Post, error) {
 	if len(b) < kind+2 {
 		return p, errCut
 	}
-	p.Kind, b = string(b[:kind]), b[kind:]
+	p.Kind, p.Signature, _ = strings.Cut(string(b[:kind]), "\x00")
+	b = b[kind:]
 	source := int(binary.LittleEndian.Uint16(b))
 	b = b[2:]
 	if len(b) < source {

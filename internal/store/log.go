@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -127,21 +128,49 @@ func (l *Log) Load(ctx context.Context, id string) ([]Entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load %s of %s: %w", id, l.name, err)
 	}
-	var entries []Entry
-	last := uint64(0)
-	for {
-		m, err := next(ctx, l.stream, subject, last+1)
-		if err != nil {
-			return nil, fmt.Errorf("load %s of %s after %d: %w", id, l.name, last, err)
-		}
-		if m == nil {
-			if err := l.complete(ctx, subject, len(entries), last); err != nil {
-				return nil, fmt.Errorf("load %s of %s: %w", id, l.name, err)
-			}
+	entries, err := l.read(ctx, id, subject, 0)
+	if err == nil {
+		err = l.complete(ctx, subject, len(entries), lastOf(entries))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load %s of %s: %w", id, l.name, err)
+	}
+	return entries, nil
+}
+
+// LoadAfter returns what follows the sequence in the history of id: for who shows what
+// comes, and has seen what came before. Unlike [Log.Load] it does not notice that the
+// end is lost, so nothing is decided by it.
+func (l *Log) LoadAfter(ctx context.Context, id string, after uint64) ([]Entry, error) {
+	if after == math.MaxUint64 {
+		return nil, nil // nothing follows it
+	}
+	subject, err := subjectFor(l.prefix, id)
+	if err == nil {
+		var entries []Entry
+		if entries, err = l.read(ctx, id, subject, after); err == nil {
 			return entries, nil
 		}
-		if err := l.continues(id, m.Header, m.Sequence, last); err != nil {
-			return nil, err
+	}
+	return nil, fmt.Errorf("load %s of %s: %w", id, l.name, err)
+}
+
+// read reads what follows the sequence. That the first of it follows the one before is
+// looked at from the beginning only: after may be anybody's number.
+func (l *Log) read(ctx context.Context, id, subject string, after uint64) ([]Entry, error) {
+	var entries []Entry
+	for last := after; ; {
+		m, err := next(ctx, l.stream, subject, last+1)
+		if err != nil {
+			return nil, fmt.Errorf("after %d: %w", last, err)
+		}
+		if m == nil {
+			return entries, nil
+		}
+		if after == 0 || len(entries) > 0 {
+			if err := l.continues(id, m.Header, m.Sequence, last); err != nil {
+				return nil, err
+			}
 		}
 		rec, err := l.decode(m.Sequence, m.Data)
 		if err != nil {
@@ -150,6 +179,13 @@ func (l *Log) Load(ctx context.Context, id string) ([]Entry, error) {
 		entries = append(entries, Entry{ID: id, Seq: m.Sequence, Record: rec})
 		last = m.Sequence
 	}
+}
+
+func lastOf(entries []Entry) uint64 {
+	if len(entries) == 0 {
+		return 0
+	}
+	return entries[len(entries)-1].Seq
 }
 
 // complete checks that the subject has no more than the n records read: one that

@@ -47,7 +47,7 @@ func (o *Outbox) Put(ctx context.Context, channel string, n backout.Notice) erro
 	if err != nil {
 		return fail(err)
 	}
-	d, _, err := o.delivery(ctx, channel, n.ID)
+	d, at, err := o.delivery(ctx, channel, n.ID)
 	if err != nil {
 		return fail(err)
 	}
@@ -61,11 +61,14 @@ func (o *Outbox) Put(ctx context.Context, channel string, n backout.Notice) erro
 	if _, err := o.pub.commit(ctx, message{subject: to, id: identity(to, n.ID), data: data}); err != nil {
 		return fail(err)
 	}
+	if d.State == "" {
+		o.noteQueued(ctx, at, n)
+	}
 	return nil
 }
 
-// Thread returns the receipt of the first message about the rollback that was
-// delivered on the channel; nil when there was none.
+// Thread returns the receipt of the first message about the rollback that was delivered
+// on the channel, since it last began to lead elsewhere; nil when there was none.
 func (o *Outbox) Thread(ctx context.Context, channel, rollbackID string) (*backout.Receipt, error) {
 	at, err := subjectFor(threadsPrefix, channel, rollbackID)
 	if err != nil {
@@ -140,29 +143,6 @@ func (o *Outbox) waitingIn(ctx context.Context, subject string, into map[uint64]
 		}
 		if !d.settled() {
 			into[seq] = d.pending(p)
-		}
-	}
-}
-
-// GivenUp lists the notices that will not be delivered, oldest first, for as
-// long as receipts are kept (90 days).
-func (o *Outbox) GivenUp(ctx context.Context) ([]Pending, error) {
-	var list []Pending
-	for seq := uint64(0); ; {
-		m, err := next(ctx, o.receipts.stream, givenUpPrefix+">", seq+1)
-		if err != nil {
-			return nil, fmt.Errorf("list given-up notices: %w", err)
-		}
-		if m == nil {
-			return list, nil
-		}
-		seq = m.Sequence
-		var d delivery
-		if err := json.Unmarshal(m.Data, &d); err != nil {
-			return nil, fmt.Errorf("read %s at %d: %w", receiptsStream, seq, err)
-		}
-		if d.Notice != nil {
-			list = append(list, d.pending(Pending{Channel: d.Channel, Notice: *d.Notice, Since: d.Since}))
 		}
 	}
 }

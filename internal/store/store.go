@@ -79,6 +79,15 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
+// Clock returns what time it is for the server that has the store.
+func (s *Store) Clock(ctx context.Context) (time.Time, error) {
+	info, err := s.streams[alertsStream].Info(ctx)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read the store's clock: %w", unavailable(err))
+	}
+	return info.TimeStamp, nil
+}
+
 // open is Open without what goes on afterwards.
 func open(ctx context.Context, o Options) (*Store, error) {
 	if o.JS == nil || o.Server == "" {

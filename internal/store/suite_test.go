@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/backout-io/backout"
@@ -66,6 +68,17 @@ func testHistory(t *testing.T, js jetstream.JetStream) {
 	}
 	if diff := cmp.Diff(want, mustLoad(t, s.Rollbacks, "CHG1-r1")); diff != "" {
 		t.Errorf("Load (-want +got):\n%s", diff)
+	}
+	// From anywhere, whatever stands there.
+	for _, after := range []uint64{0, want[7].Seq, want[7].Seq + 1, last, last + 1000, math.MaxUint64} {
+		rest := slices.DeleteFunc(slices.Clone(want), func(e store.Entry) bool { return e.Seq <= after })
+		got, err := s.Rollbacks.LoadAfter(t.Context(), "CHG1-r1", after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(rest, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("LoadAfter %d (-want +got):\n%s", after, diff)
+		}
 	}
 	got, err := followUntil(t.Context(), s.Rollbacks, 0, func(e []store.Entry) bool { return len(e) == 20 })
 	if !errors.Is(err, context.Canceled) {

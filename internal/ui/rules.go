@@ -1,150 +1,138 @@
 package ui
 
 import (
-	_ "embed" // for the pages
 	"fmt"
-	"io"
-	"maps"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/backout-io/backout"
 )
 
-//go:embed frame.html
-var frame string
-
-//go:embed rules.html
-var rulesPage string
-
-//go:embed explain.html
-var explainPage string
-
-// Rules is what the page of rules shows.
+// Rules is the list of the rules: what each of them may do, and how it has done.
 type Rules struct {
-	Now     time.Time
-	Version string
-	Rules   []Rule
-	// More is how many more there are. Unknown says why they are not known.
-	More    int
-	Unknown string
+	// Rules are those of this page, of Found that the filter lets through and All that
+	// there are.
+	Rules      []Rule
+	Found, All int
+	// Modes counts all of them by what they may do, Less those that may do less than
+	// their file says.
+	Modes  []ModeCount
+	Less   int
+	Filter RuleFilter
+	// Groups are those that the filter offers, sorted; MoreGroups how many more there are.
+	Groups     []string
+	MoreGroups int
+	// Number is this page's, of Pages.
+	Number, Pages int
+	// MayReplay tells that a replay is offered.
+	MayReplay bool
 }
 
-// Rule is one rule: what it may do, and how it has done.
+// ModeCount is how many rules may do this much.
+type ModeCount struct {
+	Mode  backout.Mode
+	Count int
+}
+
+// RuleFilter says which rules are shown: those that hold the text, may do this much and
+// are of the group. Mode is one of the modes, or less for those that may do less than
+// their file says; what is empty lets all through.
+type RuleFilter struct{ Text, Mode, Group string }
+
+// Any tells that it leaves anything out.
+func (f RuleFilter) Any() bool { return f != RuleFilter{} }
+
+// Page implements [Content].
+func (Rules) Page() string { return "rules" }
+
+// Title implements [Content].
+func (Rules) Title() string { return "rules" }
+
+// First and Last are the places of the page's rules among those that were found.
+func (r Rules) First() int { return r.Last() - len(r.Rules) + 1 }
+
+// Last is documented with First.
+func (r Rules) Last() int { return min(r.Found, (r.Number-1)*RulesPerPage+len(r.Rules)) }
+
+// Before and After are the numbers of the pages beside this one; 0 when there is none.
+func (r Rules) Before() int { return r.Number - 1 }
+
+// After is documented with Before.
+func (r Rules) After() int {
+	if r.Number >= r.Pages {
+		return 0
+	}
+	return r.Number + 1
+}
+
+// RulesPerPage is how many rules a page of the list shows.
+const RulesPerPage = 100
+
+// Rule is one rule: what it says, what it may do, and how it has done.
 type Rule struct {
 	Name, Group string
 	// Place is its file and line.
-	Place string
-	Match []string
-	When  string
+	Place    string
+	Match    []string
+	When     string
+	Throttle backout.Throttle
 	// Mode is what it may do, FileMode what its file says; Why says why that is less.
 	Mode, FileMode backout.Mode
 	Why            string
-	// Promoted says who let it act.
-	Promoted string
-	// Score says how often it was right.
-	Score       string
+	// Promoted is the last word on what it may do; nil when nobody has said any.
+	Promoted *Promoted
+	Score    Score
+	// LastVerdict is when it matched last; zero when it never did.
 	LastVerdict time.Time
 }
 
-// Explain is what the page shows that says why a rule did, or did not, fire.
-type Explain struct {
-	Now     time.Time
-	Version string
-	// Given is what was put into the form, Problem what is wrong with it.
-	Given   Given
-	Problem string
-	Answers []Answer
-	// Red are alerts that fire now, in their order; MoreRed how many more there are.
-	// RedUnknown says why they are not known.
-	Red        []Red
-	MoreRed    int
-	RedUnknown string
+// Promoted is who said what a rule may do, and how it had done by then.
+type Promoted struct {
+	Mode backout.Mode
+	// Lowered tells that it takes something from the rule, Former that the rule said
+	// something else then.
+	Lowered, Former bool
+	By, Reason      string
+	At              time.Time
+	Score           Score
 }
 
-// Given is what was put into the form.
-type Given struct{ Alert, Change, Rule, At string }
-
-// Red is an alert that fires now.
-type Red struct {
-	Alert     backout.Alert
-	Target    string
-	ChangeIDs []string
-}
-
-// Answer is what every rule makes of one alert.
-type Answer struct {
-	Alert backout.Alert
-	At    time.Time
-	Notes []string
-	// Full are shown with every condition, Others with one line; More is how many
-	// more there are.
-	Full, Others []ExplainedRule
-	More         int
-	Said         []string
-}
-
-// Labels are the alert's labels, one each, in the order of their names.
-func (a Answer) Labels() []string {
-	var list []string
-	for _, name := range slices.Sorted(maps.Keys(a.Alert.Labels)) {
-		list = append(list, fmt.Sprintf("%s=%q", name, a.Alert.Labels[name]))
+// Says is what was done, such as "promoted to auto".
+func (p Promoted) Says() string {
+	if p.Lowered {
+		return "held down to " + string(p.Mode)
 	}
-	return list
+	return "promoted to " + string(p.Mode)
 }
 
-// ExplainedRule is what one rule makes of the alert and one change.
-type ExplainedRule struct {
-	Rule, Group, Target, ChangeID string
-	Mode                          backout.Mode
-	// Matched tells whether it matched; Follows is what follows: nothing, record,
-	// evidence or open. Waiting tells that a query has no value yet, Failed that the
-	// rule failed.
-	Matched, Waiting, Failed bool
-	Follows                  string
-	Why                      string
-	Parts                    []Part
-	Misses                   int
-}
+// whenShort is how much of an expression the list shows.
+const whenShort = 160
 
-// Part is one condition.
-type Part struct {
-	Text           string
-	Held, Failed   bool
-	Unknown, Error string
-	Parts          []Part
-}
-
-// Sign says in a word what became of the rule, Tone how good that is.
-func (r ExplainedRule) Sign() string { sign, _ := r.look(); return sign }
-
-// Tone is the class of the sign: good, wait, bad or quiet.
-func (r ExplainedRule) Tone() string { _, tone := r.look(); return tone }
-
-func (r ExplainedRule) look() (sign, tone string) {
-	switch {
-	case r.Follows == "open":
-		return "✔ acts", "good"
-	case r.Follows == "record":
-		return "○ only recorded", "quiet"
-	case r.Follows == "evidence":
-		return "● further evidence", "wait"
-	case r.Matched:
-		return "■ stopped", "wait"
-	case r.Waiting:
-		return "… waits", "wait"
-	case r.Failed:
-		return "✖ failed", "bad"
+// Short is the rule's expression, cut to what a list has room for.
+func (r Rule) Short() string {
+	text := []rune(strings.Join(strings.Fields(r.When), " "))
+	if len(text) <= whenShort {
+		return string(text)
 	}
-	return "✖ does not match", "bad"
+	return string(text[:whenShort]) + "…"
 }
 
-// RulesPage writes the page of rules. Nothing is written if it cannot be rendered.
-func RulesPage(w io.Writer, r Rules) error { return write(w, "rules", rulesPage, r.Now, r) }
-
-// ExplainPage writes the page that says why a rule did, or did not, fire. Nothing is
-// written if it cannot be rendered.
-func ExplainPage(w io.Writer, e Explain) error { return write(w, "explain", explainPage, e.Now, e) }
-
-// FormPolicy is [Policy] for a page whose form goes to this server.
-func FormPolicy() string { return policy("'self'") }
+// Throttled says what keeps the rule from acting too soon and too often; empty when
+// nothing does.
+func (r Rule) Throttled() string {
+	var says []string
+	t := r.Throttle
+	if t.AtLeast > 1 {
+		says = append(says, fmt.Sprintf("acts once %d different alerts have matched within %s", t.AtLeast, t.Within))
+	}
+	if t.OnceWithin > 0 {
+		says = append(says, fmt.Sprintf("opens at most one rollback in %s", t.OnceWithin))
+	}
+	if len(says) > 0 && t.Per == backout.PerRule {
+		says = append(says, "both count for all changes together")
+	}
+	if t.Latch {
+		says = append(says, "a level that a rollback of the change began with before waits for an approval")
+	}
+	return strings.Join(says, "; ")
+}

@@ -1,56 +1,64 @@
-// Package ui renders pages for people. It is given everything it shows, knows no
-// HTTP and changes nothing; html/template keeps every value, however hostile,
+// Package ui renders the dashboard: pages for people. It is given everything it shows,
+// knows no HTTP and changes nothing; html/template keeps every value, however hostile,
 // text.
+//
+// Each page is a [Content] with a template of the same name: now.go and now.html. Around
+// it stands the [Frame], which every page has. A page is written whole by [Write]; what
+// changes while somebody looks at it, which is all but the head, is written anew by
+// [WriteLive] and put in place of what was there. A page does everything without
+// JavaScript: assets/page.js counts seconds, shows times in the reader's zone and says
+// when the server is lost.
 package ui
 
 import (
 	"bytes"
-	"crypto/sha256"
-	_ "embed" // for the page and its style
-	"encoding/base64"
+	"embed"
 	"fmt"
 	"html/template"
 	"io"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/backout-io/backout"
 )
 
-//go:embed status.html
-var statusPage string
+//go:embed *.html
+var files embed.FS
 
-//go:embed style.css
-var style string
-
-// Status is what the status page shows.
-type Status struct {
+// Frame is what every page shows around its content.
+type Frame struct {
 	// Now is the server's clock; the page counts from it.
 	Now     time.Time
 	Version string
+	// Base is the path that stands before every route outside.
+	Base string
+	// Here is the entry of the navigation that the page belongs to; empty for none.
+	Here string
+	// Nonce lets the page's own scripts run; [Policy] names it.
+	Nonce string
+	// Path is the page's own address below Base; set where Live is.
+	Path string
+	// Live is the address, below Base, of the stream that keeps the page up to date;
+	// empty for a page that stands still.
+	Live string
+	// Again is set where the reader asked for the page to be loaded again by itself
+	// without scripts, though one can type on it.
+	Again bool
+	// Who is signed in; empty while nobody has to. People tells that there is an account
+	// to look at.
+	Who    string
+	People bool
 	// NotReady says what is missing; empty means ready.
 	NotReady string
-	Paused   *Pause
-	// Blind is set while nobody would tell that a target is red, Unwatched where
-	// nothing would show that.
+	// Blind is set while nobody would tell that a target is red, Unwatched where nothing
+	// would show that.
 	Blind     *Blind
 	Unwatched bool
-	// Changes are the live ones, and those whose window is being opened; MoreChanges
-	// how many more there are.
-	Changes     []backout.Change
-	MoreChanges int
-	// Rollbacks are the active ones, in any order.
-	Rollbacks []backout.Rollback
-	// Holds are what keeps patches from coming back; MoreHolds how many more there
-	// are. HoldsUnknown says why they are not known.
-	Holds        []backout.Hold
-	MoreHolds    int
-	HoldsUnknown string
-	// Verdicts are what rules said lately, in any order.
-	Verdicts []backout.Verdict
+	Paused    *Pause
+	// MayPause and MayResume tell whether the pause switch is offered.
+	MayPause, MayResume bool
+	// Problem is what was wrong with what was sent.
+	Problem string
 }
 
 // Pause is the pause switch when it is on.
@@ -67,167 +75,110 @@ type Blind struct {
 	LastSeen time.Time
 }
 
-// Policy is the Content-Security-Policy of the pages: nothing but their own
-// style, no script at all.
-func Policy() string { return policy("'none'") }
-
-func policy(forms string) string {
-	sum := sha256.Sum256([]byte(style))
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-		"'; base-uri 'none'; form-action " + forms + "; frame-ancestors 'none'"
+// Content is what one page shows.
+type Content interface {
+	// Page is the name of its template, Title what stands in the browser's tab.
+	Page() string
+	Title() string
 }
 
-// Page writes the status page: rollbacks by what is due first, then changes and
-// verdicts, newest first. Nothing is written if it cannot be rendered.
-func Page(w io.Writer, s Status) error {
-	s.Rollbacks, s.Changes, s.Verdicts = slices.Clone(s.Rollbacks), slices.Clone(s.Changes), slices.Clone(s.Verdicts)
-	slices.SortStableFunc(s.Rollbacks, func(a, b backout.Rollback) int { return compareDue(due(&a), due(&b)) })
-	slices.SortStableFunc(s.Changes, func(a, b backout.Change) int { return b.OpenedAt.Compare(a.OpenedAt) })
-	slices.SortStableFunc(s.Verdicts, func(a, b backout.Verdict) int { return b.At.Compare(a.At) })
-	return write(w, "status", statusPage, s.Now, s)
+// Policy is the Content-Security-Policy of the pages: nothing but what this server
+// serves, and no script without the nonce.
+func Policy(nonce string) string {
+	return "default-src 'none'; script-src 'nonce-" + nonce + "'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types htmx"
 }
 
-// write writes one page, whole or not at all.
-func write(w io.Writer, name, text string, now time.Time, data any) error {
-	page, err := template.New(name).Funcs(functions(now)).Parse(frame)
-	if err == nil {
-		page, err = page.Parse(text)
+// view is what a template sees.
+type view struct {
+	Frame
+	C    Content
+	live bool
+	// Inner is what changes of the page, rendered; Reloads tells that without scripts the
+	// page is loaded again by itself.
+	Inner   template.HTML
+	Reloads bool
+}
+
+// AgainAt is the page as one that is loaded again without scripts, whatever is on it.
+func (v *view) AgainAt() string {
+	if strings.Contains(v.Path, "?") {
+		return v.Base + v.Path + "&again=1"
 	}
+	return v.Base + v.Path + "?again=1"
+}
+
+// pages are the templates, each with the frame and the parts that several use.
+var pages = parsePages()
+
+func parsePages() map[string]*template.Template {
+	shared := template.Must(template.New("frame").Funcs(functions).ParseFS(files, "frame.html", "parts.html"))
+	out := map[string]*template.Template{}
+	names, err := files.ReadDir(".")
 	if err != nil {
-		return fmt.Errorf("parse %s page: %w", name, err)
+		panic(err) // our own files
 	}
-	var out bytes.Buffer
-	if err := page.Execute(&out, data); err != nil {
-		return fmt.Errorf("render %s page: %w", name, err)
+	for _, entry := range names {
+		if name := entry.Name(); name != "frame.html" && name != "parts.html" {
+			page := template.Must(shared.Clone())
+			out[name] = template.Must(page.ParseFS(files, name))
+		}
+	}
+	return out
+}
+
+// Write writes a page. Nothing is written if it cannot be rendered.
+func Write(w io.Writer, f Frame, c Content) error {
+	v := &view{Frame: f, C: c}
+	inner, err := v.render("inner")
+	if err != nil {
+		return err
+	}
+	v.Inner = template.HTML(inner.String()) //nolint:gosec // rendered by the page's own template
+	v.Reloads = f.Live != "" && f.Problem == "" && (f.Again || !typed(inner.Bytes()))
+	return write(w, "page", v)
+}
+
+// typed tells that something can be typed or chosen on what was rendered. To load that
+// again would take it away from whoever is at it.
+func typed(page []byte) bool {
+	has := func(tag string) int { return bytes.Count(page, []byte(tag)) }
+	return has("<input ") > has(`<input type="hidden"`) || has("<textarea") > 0 || has("<select") > 0
+}
+
+// WriteLive writes what changes of a page. It is the same as long as what it shows is the
+// same: times are left to the page to count.
+func WriteLive(w io.Writer, f Frame, c Content) error {
+	return write(w, "live", &view{Frame: f, C: c, live: true})
+}
+
+func write(w io.Writer, name string, v *view) error {
+	out, err := v.render(name)
+	if err != nil {
+		return err
 	}
 	_, err = w.Write(bytes.Map(shown, out.Bytes()))
 	return err
 }
 
+func (v *view) render(name string) (*bytes.Buffer, error) {
+	page := pages[v.C.Page()+".html"]
+	if page == nil {
+		return nil, fmt.Errorf("render page %s: it has no template", v.C.Page())
+	}
+	var out bytes.Buffer
+	if err := page.ExecuteTemplate(&out, name, v); err != nil {
+		return nil, fmt.Errorf("render page %s: %w", v.C.Page(), err)
+	}
+	return &out, nil
+}
+
 // shown replaces control characters, which no page of HTML may have, and which move
-// the cursor of whoever looks at it in a terminal.
+// the cursor of whoever looks at it in a terminal, and those that turn the reading
+// direction of what stands beside them.
 func shown(r rune) rune {
-	if unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' {
+	if unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' || unicode.Is(unicode.Bidi_Control, r) {
 		return utf8.RuneError
 	}
 	return r
-}
-
-func functions(now time.Time) template.FuncMap {
-	return template.FuncMap{
-		"style":   func() template.CSS { return template.CSS(style) }, //nolint:gosec // our own file
-		"at":      func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
-		"rel":     func(t time.Time) string { return relative(now, t) },
-		"due":     func(r backout.Rollback) time.Time { return due(&r) },
-		"level":   func(r backout.Rollback) string { return levelName(&r) },
-		"words":   func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") },
-		"back":    func(r backout.Rollback) string { return recovered(&r) },
-		"join":    func(list []string) string { return shortList(list) },
-		"names":   func(r backout.Rollback) string { return targetNames(&r) },
-		"unready": func(c backout.Change) []string { return unready(c.NotReady) },
-		"why":     func(r backout.Rollback) string { return why(&r) },
-	}
-}
-
-// due is when the rollback does something by itself; zero when only people move
-// it.
-func due(r *backout.Rollback) time.Time {
-	var first time.Time
-	if r.Status == backout.RollbackHeld || !r.PausedAt.IsZero() {
-		return first
-	}
-	consider := func(t time.Time) {
-		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
-			first = t
-		}
-	}
-	consider(r.LevelDeadline)
-	if r.Status == backout.RollbackPending {
-		consider(r.StartAfter)
-	}
-	if r.Ask != nil {
-		consider(r.Ask.Deadline)
-	}
-	return first
-}
-
-// compareDue puts what needs a person (no deadline) before what is due first.
-func compareDue(a, b time.Time) int { return a.Compare(b) }
-
-func levelName(r *backout.Rollback) string {
-	of := len(r.Frozen.Plan.Levels)
-	if l := r.CurrentLevel(); l != nil {
-		return fmt.Sprintf("%s of %d", l.Name, of)
-	}
-	if l := r.NextLevel(); l != nil {
-		return fmt.Sprintf("before %s of %d", l.Name, of)
-	}
-	return ""
-}
-
-func recovered(r *backout.Rollback) string {
-	n, drifted := 0, 0
-	for _, t := range r.Targets {
-		if t.Phase != backout.TargetRecovered {
-			continue
-		}
-		n++
-		if t.Drift != nil && t.Drift.Verdict != backout.DriftNone {
-			drifted++
-		}
-	}
-	out := fmt.Sprintf("%d of %d", n, len(r.Targets))
-	if drifted > 0 {
-		out += fmt.Sprintf(", %d drifted", drifted)
-	}
-	return out
-}
-
-// unready says the first few reasons why the way back would not work.
-func unready(vs []backout.Violation) []string {
-	const most = 5
-	var out []string
-	for i, v := range vs {
-		if i == most {
-			return append(out, fmt.Sprintf("and %d more", len(vs)-most))
-		}
-		out = append(out, strings.Join(strings.Fields(v.Target+" "+v.Level+" "+v.Check), " ")+": "+v.Reason)
-	}
-	return out
-}
-
-func targetNames(r *backout.Rollback) string {
-	names := make([]string, len(r.Targets))
-	for i, t := range r.Targets {
-		names[i] = t.Name
-	}
-	return shortList(names)
-}
-
-func why(r *backout.Rollback) string {
-	if r.HeldReason != "" && r.Status == backout.RollbackHeld {
-		return r.HeldReason
-	}
-	return r.Reason
-}
-
-// shortList names the first few.
-func shortList(list []string) string {
-	const most = 8
-	if len(list) > most {
-		return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), len(list)-most)
-	}
-	return strings.Join(list, ", ")
-}
-
-// relative says "in 4m10s" or "12s ago".
-func relative(now, t time.Time) string {
-	d := t.Sub(now).Round(time.Second)
-	switch {
-	case d > 0:
-		return "in " + backout.Duration(d).String()
-	case d < 0:
-		return backout.Duration(-d).String() + " ago"
-	}
-	return "now"
 }

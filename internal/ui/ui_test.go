@@ -1,8 +1,6 @@
 package ui
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"slices"
 	"strings"
@@ -14,11 +12,12 @@ import (
 
 var now = time.Date(2026, 11, 23, 2, 0, 0, 0, time.UTC)
 
-func render(t *testing.T, s Status) string {
+// render writes a page as of now.
+func render(t *testing.T, f Frame, c Content) string {
 	t.Helper()
-	s.Now = now
+	f.Now = now
 	var out strings.Builder
-	if err := Page(&out, s); err != nil {
+	if err := Write(&out, f, c); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -28,14 +27,28 @@ func plan(levels int) backout.FrozenPlan {
 	return backout.FrozenPlan{Plan: backout.Plan{Levels: []backout.Level{{Name: "L1"}, {Name: "L2"}, {Name: "L3"}}[:levels]}}
 }
 
-func TestPageIsOrderedByWhatIsDueFirst(t *testing.T) {
-	page := render(t, Status{Rollbacks: []backout.Rollback{
-		{ID: "late", Status: backout.RollbackRunning, Frozen: plan(3), LevelDeadline: now.Add(time.Hour)},
-		{ID: "soon", Status: backout.RollbackVerifying, Frozen: plan(3), Level: 1, LevelDeadline: now.Add(4*time.Minute + 10*time.Second)},
-		{ID: "asking", Status: backout.RollbackAwaiting, Frozen: plan(3), Level: -1, Ask: &backout.Ask{Deadline: now.Add(time.Minute), Policy: backout.Approval{Votes: 2}}},
-		{ID: "stuck", Status: backout.RollbackHeld, HeldReason: "limit reached", Frozen: plan(3), LevelDeadline: now.Add(time.Second)},
-	}})
-	order := []string{">stuck<", ">asking<", ">soon<", ">late<"}
+// wants fails for each part that the page lacks.
+func wants(t *testing.T, page string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(page, part) {
+			t.Errorf("the page lacks %q:\n%s", part, page)
+		}
+	}
+}
+
+// TestNowIsOrderedByWhatIsDueFirst: what needs a person stands first, then what is due
+// first.
+func TestNowIsOrderedByWhatIsDueFirst(t *testing.T) {
+	cards := []Card{
+		{Rollback: backout.Rollback{ID: "late", Status: backout.RollbackRunning, Frozen: plan(3), LevelDeadline: now.Add(time.Hour)}},
+		{Rollback: backout.Rollback{ID: "soon", Status: backout.RollbackVerifying, Frozen: plan(3), Level: 1, LevelDeadline: now.Add(4*time.Minute + 10*time.Second)}},
+		{Rollback: backout.Rollback{ID: "asking", Status: backout.RollbackAwaiting, Frozen: plan(3), Level: -1, Ask: &backout.Ask{Deadline: now.Add(time.Minute), Policy: backout.Approval{Votes: 2, Groups: []string{"sre"}}}}},
+		{Rollback: backout.Rollback{ID: "stuck", Status: backout.RollbackHeld, HeldReason: "limit reached", Frozen: plan(3), LevelDeadline: now.Add(time.Second)}},
+	}
+	SortCards(cards)
+	page := render(t, Frame{}, Now{Rollbacks: cards})
+	order := []string{`id="stuck"`, `id="asking"`, `id="soon"`, `id="late"`}
 	at := make([]int, len(order))
 	for i, id := range order {
 		at[i] = strings.Index(page, id)
@@ -43,85 +56,106 @@ func TestPageIsOrderedByWhatIsDueFirst(t *testing.T) {
 	if slices.Contains(at, -1) || !slices.IsSorted(at) {
 		t.Errorf("order %v", at)
 	}
-	for _, part := range []string{
-		"in 4m10s", "2026-11-23 02:04:10 UTC", "nothing: a person must act", "limit reached", "L2 of 3", "before L1 of 3", "0 of 2 approvals",
-		"awaiting approval", "<title>(4) backout</title>",
-	} {
-		if !strings.Contains(page, part) {
-			t.Errorf("the page lacks %q", part)
+	wants(t, page, ">04:10<", "nothing happens until somebody acts", "limit reached", "0 of 2 approvals by sre", "(4) RED", "did not help")
+}
+
+// TestAnotherQuestionIsAnotherForm: an open page replaces the form, and does not put the
+// new question under what somebody is typing for the old one.
+func TestAnotherQuestionIsAnotherForm(t *testing.T) {
+	forms := func(level int, ask string) []string {
+		c := Card{Rollback: backout.Rollback{ID: "r", Frozen: plan(3), Level: level, Ask: &backout.Ask{ID: ask, Level: level + 1}}}
+		var offers []Offer
+		for _, answer := range []string{"hold", "approve", "deny", "escalate", "break_glass"} {
+			offers = append(offers, Offer{Answer: answer, AskID: ask})
+		}
+		c.Offer(offers)
+		var keys []string
+		for _, a := range c.Actions {
+			keys = append(keys, a.Key)
+		}
+		return keys
+	}
+	first, second := forms(0, "q1"), forms(1, "q2")
+	for _, key := range second {
+		if len(second) != 5 || slices.Contains(first, key) {
+			t.Errorf("%v and %v share %s", first, second, key)
 		}
 	}
 }
 
-func TestAPausedRollbackHasNoDeadline(t *testing.T) {
-	page := render(t, Status{Rollbacks: []backout.Rollback{{
-		ID: "r", Status: backout.RollbackRunning, PausedAt: now, LevelDeadline: now.Add(time.Minute), Frozen: plan(1),
+// TestAPausedRollbackHasNoClock: a deadline that does not run is no deadline.
+func TestAPausedRollbackHasNoClock(t *testing.T) {
+	page := render(t, Frame{}, Now{Rollbacks: []Card{{Rollback: backout.Rollback{
+		ID: "r", Status: backout.RollbackRunning, PausedAt: now, PausedBy: "ann", LevelDeadline: now.Add(time.Minute), Frozen: plan(1),
 		Targets: []backout.TargetState{{Name: "a", Phase: backout.TargetRecovered}, {Name: "b"}},
-	}}})
-	if strings.Contains(page, "in 1m") || !strings.Contains(page, "(paused)") || !strings.Contains(page, "1 of 2") {
-		t.Error(page)
+	}}}})
+	wants(t, page, "no clock", "paused by ann", "1 of 2 targets back")
+	if strings.Contains(page, "in 1m") || strings.Contains(page, "01:00") {
+		t.Error("it shows a clock that stands still")
 	}
 }
 
-func TestAQuietPageSaysSo(t *testing.T) {
-	page := render(t, Status{Version: "1.0"})
-	for _, part := range []string{"Nothing is being rolled back", "No window is open", "<title>backout</title>"} {
-		if !strings.Contains(page, part) {
-			t.Errorf("the page lacks %q", part)
+// TestQuietIsSaidOnlyWhenItIsKnown: blind monitoring is not quiet.
+func TestQuietIsSaidOnlyWhenItIsKnown(t *testing.T) {
+	wants(t, render(t, Frame{}, Now{Watched: true, LastSeen: now.Add(-12 * time.Second)}), "All quiet", "12s ago", "all quiet · backout")
+	wants(t, render(t, Frame{}, Now{}), "nothing would show that monitoring is down")
+	blind := render(t, Frame{Blind: &Blind{Since: now}}, Now{Watched: true, Blind: true})
+	wants(t, blind, "Monitoring is blind", "BLIND")
+	if strings.Contains(blind, "All quiet") || strings.Contains(blind, "Nothing is red") {
+		t.Error("a blind page says that all is quiet")
+	}
+}
+
+// TestBannersStandOnEveryPage: what is wrong with the server is seen wherever one looks.
+func TestBannersStandOnEveryPage(t *testing.T) {
+	f := Frame{NotReady: "no storage", Paused: &Pause{By: "alice", Reason: "storm", At: now.Add(-90 * time.Second)}, Problem: "too late", MayResume: true}
+	for name, content := range contents {
+		t.Run(name, func(t *testing.T) {
+			wants(t, render(t, f, content("x")), "no storage", "Everything is paused", "alice", "1m30s ago", "storm", "too late", `value="resume"`)
+		})
+	}
+}
+
+// TestALivePageIsTheSameAsLongAsNothingHappens: or every page would be sent every time.
+func TestALivePageIsTheSameAsLongAsNothingHappens(t *testing.T) {
+	for name, content := range contents {
+		var before, after strings.Builder
+		f := Frame{Now: now, Nonce: "one", Paused: &Pause{At: now}}
+		if err := WriteLive(&before, f, content("x")); err != nil {
+			t.Fatal(err)
+		}
+		f.Now, f.Nonce = now.Add(time.Hour), "two"
+		if err := WriteLive(&after, f, content("x")); err != nil {
+			t.Fatal(err)
+		}
+		if before.String() != after.String() {
+			t.Errorf("%s changes with the clock:\n%s\n%s", name, before.String(), after.String())
 		}
 	}
 }
 
-func TestBannersSayWhatIsWrong(t *testing.T) {
-	page := render(t, Status{NotReady: "no storage", Paused: &Pause{By: "alice", Reason: "storm", At: now.Add(-90 * time.Second)}})
-	for _, part := range []string{"not ready</strong> no storage", "paused</strong> by alice, 1m30s ago: storm"} {
-		if !strings.Contains(page, part) {
-			t.Errorf("the page lacks %q", part)
+// TestThePolicyAllowsNothingByDefault: and no page has what its policy forbids.
+func TestThePolicyAllowsNothingByDefault(t *testing.T) {
+	for _, part := range []string{"default-src 'none'", "script-src 'nonce-n0nce'", "style-src 'self'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"} {
+		if !strings.Contains(Policy("n0nce"), part) {
+			t.Errorf("the policy lacks %s", part)
 		}
 	}
-}
-
-func TestManyTargetsAndChangesStaySmall(t *testing.T) {
-	names := slices.Repeat([]string{"web.example.net"}, 1000)
-	s := Status{MoreChanges: 9900}
-	for range 100 {
-		s.Changes = append(s.Changes, backout.Change{ChangeSpec: backout.ChangeSpec{ID: "CHG0030001", Targets: names}, State: backout.ChangeWatching, WatchUntil: now})
+	if strings.Contains(Policy("n"), "unsafe") {
+		t.Error("the policy allows something unsafe")
 	}
-	page := render(t, s)
-	if len(page) > 100<<10 || !strings.Contains(page, "and 992 more") || !strings.Contains(page, "and 9900 more") {
-		t.Errorf("%d bytes", len(page))
-	}
-}
-
-// TestThePolicyAllowsTheStyleAndNothingElse: the hash in the policy is that of
-// the style as the page carries it, or the browser would show none.
-func TestThePolicyAllowsTheStyleAndNothingElse(t *testing.T) {
-	_, rest, _ := strings.Cut(render(t, Status{}), "<style>")
-	css, _, ok := strings.Cut(rest, "</style>")
-	sum := sha256.Sum256([]byte(css))
-	if !ok || !strings.Contains(Policy(), "style-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'") {
-		t.Errorf("policy %s does not fit the style", Policy())
-	}
-	for _, part := range []string{"default-src 'none'", "form-action 'none'", "frame-ancestors 'none'", "base-uri 'none'"} {
-		if !strings.Contains(Policy(), part) {
-			t.Errorf("policy lacks %s", part)
+	for name, content := range contents {
+		page := render(t, Frame{Nonce: "n0nce", Live: "/live"}, content("x"))
+		// The name of the language of pictures is no address.
+		page = strings.ReplaceAll(page, `xmlns="http://www.w3.org/2000/svg"`, "")
+		for _, bad := range []string{" style=", "<style", " onclick=", " onload=", "javascript:", "http://", "https://"} {
+			if strings.Contains(page, bad) {
+				t.Errorf("%s has %q", name, bad)
+			}
 		}
-	}
-	for _, part := range []string{"unsafe", "script"} {
-		if strings.Contains(Policy(), part) {
-			t.Errorf("policy has %s", part)
+		if scripts := strings.Count(page, "<script"); scripts == 0 || scripts != strings.Count(page, `<script nonce="n0nce" src="`) {
+			t.Errorf("%s has a script without its nonce, or none at all", name)
 		}
-	}
-	if page := render(t, Status{}); strings.Contains(page, " style=") || strings.Contains(page, "<script") {
-		t.Error("the page has what its policy forbids")
-	}
-}
-
-func TestInputIsNotReordered(t *testing.T) {
-	in := []backout.Rollback{{ID: "b", LevelDeadline: now.Add(time.Hour)}, {ID: "a", LevelDeadline: now}}
-	render(t, Status{Rollbacks: in})
-	if in[0].ID != "b" {
-		t.Error("the caller's slice was sorted")
 	}
 }
 
@@ -132,64 +166,16 @@ var errBroken = errors.New("broken")
 func (brokenWriter) Write([]byte) (int, error) { return 0, errBroken }
 
 func TestAFailingWriterIsReported(t *testing.T) {
-	if err := Page(brokenWriter{}, Status{}); !errors.Is(err, errBroken) {
+	if err := Write(brokenWriter{}, Frame{}, Now{}); !errors.Is(err, errBroken) {
 		t.Error(err)
 	}
 }
 
-// TestThePageSaysWhatKeepsTheWayBackPossible: readiness, captures, drift and holds.
-func TestThePageSaysWhatKeepsTheWayBackPossible(t *testing.T) {
-	var reasons []backout.Violation
-	for range 7 {
-		reasons = append(reasons, backout.Violation{Check: "space", Target: "db-01", Level: "L2", Reason: "the snapshot is <full>"})
-	}
-	page := render(t, Status{
-		Changes: []backout.Change{
-			{ChangeSpec: backout.ChangeSpec{ID: "CHG1"}, State: backout.ChangeOpen, NotReady: reasons},
-			{ChangeSpec: backout.ChangeSpec{ID: "CHG2"}, State: backout.ChangeReady, Capture: &backout.Capture{Server: "b1", BeganAt: now.Add(-time.Minute), Opening: true}},
-		},
-		Rollbacks: []backout.Rollback{{ID: "r", Frozen: plan(1), Targets: []backout.TargetState{
-			{Name: "a", Phase: backout.TargetRecovered, Drift: &backout.DriftFound{Verdict: backout.DriftSome}}, {Name: "b", Phase: backout.TargetRecovered, Drift: &backout.DriftFound{Verdict: backout.DriftNone}},
-		}}},
-		Holds: []backout.Hold{{ChangeID: "CHG0", Target: "web-01", Packages: []string{"openssl<1>"}, PlacedAt: now.Add(-time.Hour)}}, MoreHolds: 3,
-	})
-	for _, part := range []string{
-		"the way back would not work", "db-01 L2 space: the snapshot is &lt;full&gt;", "and 2 more", "baselines are being captured to open the window by b1, begun 1m ago",
-		"2 of 2, 1 drifted", "openssl&lt;1&gt;", "1h ago", "and 3 more",
-	} {
-		if !strings.Contains(page, part) {
-			t.Errorf("the page lacks %q", part)
-		}
-	}
-	if page := render(t, Status{HoldsUnknown: "no storage"}); !strings.Contains(page, "Not known: no storage") {
-		t.Error("holds that are not known look like none")
-	}
-}
-
-// TestBlindMonitoringIsNoQuietPage: nobody may take a page without red for good news.
-func TestBlindMonitoringIsNoQuietPage(t *testing.T) {
-	quiet := render(t, Status{})
-	for _, part := range []string{"✔ Nothing is being rolled back", "<title>backout</title>"} {
-		if !strings.Contains(quiet, part) {
-			t.Errorf("a quiet page lacks %q", part)
-		}
-	}
-	if strings.Contains(quiet, "blind") {
-		t.Error("a quiet page speaks of blindness")
-	}
-	page := render(t, Status{Blind: &Blind{Since: now.Add(-10 * time.Minute), LastSeen: now.Add(-20 * time.Minute)}})
-	for _, part := range []string{"<title>BLIND backout</title>", "monitoring is blind", "10m ago", "2026-11-23 01:40:00 UTC", "nothing counts as recovered"} {
-		if !strings.Contains(page, part) {
-			t.Errorf("the page lacks %q", part)
-		}
-	}
-	if strings.Contains(page, "✔") {
-		t.Error("something is good while nobody would tell that it is not")
-	}
-	if never := render(t, Status{Blind: &Blind{Since: now}}); !strings.Contains(never, "has never come") {
-		t.Error("the page does not say that it never came")
-	}
-	if page := render(t, Status{Unwatched: true}); !strings.Contains(page, "nothing would show that monitoring is down") {
-		t.Error("the page does not say that nothing is watched")
+// TestNoControlCharacters: what moves the cursor of a terminal, or turns the direction of
+// reading, is on no page.
+func TestNoControlCharacters(t *testing.T) {
+	page := render(t, Frame{Problem: "a\x1b[2Jb\u202ec"}, Now{})
+	if at := strings.IndexFunc(page, unfit); at >= 0 {
+		t.Errorf("it holds %q", page[max(0, at-20):at+4])
 	}
 }

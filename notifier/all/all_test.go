@@ -3,7 +3,9 @@ package all
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,12 +35,34 @@ func page(t *testing.T) string {
 }
 
 func TestEveryChannelTypeIsThere(t *testing.T) {
-	if d := cmp.Diff([]string{"email", "slack", "webhook"}, registry(t).Names()); d != "" {
+	if d := cmp.Diff([]string{"alertmanager", "email", "jira", "pagerduty", "servicenow", "slack", "teams", "webhook"}, registry(t).Names()); d != "" {
 		t.Errorf("channel types (-want +got):\n%s", d)
 	}
 	for _, k := range registry(t).Kinds() {
 		if k.Doc() == "" || k.Style().Kind != k.KindName() {
 			t.Errorf("%s: doc %q, style of %q", k.KindName(), k.Doc(), k.Style().Kind)
+		}
+	}
+}
+
+// TestEveryChannelTypePassesTheSuite: redelivery, order, Retry-After, hostile content
+// and secrets are tested for each in the same way.
+func TestEveryChannelTypePassesTheSuite(t *testing.T) {
+	for _, name := range registry(t).Names() {
+		files, err := filepath.Glob("../" + name + "/*_test.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs := false
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			runs = runs || strings.Contains(string(data), "notifiertest.Run(")
+		}
+		if !runs {
+			t.Errorf("no test in notifier/%s calls notifiertest.Run", name)
 		}
 	}
 }
@@ -92,6 +116,27 @@ func TestPageListsMomentsFieldsAndFunctions(t *testing.T) {
 	}
 }
 
+// TestPageSaysHowMuchAMomentMatters: the table of severities is that of the code.
+func TestPageSaysHowMuchAMomentMatters(t *testing.T) {
+	text := page(t)
+	by := map[notifier.Severity][]string{}
+	for _, m := range backout.Moments() {
+		by[notifier.SeverityOf(m)] = append(by[notifier.SeverityOf(m)], string(m))
+	}
+	for _, severity := range []notifier.Severity{notifier.SeverityCritical, notifier.SeverityError, notifier.SeverityWarning} {
+		_, rest, _ := strings.Cut(text, "\n| "+string(severity)+" | ")
+		row, _, _ := strings.Cut(rest, " |\n")
+		said := strings.Split(strings.ReplaceAll(row, "`", ""), ", ")
+		// Those that are change events have no severity.
+		want := slices.DeleteFunc(by[severity], func(m string) bool { return slices.Contains([]string{"gate_refused", "not_ready", "reopened"}, m) })
+		slices.Sort(said)
+		slices.Sort(want)
+		if d := cmp.Diff(want, said); d != "" {
+			t.Errorf("%s (-want +got):\n%s", severity, d)
+		}
+	}
+}
+
 func fenced(t *testing.T, text, language string) []string {
 	t.Helper()
 	var out []string
@@ -114,6 +159,10 @@ func TestPagesExamplesWork(t *testing.T) {
 		var config struct {
 			Channels  map[string]strictyaml.Section `yaml:"channels"`
 			Audiences map[string][]string           `yaml:"audiences"`
+			// Package app loads these.
+			Kinds     map[string]string             `yaml:"audience_kinds"`
+			Routes    []strictyaml.Section          `yaml:"routes"`
+			Intervals map[string]strictyaml.Section `yaml:"time_intervals"`
 		}
 		if problems := strictyaml.Decode("docs/notifiers.md", []byte(block), &config); problems != nil {
 			t.Fatal(problems)
@@ -138,7 +187,7 @@ func TestPagesExamplesWork(t *testing.T) {
 	}
 	for _, block := range fenced(t, page(t), "") {
 		if strings.Contains(block, "{{ define") {
-			if _, problems := notifier.NewTemplates(map[string]string{"docs/notifiers.md": block}, r.Names()...); problems != nil {
+			if _, problems := notifier.NewTemplatesFor(map[string]string{"docs/notifiers.md": block}, notifier.Known{Channels: r.Names(), Audiences: []string{"ops", "management"}}); problems != nil {
 				t.Error(problems)
 			}
 		}
@@ -151,6 +200,12 @@ func TestMisspeltKeysAreFoundWithTheirPlace(t *testing.T) {
 		"slack":   "chanel: C0123456789\ntoken: {env: T}\n",
 		"email":   "smpt: mail.example:25\n",
 		"webhook": "secert: {env: S}\n",
+		"teams":   "ulr: {env: U}\n",
+
+		"pagerduty":    "routing-key: {env: K}\n",
+		"alertmanager": "url: http://am:9093\n",
+		"servicenow":   "instanec: x\n",
+		"jira":         "porject: x\n",
 	} {
 		doc, problems := strictyaml.Parse("backout.yaml", []byte(section))
 		if problems != nil {

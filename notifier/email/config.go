@@ -43,6 +43,8 @@ type Config struct {
 	// CAFile has the certificates (PEM) that the server's must lead to, instead
 	// of the system's.
 	CAFile string `json:"ca_file,omitempty" yaml:"ca_file,omitempty" doc:"Certificates (PEM) that the server's must lead to, instead of the system's."`
+	// TextOnly leaves the HTML out.
+	TextOnly bool `json:"text_only,omitempty" yaml:"text_only,omitempty" doc:"Send plain text alone, without the same in HTML."`
 	// Helo is the name to greet the server with, instead of this host's.
 	Helo string `json:"helo,omitempty" yaml:"helo,omitempty" doc:"Name to greet the server with. Default: this host's name."`
 }

@@ -1,4 +1,5 @@
-// Package email sends notices as plain text mail by SMTP.
+// Package email sends notices as mail by SMTP, as plain text and as HTML with the same
+// words. Nothing in it is fetched from elsewhere when it is read.
 //
 // The Message-ID is made from the notice's id, so that mail sent twice is seen as
 // one by servers and programs that look at it; References tie the mails about one
@@ -31,7 +32,7 @@ const timeout = 60 * time.Second
 
 // Kind is the channel type.
 func Kind() notifier.Kind {
-	return notifier.Define("email", "plain text mail by SMTP, one thread for each rollback", build)
+	return notifier.Define("email", "mail by SMTP as text and HTML, one thread for each rollback", build)
 }
 
 func build(_ context.Context, c Config) (backout.Notifier, error) {
@@ -109,7 +110,10 @@ func (n *Notifier) Notify(ctx context.Context, m backout.Message) (backout.Recei
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	msg, id := n.compose(m)
+	msg, id, err := n.compose(m)
+	if err != nil {
+		return backout.Receipt{}, backout.Permanent(err)
+	}
 	if err := n.deliver(ctx, m.Notice.ID, msg); err != nil {
 		return backout.Receipt{}, n.explain(ctx, err)
 	}
@@ -118,7 +122,7 @@ func (n *Notifier) Notify(ctx context.Context, m backout.Message) (backout.Recei
 
 // compose writes the mail. Every header value is one line, or made from a
 // digest; go-mail encodes what is not ASCII.
-func (n *Notifier) compose(m backout.Message) (*mail.Msg, string) {
+func (n *Notifier) compose(m backout.Message) (*mail.Msg, string, error) {
 	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
 	msg.FromMailAddress(n.from)
 	msg.ToMailAddress(n.to...)
@@ -134,7 +138,17 @@ func (n *Notifier) compose(m backout.Message) (*mail.Msg, string) {
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")
 	msg.SetGenHeader("X-Backout-Moment", moment(m.Notice.Moment))
 	msg.SetBodyString(mail.TypeTextPlain, strings.ToValidUTF8(m.Text, "\uFFFD")+"\n")
-	return msg, id
+	if n.config.TextOnly {
+		return msg, id, nil
+	}
+	page, err := writeHTML(m, subject(m.Subject))
+	if err != nil {
+		return nil, "", err
+	}
+	// What stands between the parts is random: a notice's id can be guessed, and a text
+	// that knew the boundary could end its part.
+	msg.AddAlternativeString(mail.TypeTextHTML, page)
+	return msg, id, nil
 }
 
 // subject is one line. What looks like a word that a mail program would decode

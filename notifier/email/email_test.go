@@ -72,7 +72,7 @@ func TestMailIsEncryptedSignedInAndComplete(t *testing.T) {
 	}
 	for header, want := range map[string]string{
 		"Message-ID": receipt.Ref, "References": "<backout.0123456789abcdef0123456789abcdef@example.com>", "In-Reply-To": "<backout.0123456789abcdef0123456789abcdef@example.com>",
-		"Auto-Submitted": "auto-generated", "X-Backout-Moment": "escalated", "Content-Type": "text/plain; charset=UTF-8",
+		"Auto-Submitted": "auto-generated", "X-Backout-Moment": "escalated",
 	} {
 		if v := mail.Header.Get(header); v != want {
 			t.Errorf("%s is %q, want %q", header, v, want)

@@ -10,9 +10,11 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"mime"
+	"mime/multipart"
 	"mime/quotedprintable"
 	"net"
 	"net/mail"
@@ -27,6 +29,7 @@ import (
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
+	nethtml "golang.org/x/net/html"
 
 	"github.com/backout-io/backout/notifier/notifiertest"
 )
@@ -168,19 +171,94 @@ func read(p post) (notifiertest.Delivery, error) {
 	for name, values := range m.Header {
 		d.Shape = append(d.Shape, "header "+name+" "+strconv.Itoa(len(values)))
 	}
-	for _, name := range []string{"To", "From", "Content-Type", "Content-Transfer-Encoding", "X-Backout-Moment"} {
+	for _, name := range []string{"To", "From", "Mime-Version", "X-Backout-Moment"} {
 		d.Shape = append(d.Shape, name+": "+m.Header.Get(name))
 	}
-	slices.Sort(d.Shape)
 	if d.Subject, err = new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject")); err != nil {
 		return d, err
 	}
-	if m.Header.Get("Content-Transfer-Encoding") != "quoted-printable" {
-		return d, errors.New("not quoted-printable")
+	parts, err := parts(m)
+	if err != nil {
+		return d, err
 	}
-	body, err := io.ReadAll(quotedprintable.NewReader(m.Body))
-	d.Text = strings.ReplaceAll(string(body), "\r\n", "\n")
-	return d, err
+	for i, p := range parts {
+		d.Shape = append(d.Shape, fmt.Sprintf("part %d: %s", i, p.kind))
+		if strings.HasPrefix(p.kind, "text/html") {
+			shape, _ := look(p.text)
+			d.Shape = append(d.Shape, shape...)
+		}
+	}
+	slices.Sort(d.Shape)
+	d.Text = parts[0].text
+	return d, nil
+}
+
+// part is one of a mail, decoded.
+type part struct{ kind, text string }
+
+func parts(m *mail.Message) ([]part, error) {
+	kind, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	if err != nil {
+		return nil, err
+	}
+	if kind != "multipart/alternative" {
+		p, err := decode(m.Header.Get("Content-Type"), m.Header.Get("Content-Transfer-Encoding"), m.Body)
+		return []part{p}, err
+	}
+	var list []part
+	for r := multipart.NewReader(m.Body, params["boundary"]); ; {
+		raw, err := r.NextRawPart()
+		if errors.Is(err, io.EOF) && len(list) > 0 {
+			return list, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		p, err := decode(raw.Header.Get("Content-Type"), raw.Header.Get("Content-Transfer-Encoding"), raw)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+}
+
+func decode(kind, encoding string, r io.Reader) (part, error) {
+	if encoding != "quoted-printable" {
+		return part{}, errors.New("not quoted-printable")
+	}
+	body, err := io.ReadAll(quotedprintable.NewReader(r))
+	return part{kind, strings.ReplaceAll(string(body), "\r\n", "\n")}, err
+}
+
+// look reads a page as a browser does: its elements with their attributes, and what of
+// it can be read.
+func look(page string) (shape []string, text string) {
+	var words strings.Builder
+	hidden := ""
+	for z := nethtml.NewTokenizer(strings.NewReader(page)); ; {
+		switch z.Next() {
+		case nethtml.ErrorToken:
+			return shape, words.String()
+		case nethtml.TextToken:
+			if hidden == "" {
+				words.Write(z.Text())
+			}
+		case nethtml.StartTagToken, nethtml.SelfClosingTagToken:
+			t := z.Token()
+			if t.Data == "style" || t.Data == "title" {
+				hidden = t.Data
+			}
+			shape = append(shape, "element "+t.String())
+		case nethtml.EndTagToken:
+			if t := z.Token(); t.Data == hidden {
+				hidden = ""
+			}
+		case nethtml.CommentToken:
+			shape = append(shape, "comment")
+		case nethtml.DoctypeToken:
+			shape = append(shape, "doctype")
+		}
+	}
 }
 
 // session is one connection.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/textproto"
 	"strings"
+	"time"
 
 	"github.com/wneessen/go-mail"
 	"github.com/wneessen/go-mail/smtp"
@@ -154,10 +155,19 @@ func isRefusal(err error) bool {
 	return errors.As(err, &answer) && answer.Code >= 500 && answer.Code <= 599
 }
 
+// ended returns why ctx is over. A connection that ends with the deadline of ctx may tell
+// so before ctx does.
+func ended(ctx context.Context) error {
+	if at, ok := ctx.Deadline(); ok && ctx.Err() == nil && !time.Now().Before(at) {
+		return context.DeadlineExceeded
+	}
+	return ctx.Err()
+}
+
 // explain makes the error people see: no secret, and what to do about it.
 func (n *Notifier) explain(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("send mail by %s: %w", n.config.SMTP, ctx.Err())
+	if end := ended(ctx); end != nil {
+		return fmt.Errorf("send mail by %s: %w", n.config.SMTP, end)
 	}
 	text := notifier.OneLine(strings.ToValidUTF8(notifier.Redact(err.Error(), n.config.Password), "\uFFFD"))
 	said := fmt.Errorf("send mail by %s: %s", n.config.SMTP, notifier.Cut(text, 500))

@@ -2,8 +2,10 @@ package notifiertest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +61,86 @@ func thread(t *testing.T, s Subject) {
 	}
 	if two.Thread != receipt.Ref {
 		t.Errorf("the second message is under %q, want %q", two.Thread, receipt.Ref)
+	}
+}
+
+// order tells two rollbacks in turn, with a peer that turns every other message
+// away at first. When Notify returns, the peer has this message and no other: so a
+// caller that waits for it, as the outbox does, keeps the order.
+func order(t *testing.T, s Subject) {
+	n, peer := s.New(t)
+	seen := map[string]bool{}
+	threads := map[string]*backout.Receipt{}
+	for i, moment := range []backout.Moment{
+		backout.MomentRed, backout.MomentApproval, backout.MomentLevelStarted, backout.MomentEscalated, backout.MomentHeld, backout.MomentRecovered,
+	} {
+		for _, rollback := range []string{"CHG0030001-r1", "CHG0030002-r1"} {
+			notice := sample(moment)
+			notice.RollbackID, notice.ID = rollback, fmt.Sprintf("%s.%d.0", rollback, i)
+			if i%2 == 1 {
+				peer.Set(Fail)
+				if _, err := n.Notify(t.Context(), render(t, s, notice, threads[rollback])); err == nil {
+					t.Fatalf("%s: the peer failed and Notify returned no error", notice.ID)
+				}
+				peer.Set(Take)
+				if got := peer.Deliveries(); len(got) != 0 {
+					t.Fatalf("%s: the peer turned it away and has %+v", notice.ID, got)
+				}
+			}
+			receipt, got := deliver(t, s, n, peer, notice, threads[rollback])
+			if got.ID == "" || seen[got.ID] {
+				t.Errorf("%s: the peer has the message %q, which it had before: %q", notice.ID, got.ID, got.Subject)
+			}
+			seen[got.ID] = true
+			if first := threads[rollback]; first == nil {
+				threads[rollback] = &receipt
+			} else if !s.NoThreads && got.Thread != first.Ref {
+				t.Errorf("%s: it is under %q, want %q", notice.ID, got.Thread, first.Ref)
+			}
+		}
+	}
+}
+
+// keeps follows two rollbacks: each has one thing of its own, which is open until
+// nobody has to do anything any more, also when a message comes twice.
+func keeps(t *testing.T, s Subject) {
+	if !s.Keeps {
+		t.Skip("the channel keeps nothing for a rollback")
+	}
+	n, peer := s.New(t)
+	tell := func(rollback string, moment backout.Moment, open bool) string {
+		t.Helper()
+		notice := sample(moment)
+		notice.RollbackID, notice.ID = rollback, rollback+"."+string(moment)
+		_, got := deliver(t, s, n, peer, notice, nil)
+		if got.Open != open || got.Key == "" {
+			t.Errorf("%s of %s: %q is open: %v, want %v", moment, rollback, got.Key, got.Open, open)
+		}
+		return got.Key
+	}
+	first := tell("CHG0030001-r1", backout.MomentRed, true)
+	other := tell("CHG0030002-r1", backout.MomentRed, true)
+	if first == other {
+		t.Errorf("two rollbacks share %q", first)
+	}
+	for _, c := range []struct {
+		moment backout.Moment
+		open   bool
+	}{
+		{backout.MomentRed, true},
+		{backout.MomentApproval, true},
+		{backout.MomentLevelStarted, true},
+		{backout.MomentEscalated, true},
+		{backout.MomentHeld, true},
+		{backout.MomentExhausted, true},
+		{backout.MomentRecovered, false},
+		{backout.MomentRecovered, false},
+		{backout.MomentAborted, false},
+		{backout.MomentCancelled, false},
+	} {
+		if key := tell("CHG0030001-r1", c.moment, c.open); key != first {
+			t.Errorf("%s went to %q, want %q", c.moment, key, first)
+		}
 	}
 }
 
@@ -142,25 +224,49 @@ func checkEnded(t *testing.T, n backout.Notifier, ctx context.Context, m backout
 }
 
 // secrets makes every kind of error there is, with a peer that repeats the
-// secret, and formats the error and the notifier by every verb.
+// secret, and shows the error and the notifier in every way there is.
 func secrets(t *testing.T, s Subject) {
 	n, peer := s.New(t)
-	show := func(what string, v any) {
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
-			text := fmt.Sprintf(verb, v)
-			for _, form := range secretForms() {
-				if strings.Contains(text, form) {
-					t.Errorf("%s printed by %s shows the secret", what, verb)
-				}
-			}
+	noSecret(t, "the notifier", n)
+	m := render(t, s, sample(backout.MomentHeld), nil)
+	for _, answer := range []Answer{Fail, Refuse, Later, Hang} {
+		peer.Set(answer)
+		ctx, cancel := t.Context(), func() {}
+		if answer == Hang {
+			ctx, cancel = context.WithTimeout(ctx, 50*time.Millisecond)
+		}
+		_, err := n.Notify(ctx, m)
+		cancel()
+		for ; err != nil; err = errors.Unwrap(err) {
+			noSecret(t, fmt.Sprintf("the error of answer %d", answer), err)
 		}
 	}
-	show("the notifier", n)
-	for _, answer := range []Answer{Fail, Refuse, Later} {
-		peer.Set(answer)
-		_, err := n.Notify(t.Context(), render(t, s, sample(backout.MomentHeld), nil))
-		for ; err != nil; err = errors.Unwrap(err) {
-			show(fmt.Sprintf("the error of answer %d", answer), err)
+	peer.Set(Take)
+	receipt, err := n.Notify(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noSecret(t, "the receipt", receipt)
+}
+
+func noSecret(t *testing.T, what string, v any) {
+	t.Helper()
+	said := map[string]string{}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+		said[verb] = fmt.Sprintf(verb, v)
+	}
+	var text, lines strings.Builder
+	slog.New(slog.NewTextHandler(&text, nil)).Error("x", "value", v)
+	slog.New(slog.NewJSONHandler(&lines, nil)).Error("x", "value", v)
+	said["a log of text"], said["a log of JSON"] = text.String(), lines.String()
+	if data, err := json.Marshal(v); err == nil {
+		said["JSON"] = string(data)
+	}
+	for how, text := range said {
+		for _, form := range secretForms() {
+			if strings.Contains(text, form) {
+				t.Errorf("%s as %s shows the secret", what, how)
+			}
 		}
 	}
 }

@@ -1,13 +1,15 @@
 // Package notifiertest checks that a channel type keeps the promises of
-// [backout.Notifier]: what is delivered twice is recognisable, errors that pass
-// are told from errors that do not, content from outside stays content, secrets
-// stay secret, and the end of a context is the end of a call.
+// [backout.Notifier]: what is delivered twice is recognisable, what comes later is
+// delivered later, errors that pass are told from errors that do not, content from
+// outside stays content, secrets stay secret, and the end of a context is the end of
+// a call.
 //
 // A channel type's test makes a [Peer], the other side played for real (an HTTP
 // or SMTP server on loopback), and calls [Run].
 package notifiertest
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -45,6 +47,10 @@ type Delivery struct {
 	Thread string
 	// Subject and Text are what the reader sees, decoded.
 	Subject, Text string
+	// Key names the one thing that the channel keeps for a rollback (an incident,
+	// an alert, a ticket), and Open says whether it is still open afterwards.
+	Key  string
+	Open bool
 	// Shape lists everything about the message that is not content: header
 	// names, recipients, mentions, links, fields. Content from outside must add
 	// nothing to it.
@@ -56,7 +62,8 @@ type Peer interface {
 	// Set says how deliveries are treated from now on. Every answer but [Take]
 	// repeats back to the caller whatever secret it was sent.
 	Set(Answer)
-	// Deliveries returns what was taken, oldest first, and forgets it.
+	// Deliveries returns what was taken, oldest first, and forgets it: one for each
+	// message, also where carrying it takes several requests.
 	Deliveries() []Delivery
 }
 
@@ -72,6 +79,9 @@ type Subject struct {
 	// NoThreads is set when the protocol has no threads; receivers have the
 	// rollback's id.
 	NoThreads bool
+	// Keeps is set when the channel keeps one thing for a rollback: deliveries then
+	// say its Key and whether it is Open.
+	Keeps bool
 }
 
 // Run runs the suite.
@@ -84,11 +94,13 @@ func Run(t *testing.T, s Subject) {
 		{"every_moment_is_delivered", everyMoment},
 		{"a_second_delivery_is_recognisable", redelivery},
 		{"later_messages_go_under_the_first", thread},
+		{"one_after_the_other", order},
+		{"one_thing_for_a_rollback", keeps},
 		{"a_passing_error_passes", passing},
 		{"a_refusal_is_permanent", refusal},
 		{"retry_after_is_honoured", later},
 		{"an_ended_context_ends_the_call", cancelled},
-		{"hostile_content_is_content", hostile},
+		{"hostile_content_is_content", hostileContent},
 		{"secrets_are_never_shown", secrets},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -100,9 +112,12 @@ func Run(t *testing.T, s Subject) {
 	}
 }
 
+// templates are read once: that checks each of them against every sample.
+var templates = sync.OnceValue(notifier.Default)
+
 func render(t *testing.T, s Subject, n backout.Notice, thread *backout.Receipt) backout.Message {
 	t.Helper()
-	m, err := notifier.Default().Render(s.Kind.Style(), n, thread)
+	m, err := templates().Render(s.Kind.Style(), n, thread)
 	if err != nil {
 		t.Fatalf("render: %v", err)
 	}

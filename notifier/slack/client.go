@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
+	"time"
 
 	slackgo "github.com/slack-go/slack"
 
@@ -13,52 +15,92 @@ import (
 	"github.com/backout-io/backout/notifier"
 )
 
-// client is slack-go behind [poster]; its types do not leave this file.
+// client is slack-go behind [poster] and [desk]; its types do not leave this package.
 type client struct {
-	api   *slackgo.Client
-	token backout.Secret
+	api    *slackgo.Client
+	tokens []backout.Secret
+	gates  gates
 }
 
 func newClient(c Config) *client {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	// Notices are rare: a kept connection would only be a goroutine to end.
-	transport.DisableKeepAlives = true
-	options := []slackgo.Option{slackgo.OptionHTTPClient(&http.Client{
-		Transport: transport,
-		// The token goes where the config says, not where an answer points.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	})}
+	options := []slackgo.Option{
+		slackgo.OptionHTTPClient(notifier.HTTPClient()),
+		slackgo.OptionAppLevelToken(strings.TrimSpace(c.AppToken.Reveal())),
+	}
 	if c.APIURL != "" {
 		options = append(options, slackgo.OptionAPIURL(strings.TrimSuffix(c.APIURL, "/")+"/"))
 	}
-	return &client{api: slackgo.New(strings.TrimSpace(c.Token.Reveal()), options...), token: c.Token}
+	return &client{api: slackgo.New(strings.TrimSpace(c.Token.Reveal()), options...), tokens: []backout.Secret{c.Token, c.AppToken, c.SigningSecret}}
 }
 
 func (c *client) post(ctx context.Context, p post) (channel, ts string, err error) {
-	blocks := make([]slackgo.Block, len(p.sections))
-	for i, text := range p.sections {
+	blocks := p.card.blocks
+	for _, text := range p.sections {
 		// Verbatim: Slack makes no links or mentions of its own from plain text.
-		blocks[i] = slackgo.NewSectionBlock(slackgo.NewTextBlockObject(slackgo.MarkdownType, text, false, true), nil, nil)
+		blocks = append(blocks, slackgo.NewSectionBlock(slackgo.NewTextBlockObject(slackgo.MarkdownType, text, false, true), nil, nil))
 	}
-	options := []slackgo.MsgOption{
-		slackgo.MsgOptionText(p.text, false), slackgo.MsgOptionBlocks(blocks...),
-		slackgo.MsgOptionParse(false), slackgo.MsgOptionLinkNames(false),
-		slackgo.MsgOptionDisableLinkUnfurl(), slackgo.MsgOptionDisableMediaUnfurl(),
-		slackgo.MsgOptionMetadata(slackgo.SlackMetadata{
-			EventType: "backout_notice", EventPayload: map[string]any{"id": p.noticeID, "moment": p.moment},
-		}),
-	}
+	options := append(content(p.text, blocks), slackgo.MsgOptionMetadata(slackgo.SlackMetadata{
+		EventType: "backout_notice", EventPayload: map[string]any{"id": p.noticeID, "moment": p.moment},
+	}))
 	if p.thread != "" {
 		options = append(options, slackgo.MsgOptionTS(p.thread))
 		if p.broadcast {
 			options = append(options, slackgo.MsgOptionBroadcast())
 		}
 	}
+	// Without a gate: who delivers notices waits as long as Slack says.
 	channel, ts, err = c.api.PostMessageContext(ctx, p.channel, options...)
 	if err != nil {
 		return "", "", c.fault(ctx, err)
 	}
 	return channel, ts, nil
+}
+
+// content is a message that Slack shows as it is.
+func content(text string, blocks []slackgo.Block) []slackgo.MsgOption {
+	return []slackgo.MsgOption{
+		slackgo.MsgOptionText(text, false), slackgo.MsgOptionBlocks(blocks...),
+		slackgo.MsgOptionParse(false), slackgo.MsgOptionLinkNames(false),
+		slackgo.MsgOptionDisableLinkUnfurl(), slackgo.MsgOptionDisableMediaUnfurl(),
+	}
+}
+
+// call makes one call of a method, unless Slack has said to wait with that method.
+func (c *client) call(ctx context.Context, method string, do func() error) error {
+	if wait := c.gates.wait(method); wait > 0 {
+		return notifier.RetryAfter(errors.New("slack asked to wait with "+method), wait)
+	}
+	err := do()
+	if err == nil {
+		return nil
+	}
+	var limited *slackgo.RateLimitedError
+	if errors.As(err, &limited) {
+		c.gates.shut(method, limited.RetryAfter)
+	}
+	return c.fault(ctx, err)
+}
+
+// gates keep methods from being called while Slack has said to wait: who goes on
+// calling waits longer, and may lose the app.
+type gates struct {
+	mu    sync.Mutex
+	until map[string]time.Time
+}
+
+func (g *gates) wait(method string) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return time.Until(g.until[method])
+}
+
+func (g *gates) shut(method string, d time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.until == nil {
+		g.until = map[string]time.Time{}
+	}
+	g.until[method] = time.Now().Add(d)
 }
 
 // fault sorts an error: what passes, what does not and what to do about it. The
@@ -67,7 +109,7 @@ func (c *client) fault(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	said := errors.New(notifier.Redact(err.Error(), c.token))
+	said := errors.New(notifier.Redact(err.Error(), c.tokens...))
 	var limited *slackgo.RateLimitedError
 	if errors.As(err, &limited) {
 		return notifier.RetryAfter(said, limited.RetryAfter)
@@ -108,6 +150,10 @@ func advice(code string) string {
 		return "there is no such channel for the app: check the id, and invite the app when the channel is private"
 	case "not_in_channel":
 		return "the app is not in the channel: invite it there (/invite), or give it the scope chat:write.public"
+	case "message_not_found", "cant_update_message", "edit_window_closed":
+		return "the card cannot be edited any more: somebody removed it, or the workspace allows no edits"
+	case "expired_trigger_id", "invalid_trigger_id", "exchanged_trigger_id", "trigger_expired":
+		return "the click is too old for a form: press again"
 	case "is_archived":
 		return "the channel is archived: name another one"
 	case "restricted_action", "restricted_action_read_only_channel", "restricted_action_thread_only_channel",

@@ -17,6 +17,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -34,10 +35,23 @@ type Config struct {
 	// in the channel.
 	Channel string `json:"channel" yaml:"channel" required:"true" doc:"The channel's id (C…), not its name. The app must be in the channel."`
 	// APIURL replaces https://slack.com/api/, for GovSlack and for tests.
-	APIURL string `json:"api_url,omitempty" yaml:"api_url,omitempty" doc:"Instead of https://slack.com/api/, such as https://slack-gov.com/api/."`
+	APIURL string `json:"api_url,omitempty" yaml:"api_url,omitempty" doc:"Instead of https://slack.com/api/, such as https://slack-gov.com/api/; plain http only to this machine."`
+	// Interactive makes the first message about a rollback a card with buttons, which
+	// is kept up to date. It needs Team and one of AppToken and SigningSecret.
+	Interactive bool `json:"interactive,omitempty" yaml:"interactive,omitempty" doc:"The first message about a rollback is a card with buttons that is kept up to date; needs team, and app_token or signing_secret."`
+	// Team is the workspace's id: accounts of any other may press nothing.
+	Team string `json:"team,omitempty" yaml:"team,omitempty" doc:"The workspace's id (T…); accounts of other workspaces may press nothing."`
+	// AppToken (xapp-…), with the scope connections:write, gets what people press
+	// through Socket Mode: no address of this server needs to be public.
+	AppToken backout.Secret `json:"app_token,omitzero" yaml:"app_token,omitempty" doc:"The app-level token (xapp-…) with the scope connections:write, for Socket Mode; a secret."`
+	// SigningSecret proves that what is posted to /slack/interactions is Slack's.
+	SigningSecret backout.Secret `json:"signing_secret,omitzero" yaml:"signing_secret,omitempty" doc:"The app's signing secret, when Slack posts to /slack/interactions instead of Socket Mode; a secret."`
 }
 
-var channelID = regexp.MustCompile(`^[CGD][A-Z0-9]{2,}$`)
+var (
+	channelID = regexp.MustCompile(`^[CGD][A-Z0-9]{2,}$`)
+	teamID    = regexp.MustCompile(`^[TE][A-Z0-9]{2,}$`)
+)
 
 // Validate says what is wrong with the section.
 func (c *Config) Validate() error {
@@ -47,12 +61,31 @@ func (c *Config) Validate() error {
 	if !channelID.MatchString(c.Channel) {
 		return fmt.Errorf("channel %q is not a channel's id: copy the id (C…) from the end of the channel's About page; names are not accepted", c.Channel)
 	}
+	if err := c.validateInteractive(); err != nil {
+		return err
+	}
 	if c.APIURL == "" {
 		return nil
 	}
-	u, err := url.Parse(c.APIURL)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return errors.New("api_url must be an http or https address without user and query, such as https://slack-gov.com/api/; leave it out for slack.com")
+	if err := notifier.CheckAddress("api_url", c.APIURL); err != nil {
+		return fmt.Errorf("%w; leave it out for https://slack.com/api/", err)
+	}
+	return nil
+}
+
+func (c *Config) validateInteractive() error {
+	socket, signed := !c.AppToken.IsZero(), !c.SigningSecret.IsZero()
+	switch {
+	case !c.Interactive && (socket || signed || c.Team != ""):
+		return errors.New("app_token, signing_secret and team are for buttons: add interactive: true, or leave them out")
+	case !c.Interactive:
+		return nil
+	case socket && signed:
+		return errors.New("both app_token and signing_secret are given: keep app_token for Socket Mode, or signing_secret when Slack posts to /slack/interactions")
+	case !socket && !signed:
+		return errors.New("interactive needs a way for Slack to tell what people press: app_token (Socket Mode), or signing_secret when Slack posts to /slack/interactions")
+	case !teamID.MatchString(c.Team):
+		return fmt.Errorf("team %q is not a workspace's id: copy the id (T…) from the workspace's address in a browser; without it accounts of other workspaces cannot be told apart", c.Team)
 	}
 	return nil
 }
@@ -76,13 +109,37 @@ func New(c Config) (*Notifier, error) {
 	if strings.TrimSpace(c.Token.Reveal()) == "" {
 		return nil, backout.Permanent(errors.New("slack token is empty: put the app's bot token (xoxb-…) there"))
 	}
-	return &Notifier{channel: c.Channel, api: newClient(c)}, nil
+	for key, secret := range map[string]backout.Secret{"app_token": c.AppToken, "signing_secret": c.SigningSecret} {
+		if !secret.IsZero() && strings.TrimSpace(secret.Reveal()) == "" {
+			return nil, backout.Permanent(fmt.Errorf("slack %s is empty: put the app's there", key))
+		}
+	}
+	api := newClient(c)
+	return &Notifier{channel: c.Channel, config: c, api: api, desk: api}, nil
 }
 
 // Notifier posts to one channel. It may be used by many goroutines.
 type Notifier struct {
 	channel string
+	config  Config
 	api     poster
+	desk    *client
+	cards   atomic.Pointer[Cards]
+}
+
+// Cards draws what the first message about a rollback shows.
+type Cards interface {
+	// Card returns the card as it is now; false when it cannot be told.
+	Card(ctx context.Context, rollbackID string) (Card, bool)
+	// Posted tells that a rollback's first message has been posted. It must not block.
+	Posted(rollbackID string)
+}
+
+// ShowCards makes the first messages of an interactive channel cards.
+func (n *Notifier) ShowCards(cards Cards) {
+	if n.config.Interactive {
+		n.cards.Store(&cards)
+	}
 }
 
 // Format implements [fmt.Formatter]: no verb reaches the token.
@@ -101,6 +158,8 @@ type post struct {
 	// text is what notifications show; sections are the message.
 	text     string
 	sections []string
+	// card is shown instead of sections.
+	card Card
 	// thread is the message to reply to; broadcast shows the reply in the
 	// channel too.
 	thread    string
@@ -121,11 +180,21 @@ func (n *Notifier) Notify(ctx context.Context, m backout.Message) (backout.Recei
 	if m.Thread != nil && m.Thread.Ref != "" && (m.Thread.Channel == "" || m.Thread.Channel == n.channel) {
 		p.thread, p.broadcast = m.Thread.Ref, loud(m.Notice.Moment)
 	}
+	cards := n.cards.Load()
+	first := cards != nil && m.Notice.RollbackID != "" && p.thread == ""
+	if first {
+		if card, ok := (*cards).Card(ctx, m.Notice.RollbackID); ok {
+			p.card, p.sections = card, nil
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	channel, ts, err := n.api.post(ctx, p)
 	if err != nil {
 		return backout.Receipt{}, fmt.Errorf("post to slack channel %s: %w", n.channel, err)
+	}
+	if first {
+		(*cards).Posted(m.Notice.RollbackID)
 	}
 	return backout.Receipt{Ref: ts, Channel: channel}, nil
 }
@@ -135,6 +204,7 @@ func loud(m backout.Moment) bool {
 	return slices.Contains([]backout.Moment{
 		backout.MomentLevelStarted, backout.MomentEscalated, backout.MomentHeld, backout.MomentApproval,
 		backout.MomentInDoubt, backout.MomentExhausted, backout.MomentRecovered,
+		backout.MomentVoided, backout.MomentBreakGlass, backout.MomentUnreachable,
 	}, m)
 }
 

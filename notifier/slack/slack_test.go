@@ -210,6 +210,7 @@ func TestRepliesThatPeopleMustSeeAreBroadcast(t *testing.T) {
 	loud := []backout.Moment{
 		backout.MomentApproval, backout.MomentLevelStarted, backout.MomentEscalated, backout.MomentHeld,
 		backout.MomentInDoubt, backout.MomentRecovered, backout.MomentExhausted,
+		backout.MomentVoided, backout.MomentBreakGlass, backout.MomentUnreachable,
 	}
 	for _, moment := range backout.Moments() {
 		if _, err := n.Notify(t.Context(), message(moment, &backout.Receipt{Ref: "1.2", Channel: "C024BE91L"})); err != nil {
@@ -310,6 +311,7 @@ func TestConfigIsChecked(t *testing.T) {
 		{"no channel", Config{Token: token}, "channel"},
 		{"name of a channel", Config{Token: token, Channel: "#ops"}, "not a channel's id"},
 		{"address", Config{Token: token, Channel: "C024BE91L", APIURL: "slack.example"}, "api_url"},
+		{"address that anybody on the way reads", Config{Token: token, Channel: "C024BE91L", APIURL: "http://slack.example/api/"}, "unencrypted"},
 		{"address with a user", Config{Token: token, Channel: "C024BE91L", APIURL: "https://u:p@slack.example/"}, "api_url"},
 	} {
 		_, err := New(c.config)

@@ -27,6 +27,8 @@ import (
 type receiver struct {
 	t   *testing.T
 	url string
+	// events is set when bodies come in CloudEvents.
+	events bool
 
 	mu       sync.Mutex
 	answer   http.HandlerFunc
@@ -115,10 +117,17 @@ func (r *receiver) Deliveries() []notifiertest.Delivery {
 	var out []notifiertest.Delivery
 	for _, req := range r.take() {
 		var body Body
-		if err := json.Unmarshal(req.body, &body); err != nil {
+		id := req.header.Get("Idempotency-Key")
+		if r.events {
+			var e Event
+			if err := json.Unmarshal(req.body, &e); err != nil || e.ID != id {
+				r.t.Errorf("event %q of %q: %v", e.ID, id, err)
+			}
+			body = e.Data
+		} else if err := json.Unmarshal(req.body, &body); err != nil {
 			r.t.Errorf("body: %v", err)
 		}
-		d := notifiertest.Delivery{ID: req.header.Get("Idempotency-Key"), Subject: body.Subject, Text: body.Text}
+		d := notifiertest.Delivery{ID: id, Subject: body.Subject, Text: body.Text}
 		var fields map[string]any
 		_ = json.Unmarshal(req.body, &fields)
 		for k, v := range fields {
@@ -248,7 +257,7 @@ func TestRetryAfterAsDate(t *testing.T) {
 		now.Add(-time.Hour).Format(http.TimeFormat):       0,
 		"": 0, "-1": 0, "1.5": 0, "60": time.Minute,
 	} {
-		if got := retryAfter(header, now); got != want {
+		if got := notifier.ParseRetryAfter(header, now); got != want {
 			t.Errorf("retryAfter(%q) = %v, want %v", header, got, want)
 		}
 	}
@@ -287,6 +296,9 @@ func TestConfigIsChecked(t *testing.T) {
 		{"no url", Config{Secret: s}, "url must be"},
 		{"other scheme", Config{URL: "ftp://x", Secret: s}, "url must be"},
 		{"user in url", Config{URL: "https://u:hunter2@x/", Secret: s}, "url must be"},
+		{"unknown format", Config{URL: "https://x/", Secret: s, Format: "xml"}, "backout or cloudevents"},
+		{"source of nothing", Config{URL: "https://x/", Secret: s, Source: "/x"}, "only said in CloudEvents"},
+		{"bad source", Config{URL: "https://x/", Secret: s, Format: FormatCloudEvents, Source: "a b"}, "URI reference"},
 		{"no secret", Config{URL: "https://x/"}, "secret is missing"},
 		{"empty secret", Config{URL: "https://x/", Secret: backout.NewSecret(backout.SecretRef{Env: "E"})}, "secret is empty"},
 		{"token in clear", Config{URL: "http://hooks.example/", Secret: s, Token: s}, "unencrypted"},

@@ -51,8 +51,10 @@ func nextOf(r *backout.Rollback, now time.Time) string {
 		return LevelName(r.Ask.Level) + ": " + Wanted(r.Ask.Policy)
 	case r.Status == backout.RollbackPending && !r.StartAfter.IsZero():
 		return "starts " + left(r.StartAfter, at)
-	case !r.LevelDeadline.IsZero():
-		return "time is up " + left(r.LevelDeadline, at)
+	case !r.LevelEnds().IsZero():
+		return "time is up " + left(r.LevelEnds(), at)
+	case r.Status == backout.RollbackRunning && r.Overdue:
+		return "time is up, its steps must end first"
 	}
 	return r.Reason
 }

@@ -28,6 +28,7 @@ func hostileReady(t *testing.T, s string, c backout.Change) {
 	}
 	d := backout.Delta{Target: s, HistoryFrom: s, HistoryTo: s + s, Packages: []backout.PackageChange{{Name: s, Arch: s, From: s, To: s}}, Differences: []backout.Difference{{Part: s, Name: s, Was: s, Now: s}}}
 	wantHarmless(t, Delta(&d, Style{})+Compared(&d, s, s, Style{}), true)
+	wantHarmless(t, Tokens([]handlers.TokenStatus{{ID: s, Note: s, Owner: s, State: "revoked", RevokedBy: s, Reason: s, Grants: []backout.Grant{{Role: backout.Role(s), Labels: map[string]string{s: s}}}}}, Style{}, t0), true)
 	wantHarmless(t, Holds([]backout.Hold{{ChangeID: s, Target: s, Packages: []string{s}, ReleasedAt: t0, ReleasedBy: s, Reason: s}}, Style{}, t0), true)
 	wantHarmless(t, Ignores([]backout.IgnoreDrift{{Part: s, Name: s, Reason: s}}, Style{}), true)
 }

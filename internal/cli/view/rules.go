@@ -2,7 +2,6 @@ package view
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -86,25 +85,4 @@ func Said(c *backout.Change, s Style, now time.Time) string {
 		rows[i] = []cell{data(r.Rule), s.signed(modeSign(r.Mode)), data(relative(r.Last, now)), {text: names(r.Targets, 8)}, data(judged)}
 	}
 	return s.table([]string{"RULE", "COULD", "LAST", "TARGETS", "JUDGED"}, rows)
-}
-
-// spoke describes what a rule said, for logs.
-func spoke(v backout.Verdict) string {
-	return fmt.Sprintf("rule %s (%s) spoke of %s on %s", text(v.Rule), text(string(v.Mode)), text(v.AlertName), text(v.Target)) +
-		because(strings.Join(v.Reasons, "; ")) + stopped(v.Stopped)
-}
-
-func stopped(why string) string {
-	if why == "" {
-		return ""
-	}
-	return "; stopped" + because(why)
-}
-
-func judgedWords(e backout.RuleJudged) string {
-	word := "wrong"
-	if e.Agree {
-		word = "right"
-	}
-	return "rule " + text(e.Rule) + " was " + word + by(e.By) + because(e.Reason)
 }

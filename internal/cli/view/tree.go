@@ -103,7 +103,7 @@ func heading(p Picture, s Style) []line {
 	case r.Status.Final() && r.Reason != "":
 		lines = append(lines, line{say("%s", text(r.Reason))})
 	}
-	return lines
+	return append(lines, reviewLines(r, s)...)
 }
 
 func (s Style) plainIcon(icon, ascii string) string {
@@ -132,13 +132,28 @@ func heldLines(r *backout.Rollback, s Style) []line {
 	}
 }
 
+// reviewLines ask for what is still to be reviewed, the end or not.
+func reviewLines(r *backout.Rollback, s Style) (lines []line) {
+	for _, v := range r.Reviews {
+		if v.ReviewedBy == "" {
+			lines = append(lines,
+				line{say("%s break-glass: %s started %s alone%s: somebody else must review it", s.plainIcon("■", "#"), text(v.By), LevelName(v.Level), because(v.Reason)).in(toneWarn)},
+				line{say("  backout rollback review %s --reason ...", text(r.ID))})
+		}
+	}
+	return lines
+}
+
 func askLines(r *backout.Rollback, now time.Time, s Style) []line {
 	a := r.Ask
 	ask := fmt.Sprintf("%s %s: %s", s.plainIcon("✋", "!"), LevelName(a.Level), Wanted(a.Policy))
 	if n := a.Approvals(); n > 0 {
 		ask += fmt.Sprintf(", %d given", n)
 	}
-	if !a.Deadline.IsZero() {
+	switch {
+	case !a.DownAt.IsZero():
+		ask += ", its clock stands still, nobody can be told" + because(a.DownReason)
+	case !a.Deadline.IsZero():
 		ask += ", if nobody acts " + expiry(a.Policy) + " " + left(a.Deadline, standing(r, now))
 	}
 	lines := []line{{say("%s%s", ask, because(a.Why)).in(toneWarn)}}

@@ -86,6 +86,9 @@ func (d drawing) ahead(level *backout.Level) string {
 // escalation counts down to what happens when the level's time is up.
 func (d drawing) escalation(level *backout.Level) string {
 	r := &d.p.Rollback
+	if r.Status == backout.RollbackAborting {
+		return ": it ends with the steps that run"
+	}
 	if r.LevelDeadline.IsZero() {
 		return ", " + level.EscalateAfter.String() + " from its first step"
 	}

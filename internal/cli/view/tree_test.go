@@ -78,6 +78,14 @@ func recorded() map[string]Picture {
 			r.Targets[1] = backout.TargetState{Name: "web-02", Phase: backout.TargetFailed, Step: 1, Failure: "exit code 1: unit nginx not found"}
 			r.Ask = &backout.Ask{ID: "ask-1", Level: 1, Policy: r.Frozen.Plan.Levels[1].Approval, Deadline: after(40 * time.Minute), Votes: []backout.Vote{{User: "bob", Choice: backout.ChoiceApprove}}}
 		}),
+		"unheard": with(func(r *backout.Rollback) {
+			r.Status, r.Targets = backout.RollbackAwaiting, r.Targets[:1]
+			r.Ask = &backout.Ask{
+				ID: "ask-1", Level: 1, Policy: backout.Approval{Mode: backout.ApprovalVeto, Veto: backout.Duration(5 * time.Minute)},
+				Deadline: after(12 * time.Minute), DownAt: after(9 * time.Minute), DownReason: "chat: 500",
+			}
+			r.Reviews = []backout.Review{{By: "ana", Reason: "alone on call"}, {By: "bob", Reason: "seen", ReviewedBy: "ana"}}
+		}),
 		"held": with(func(r *backout.Rollback) {
 			r.Status, r.HeldAt, r.HeldReason = backout.RollbackHeld, after(8*time.Minute), "an attempt is in doubt"
 			r.Targets[1].Phase = backout.TargetInDoubt
@@ -86,6 +94,9 @@ func recorded() map[string]Picture {
 			r.PausedAt, r.PausedBy, r.PausedReason = after(7*time.Minute), "ana", "storage"
 		}),
 		"overdue": with(func(r *backout.Rollback) { r.Overdue, r.LevelDeadline = true, after(9*time.Minute) }),
+		"aborting": with(func(r *backout.Rollback) {
+			r.Status, r.LevelDeadline, r.Reason = backout.RollbackAborting, after(20*time.Minute), "aborted by ana: wrong change"
+		}),
 		"recovered": with(func(r *backout.Rollback) {
 			r.Status, r.EndedAt, r.Reason = backout.RollbackRecovered, after(9*time.Minute), "every target is back"
 			r.Targets = r.Targets[:1]

@@ -13,7 +13,7 @@ plan L1 veto=5m
 nothing
 
 > hold eve wait for the database team
-  answered held
+  answered held by eve
   held (person) held by eve: wait for the database team
     tell ops: held if nobody acts: nothing happens until somebody acts
     tell l1-people: held if nobody acts: nothing happens until somebody acts

@@ -28,25 +28,29 @@ plan L2 approval=2
 = awaiting_approval, next at +30m
 
 > approve rita sre
-refused: rita asked for this change, wrote its plan or started the rollback; somebody else must approve: refused
+  vote_refused (excluded) rita asked for this change, wrote its plan or started the rollback; somebody else must approve
+= awaiting_approval, next at +30m
 
 > approve paul sre
-refused: paul asked for this change, wrote its plan or started the rollback; somebody else must approve: refused
+  vote_refused (excluded) paul asked for this change, wrote its plan or started the rollback; somebody else must approve
+= awaiting_approval, next at +30m
 
 > approve eve sales
-refused: eve is in none of the approving groups [sre]: refused
-
-> approve ann sre
-  voted
+  vote_refused (not_in_group) eve is in none of the approving groups [sre]
 = awaiting_approval, next at +30m
 
 > approve ann sre
-refused: ann has voted already: exists already
+  voted
+= awaiting_approval, next at +10m
+
+> approve ann sre
+  vote_refused (voted_already) ann has voted already
+= awaiting_approval, next at +10m
 
 > approve bob sre
   voted
-  answered approved
-  level_entered L2 web-1 because approved
+  answered approved by bob
+  level_entered L2 web-1 because approved by ann, bob
   step_requested CHG1-r1.L2.s1.t1.a1 on web-1
     tell l2-people: level_started if nobody acts: the rollback is exhausted
-= running, next at +30m
+= running, next at +10m

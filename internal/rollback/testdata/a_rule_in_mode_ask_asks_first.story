@@ -13,8 +13,8 @@ plan L2 approval=1
 
 > approve ann sre
   voted
-  answered approved
-  level_entered L1 web-1 because approved
+  answered approved by ann
+  level_entered L1 web-1 because approved by ann
   step_requested CHG1-r1.L1.s1.t1.a1 on web-1
     tell l1-people: level_started if nobody acts: L2 is asked for
-= running, next at +30m
+= running, next at +10m

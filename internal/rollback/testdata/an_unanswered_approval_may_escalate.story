@@ -6,8 +6,8 @@ plan L2
   asked L1 required (L1 needs an approval)
     tell ops: red
     tell l1-people: red
-    tell l1-people: approval_needed if nobody acts: the next level is asked for
-    tell ops: approval_needed if nobody acts: the next level is asked for
+    tell l1-people: approval_needed if nobody acts: L2 follows
+    tell ops: approval_needed if nobody acts: L2 follows
 = pending, next at +30m
 
 > +30m

@@ -11,7 +11,7 @@ plan L1 approval=1
 
 > deny eve sales
   voted
-  answered denied
+  answered denied by eve
   held (denied) eve denied L1
     tell ops: held if nobody acts: nothing happens until somebody acts
     tell l1-people: held if nobody acts: nothing happens until somebody acts
@@ -28,8 +28,8 @@ plan L1 approval=1
 
 > approve bob sre
   voted
-  answered approved
-  level_entered L1 web-1 because approved
+  answered approved by bob
+  level_entered L1 web-1 because approved by bob
   step_requested CHG1-r1.L1.s1.t1.a1 on web-1
     tell l1-people: level_started if nobody acts: the rollback is exhausted
-= running, next at +30m
+= running, next at +10m

@@ -18,12 +18,12 @@ plan L2
 > +30m
   level_overdue
   stop_requested CHG1-r1.L1.s1.t1.a1: the level's time is up
-    tell l1-people: overdue
+    tell l1-people: overdue if nobody acts: L2 follows when they have ended
 = running
 
 > escalate ann do not wait
   level_overdue
-    tell l1-people: overdue
+    tell l1-people: overdue if nobody acts: L2 follows when they have ended
 = running
 
 > escalate bob me too

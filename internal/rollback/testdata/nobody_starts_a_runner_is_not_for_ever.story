@@ -17,7 +17,7 @@ plan L2
   level_failed L1 by time: web-1
   level_entered L2 web-1 because time
   step_requested CHG1-r1.L2.s1.t1.a1 on web-1
-    tell l1-people: overdue
+    tell l1-people: overdue if nobody acts: L2 follows when they have ended
     tell l1-people: escalated
     tell l2-people: escalated
     tell l2-people: level_started if nobody acts: the rollback is exhausted

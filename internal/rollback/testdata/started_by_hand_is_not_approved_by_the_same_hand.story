@@ -10,12 +10,13 @@ plan L1 approval=1
 = pending, next at +30m
 
 > approve ann sre
-refused: ann asked for this change, wrote its plan or started the rollback; somebody else must approve: refused
+  vote_refused (excluded) ann asked for this change, wrote its plan or started the rollback; somebody else must approve
+= pending, next at +30m
 
 > approve bob sre
   voted
-  answered approved
-  level_entered L1 web-1 because approved
+  answered approved by bob
+  level_entered L1 web-1 because approved by bob
   step_requested CHG1-r1.L1.s1.t1.a1 on web-1
     tell l1-people: level_started if nobody acts: the rollback is exhausted
-= running, next at +30m
+= running, next at +10m

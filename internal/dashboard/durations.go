@@ -1,0 +1,118 @@
+package dashboard
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/chart"
+	"github.com/backout-io/backout/internal/ui"
+)
+
+const (
+	// logsPerList is how many logs one view of the list reads, for at most readLogs.
+	// What a rollback that is over has taken is kept, so the next view reads others.
+	logsPerList = 10
+	readLogs    = time.Second
+	// keptSpans is of how many rollbacks it is kept.
+	keptSpans = 2000
+)
+
+// spans keeps when the levels of rollbacks that are over have run, by their ids.
+type spans struct {
+	mu   sync.Mutex
+	kept map[string][]ui.Span
+}
+
+// spansOf says when the levels of the rollback ran. One that has left no level behind says
+// so by itself; of any other the log has to be read, which is done at most so often: ok is
+// false for what was not read.
+func (d *Dashboard) spansOf(ctx context.Context, r *backout.Rollback, left *int) (out []ui.Span, ok bool) {
+	if r.Level <= r.StartAt {
+		out = make([]ui.Span, len(r.Frozen.Plan.Levels))
+		if r.Level >= 0 && r.Level < len(out) {
+			out[r.Level] = ui.Span{Entered: r.LevelEnteredAt, Started: r.LevelStartedAt, Ended: leftAt(r)}
+		}
+		return out, true
+	}
+	d.spans.mu.Lock()
+	out, ok = d.spans.kept[r.ID]
+	d.spans.mu.Unlock()
+	if ok {
+		return out, true
+	}
+	if *left == 0 || ctx.Err() != nil {
+		return nil, false
+	}
+	*left--
+	// Read past the logs that open pages use.
+	log, err := d.o.Services.Rollbacks.RollbackLog(ctx, r.ID)
+	if err != nil {
+		return nil, false
+	}
+	out = pastOf(log).spans(len(r.Frozen.Plan.Levels))
+	if r.Status.Final() {
+		d.spans.mu.Lock()
+		defer d.spans.mu.Unlock()
+		if d.spans.kept == nil || len(d.spans.kept) >= keptSpans {
+			d.spans.kept = map[string][]ui.Span{}
+		}
+		d.spans.kept[r.ID] = slices.Clip(out)
+	}
+	return out, true
+}
+
+// leftAt is when the level was over that the rollback came to last; zero while it is not.
+func leftAt(r *backout.Rollback) time.Time {
+	switch {
+	case r.Status == backout.RollbackAwaiting && r.Ask != nil:
+		return r.Ask.AskedAt
+	case r.Status == backout.RollbackHeld && r.HeldStatus == backout.RollbackAwaiting:
+		return r.HeldAt
+	}
+	return r.EndedAt
+}
+
+// durations adds the picture of how long levels took. The page is of use without it.
+func (d *Dashboard) durations(ctx context.Context, q *query, out *ui.Rollbacks, list []backout.Rollback) {
+	ctx, cancel := context.WithTimeout(ctx, readLogs)
+	defer cancel()
+	left := logsPerList
+	picture := chart.Durations{ID: "took"}
+	for i := range list {
+		spans, ok := d.spansOf(ctx, &list[i], &left)
+		if !ok {
+			out.Unread++
+			continue
+		}
+		if timed := d.timed(&list[i], spans, q.now); len(timed.Levels) > 0 {
+			picture.Rollbacks = append(picture.Rollbacks, timed)
+		}
+	}
+	if len(picture.Rollbacks) > 0 {
+		out.Picture, out.Words = picture, picture.Words()
+	}
+}
+
+// timed is how long each level of the rollback took that has begun a step.
+func (d *Dashboard) timed(r *backout.Rollback, spans []ui.Span, now time.Time) chart.Timed {
+	out := chart.Timed{Name: r.ID, Href: d.o.Base + "/rollbacks/" + r.ID, At: r.OpenedAt}
+	for i, s := range spans {
+		if s.Started.IsZero() {
+			continue
+		}
+		l := &r.Frozen.Plan.Levels[i]
+		level := chart.TimedLevel{Name: l.Name, Took: s.Ended.Sub(s.Started), Limit: time.Duration(l.EscalateAfter), Outcome: "did not help"}
+		switch {
+		case s.Ended.IsZero():
+			level.Running, level.Took, level.Outcome = true, now.Sub(s.Started), ""
+		case i == r.Level && r.Status.Final():
+			level.Outcome = strings.ReplaceAll(string(r.Status), "_", " ")
+		}
+		out.Levels = append(out.Levels, level)
+	}
+	return out
+}

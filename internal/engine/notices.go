@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/internal/rollback"
+)
+
+// LoggedNotice is a notice that follows from a rollback's log.
+type LoggedNotice struct {
+	backout.Notice
+	// HandedOver tells that the outbox has had it; else it has yet to be routed.
+	HandedOver bool
+}
+
+// NoticesOf derives the notices about a rollback from its log, the oldest first, as the
+// relay did when it handed them over: one for each audience, where one event's share
+// their id. It wraps [backout.ErrNotFound] when there is no such rollback.
+func (e *Engine) NoticesOf(ctx context.Context, rollbackID string) ([]LoggedNotice, error) {
+	if _, err := e.Rollback(ctx, rollbackID); err != nil {
+		return nil, err
+	}
+	// Asked first: what is handed over meanwhile is found by its receipts.
+	done := e.relay.done().Rollbacks
+	entries, err := e.store.Rollbacks.Load(ctx, rollbackID)
+	if err != nil {
+		return nil, fmt.Errorf("notices of rollback %s: %w", rollbackID, err)
+	}
+	var out []LoggedNotice
+	var state backout.Rollback
+	for _, entry := range entries {
+		for _, n := range toldBy(state, entry.Seq, entry.Record) {
+			out = append(out, LoggedNotice{e.withURL(n, "rollbacks/"+rollbackID), entry.Seq <= done})
+		}
+		state = rollback.Fold(state, entry.Seq, entry.Record)
+	}
+	return out, nil
+}
+
+// toldBy are the notices that follow from a record of a rollback's log; before is the
+// state that it was appended to.
+func toldBy(before backout.Rollback, seq uint64, rec backout.Record) []backout.Notice {
+	var notices []backout.Notice
+	for _, c := range rollback.Commands(before, seq, rec) {
+		if tell, ok := c.(backout.Tell); ok {
+			notices = append(notices, tell.Notice)
+		}
+	}
+	return notices
+}
+
+// actingFirst sorts what is told of one event to several audiences: a channel that serves
+// more than one is told once, and whoever can act must be told as such.
+func (c *Config) actingFirst(notices []backout.Notice) {
+	if c.Acts == nil {
+		return
+	}
+	rank := func(n backout.Notice) int {
+		if c.Acts(n.Audience) {
+			return 0
+		}
+		return 1
+	}
+	for begin, end := 0, 0; begin < len(notices); begin = end {
+		for end = begin; end < len(notices) && notices[end].ID == notices[begin].ID; end++ {
+		}
+		slices.SortStableFunc(notices[begin:end], func(a, b backout.Notice) int { return rank(a) - rank(b) })
+	}
+}
+
+// withURL is the notice with the address of what it is about, where this server has one.
+func (e *Engine) withURL(n backout.Notice, path string) backout.Notice {
+	if base := e.cfg().ExternalURL; base != "" {
+		n.URL = base + "/" + path
+	}
+	return n
+}

@@ -1,0 +1,274 @@
+package slackedge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/handlers"
+	"github.com/backout-io/backout/notifier/slack"
+)
+
+const (
+	// The wait between tries of an edit that failed: doubling from the first to the
+	// last.
+	firstWait = time.Second
+	lastWait  = time.Minute
+	// postedWait is how soon it is looked whether the receipt of a card that was just
+	// posted is stored, doubling up to lastPostedWait, postedTries times.
+	postedWait     = 20 * time.Millisecond
+	lastPostedWait = 2 * time.Second
+	postedTries    = 12
+	// claimLife is how long another server may take for an edit.
+	claimLife = 15 * time.Second
+	// lookBack is how long before the start a rollback may have ended for its card to
+	// be looked at.
+	lookBack = 24 * time.Hour
+)
+
+// place names a card: a channel of the config and a rollback.
+type place struct{ channel, rollback string }
+
+// task is what is to be done about a card.
+type task struct {
+	// due is when; zero when nothing is to be done until the rollback moves.
+	due time.Time
+	// urgent edits go first and wait for nothing: what can be decided has changed.
+	urgent bool
+	// posted is set while the card's receipt is awaited.
+	posted int
+	tries  int
+	// drawn is the digest of the card that was posted last.
+	drawn string
+	// What was looked at last, and when.
+	lookedAt time.Time
+	standing string
+}
+
+// keeper makes cards show what is. One goroutine edits, so that what is urgent is
+// first and nothing is edited twice at once.
+type keeper struct {
+	e *Edge
+
+	mu    sync.Mutex
+	tasks map[place]*task
+	// paused is until when Slack lets nothing be edited, by channel.
+	paused map[string]time.Time
+	more   chan struct{}
+}
+
+func newKeeper(e *Edge) *keeper {
+	return &keeper{e: e, tasks: map[place]*task{}, paused: map[string]time.Time{}, more: make(chan struct{}, 1)}
+}
+
+func (k *keeper) wake() {
+	select {
+	case k.more <- struct{}{}:
+	default:
+	}
+}
+
+// moved says that a rollback is not what it was. It does not block.
+func (k *keeper) moved(rollbackID string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.note("", rollbackID, time.Now())
+}
+
+// note makes a card due: "" means every channel, which run spells out.
+func (k *keeper) note(channel, rollbackID string, due time.Time) *task {
+	p := place{channel, rollbackID}
+	t := k.tasks[p]
+	if t == nil {
+		t = &task{}
+		k.tasks[p] = t
+	}
+	if t.due.IsZero() || due.Before(t.due) {
+		t.due = due
+	}
+	k.wake()
+	return t
+}
+
+// everything looks at the cards of all rollbacks that are not long over.
+func (k *keeper) everything(ctx context.Context) {
+	list, err := k.e.o.Reader.ListRollbacks(ctx, handlers.RollbackFilter{})
+	if err != nil {
+		k.e.o.Log.Error("cards of earlier rollbacks are not looked at", "error", err)
+		return
+	}
+	since := time.Now().Add(-lookBack)
+	for _, r := range list {
+		if !r.Status.Final() || r.EndedAt.After(since) {
+			k.moved(r.ID)
+		}
+	}
+}
+
+// run edits until ctx ends.
+func (k *keeper) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		p, urgent, wait := k.next(time.Now())
+		if wait > 0 {
+			timer.Reset(wait)
+			select {
+			case <-ctx.Done():
+				return
+			case <-k.more:
+			case <-timer.C:
+			}
+			continue
+		}
+		if p.channel == "" {
+			k.spell(ctx, p.rollback)
+			continue
+		}
+		k.look(ctx, p, urgent)
+	}
+}
+
+// next takes the card whose turn it is, or says how long there is none.
+func (k *keeper) next(now time.Time) (best place, urgent bool, wait time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var chosen *task
+	wait = time.Hour
+	for p, t := range k.tasks {
+		if t.due.IsZero() {
+			continue
+		}
+		due := t.due
+		if until := k.paused[p.channel]; until.After(due) {
+			due = until
+		}
+		if left := due.Sub(now); left > 0 {
+			wait = min(wait, left)
+			continue
+		}
+		before := chosen == nil || p.channel == "" && best.channel != "" ||
+			(p.channel == "") == (best.channel == "") && (t.urgent && !chosen.urgent || t.urgent == chosen.urgent && t.due.Before(chosen.due))
+		if before {
+			best, chosen = p, t
+		}
+	}
+	if chosen == nil {
+		return place{}, false, wait
+	}
+	urgent = chosen.urgent
+	chosen.due, chosen.urgent = time.Time{}, false
+	return best, urgent, 0
+}
+
+// spell makes a rollback that has moved due in every channel: at once where what can
+// be decided has changed, and with others' progress otherwise.
+func (k *keeper) spell(ctx context.Context, rollbackID string) {
+	r, err := k.e.o.Reader.Rollback(ctx, rollbackID)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if p := (place{"", rollbackID}); k.tasks[p] != nil && k.tasks[p].due.IsZero() {
+		delete(k.tasks, p) // it has not moved again meanwhile
+	}
+	if err != nil {
+		return
+	}
+	now, standing := time.Now(), standingOf(&r)
+	for _, channel := range k.e.channelNames() {
+		p := place{channel, rollbackID}
+		t, due := k.tasks[p], now
+		urgent := t == nil || t.standing != standing
+		if !urgent && t.lookedAt.Add(k.e.o.Every).After(now) {
+			due = t.lookedAt.Add(k.e.o.Every)
+		}
+		t = k.note(channel, rollbackID, due)
+		t.urgent = t.urgent || urgent
+	}
+}
+
+// standingOf changes when what people can decide, or have decided, does.
+func standingOf(r *backout.Rollback) string {
+	ask, votes, stands := "", 0, false
+	if r.Ask != nil {
+		ask, votes, stands = r.Ask.ID, len(r.Ask.Votes), !r.Ask.DownAt.IsZero()
+	}
+	return fmt.Sprint(r.Status, " ", r.Level, " ", ask, " ", votes, " ", stands, " ", r.PausedAt.IsZero())
+}
+
+// look makes one card show what is, and says when to look again.
+func (k *keeper) look(ctx context.Context, p place, urgent bool) {
+	n := k.e.channelNamed(p.channel)
+	r, err := k.e.o.Reader.Rollback(ctx, p.rollback)
+	if n == nil || err != nil {
+		k.forget(p)
+		return
+	}
+	now := time.Now()
+	done, err := k.show(ctx, n, p, r, now)
+	if ctx.Err() != nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	t := k.tasks[p]
+	if t == nil {
+		t = &task{}
+		k.tasks[p] = t
+	}
+	if err != nil {
+		t.urgent = t.urgent || urgent
+		k.failed(p, t, n, err)
+		return
+	}
+	t.tries, t.lookedAt, t.standing = 0, now, standingOf(&r)
+	switch {
+	case !done && t.posted > 0:
+		// It was posted: its receipt is about to be stored.
+		k.note(p.channel, p.rollback, now.Add(min(postedWait<<(postedTries-t.posted), lastPostedWait)))
+		t.posted, t.urgent = t.posted-1, true
+	case done:
+		t.posted = 0
+		if at := slack.NextChange(&r, now); !at.IsZero() {
+			k.note(p.channel, p.rollback, at)
+		}
+	}
+	if r.Status.Final() && t.due.IsZero() {
+		delete(k.tasks, p)
+	}
+}
+
+// failed says when an edit is tried again. The caller holds mu.
+func (k *keeper) failed(p place, t *task, n *slack.Notifier, err error) {
+	var asks interface{ RetryAfter() time.Duration }
+	switch {
+	case errors.Is(err, backout.ErrConflict):
+		k.note(p.channel, p.rollback, time.Now().Add(100*time.Millisecond))
+		return
+	case backout.IsPermanent(err):
+		k.e.o.Log.Error("a card is not kept up to date any more", "channel", p.channel, "rollback", p.rollback, "error", err)
+		delete(k.tasks, p)
+		return
+	case errors.As(err, &asks):
+		until := time.Now().Add(asks.RetryAfter())
+		for _, channel := range k.e.channelNames() {
+			if other := k.e.channelNamed(channel); other != nil && other.SameApp(n) {
+				k.paused[channel] = until
+			}
+		}
+		k.note(p.channel, p.rollback, until)
+	default:
+		wait := min(firstWait<<min(t.tries, 10), lastWait)
+		k.note(p.channel, p.rollback, time.Now().Add(wait))
+	}
+	t.tries++
+	k.e.o.Log.Warn("a card was not updated", "channel", p.channel, "rollback", p.rollback, "tries", t.tries, "error", err)
+}
+
+func (k *keeper) forget(p place) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.tasks, p)
+}
