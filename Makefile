@@ -53,7 +53,7 @@ bench: ## run the benchmarks BENCH, COUNT times, and summarise them
 	$(GO) test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) -timeout=60m ./... | tee bin/bench.txt
 	@$(TOOL) benchstat bin/bench.txt
 
-protections: ## take one protection away at a time, and see a test fail
+protections: ## take away, one at a time, each protection that is not proven yet, and see a test fail
 	@.ci/protections
 
 check: ## everything that must pass before a change goes in

@@ -3,26 +3,36 @@ package house
 import (
 	"bytes"
 	"go/ast"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 )
 
-// TestProtectionsStand: each entry of .ci/protections still finds what it takes away, and
+// TestProtectionsStand: each entry of .ci/protections.d still finds what it takes away, and
 // names a test that is there. Whether the test notices is what the script itself asks,
 // which takes much longer.
 func TestProtectionsStand(t *testing.T) {
 	perl := need(t, "perl", "perl")
 	p := readTree(t)
-	script, ok := p.text(".ci/protections")
-	if !ok {
-		t.Fatal(".ci/protections is missing")
+	areas, err := filepath.Glob("../../.ci/protections.d/*")
+	if err != nil || len(areas) == 0 {
+		t.Fatalf(".ci/protections.d has no files (%v)", err)
+	}
+	var entries []byte
+	for _, area := range areas {
+		text, err := os.ReadFile(area)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, text...)
 	}
 	// A simulated one names the seeds of its worlds; package and test are the same for all.
 	entry := regexp.MustCompile(`(?m)^(without|simulated) "([^"]+)" (\S+) \\\n\t'([^']*)' (?:(\S+) '([^']+)'|[\d,-]+$)`)
-	found := entry.FindAllSubmatch(script, -1)
-	begun := bytes.Count(script, []byte("\nwithout \"")) + bytes.Count(script, []byte("\nsimulated \""))
+	found := entry.FindAllSubmatch(entries, -1)
+	begun := bytes.Count(entries, []byte("\nwithout \"")) + bytes.Count(entries, []byte("\nsimulated \""))
 	if len(found) != begun {
 		t.Errorf("%d of %d entries are of the form NAME FILE \\ 'SUBSTITUTION' and PACKAGE 'TEST', or SEEDS", len(found), begun)
 	}
