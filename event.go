@@ -96,6 +96,10 @@ type (
 		By     string `json:"by"`
 		Reason string `json:"reason"`
 	}
+	// LastCall says that the question expires soon and still lacks votes.
+	LastCall struct {
+		AskID string `json:"ask_id"`
+	}
 	// ChannelsDown says that nobody can be told of the question, so that its clock
 	// stands still.
 	ChannelsDown struct {
@@ -274,6 +278,7 @@ func (VoteRefused) Kind() string    { return "vote_refused" }
 func (ApprovalVoided) Kind() string { return "approval_voided" }
 func (GlassBroken) Kind() string    { return "glass_broken" }
 func (Reviewed) Kind() string       { return "reviewed" }
+func (LastCall) Kind() string       { return "last_call" }
 func (ChannelsDown) Kind() string   { return "channels_down" }
 func (ChannelsUp) Kind() string     { return "channels_up" }
 func (LevelEntered) Kind() string   { return "level_entered" }

@@ -20,6 +20,8 @@ const (
 	MomentDrift        Moment = "drift"
 	MomentRed          Moment = "red"
 	MomentApproval     Moment = "approval_needed"
+	// MomentLastCall says that a question expires in [LastCallBefore] and still lacks votes.
+	MomentLastCall Moment = "last_call"
 	// MomentVoided says that what was decided counts no more: something it was bound
 	// to has changed.
 	MomentVoided Moment = "approval_voided"
@@ -51,7 +53,7 @@ const (
 func Moments() []Moment {
 	return []Moment{
 		MomentGateRefused, MomentWindowOpened, MomentWindowClosed, MomentNotReady, MomentReadyAgain, MomentRed,
-		MomentApproval, MomentVoided, MomentBreakGlass, MomentUnreachable, MomentLevelStarted,
+		MomentApproval, MomentLastCall, MomentVoided, MomentBreakGlass, MomentUnreachable, MomentLevelStarted,
 		MomentOverdue, MomentEscalated, MomentHeld, MomentResumed, MomentPaused, MomentInDoubt, MomentRecovered,
 		MomentDrift, MomentExhausted, MomentAborted, MomentCancelled, MomentReopened,
 		MomentMonitoringBlind, MomentMonitoringBack, MomentTest,
@@ -62,7 +64,7 @@ func Moments() []Moment {
 // without a person nothing goes on, or nobody would know.
 func (m Moment) NeedsPerson() bool {
 	switch m { //nolint:exhaustive // the others tell what happens by itself
-	case MomentApproval, MomentVoided, MomentHeld, MomentInDoubt, MomentExhausted, MomentBreakGlass, MomentUnreachable, MomentMonitoringBlind:
+	case MomentApproval, MomentLastCall, MomentVoided, MomentHeld, MomentInDoubt, MomentExhausted, MomentBreakGlass, MomentUnreachable, MomentMonitoringBlind:
 		return true
 	}
 	return false

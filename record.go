@@ -104,6 +104,7 @@ func Events() []Event {
 		ApprovalVoided{},
 		GlassBroken{},
 		Reviewed{},
+		LastCall{},
 		ChannelsDown{},
 		ChannelsUp{},
 		LevelEntered{},

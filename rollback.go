@@ -354,12 +354,19 @@ type Ask struct {
 	Renews string `json:"renews,omitempty"`
 	// Refused is how many refused votes on it the log keeps.
 	Refused int `json:"refused,omitempty"`
+	// LastCallAt is when people were called for the last time, shortly before the
+	// deadline; zero before that.
+	LastCallAt time.Time `json:"last_call_at,omitzero"`
 	// DownAt is since when nobody can be told of it, and its clock stands still, for
 	// DownReason; zero while somebody can. Downs counts how often that was so.
 	DownAt     time.Time `json:"down_at,omitzero"`
 	DownReason string    `json:"down_reason,omitempty"`
 	Downs      int       `json:"downs,omitempty"`
 }
+
+// LastCallBefore is how long before the deadline of a question people are called once
+// more, where votes are missing and the question is open for twice that or longer.
+const LastCallBefore = 2 * time.Minute
 
 // Decided is what became of a question.
 type Decided struct {

@@ -43,6 +43,7 @@ var standings = map[backout.Moment]struct {
 	backout.MomentReadyAgain:      {StateOK, SeverityInfo},
 	backout.MomentRed:             {StatePending, SeverityError},
 	backout.MomentApproval:        {StatePending, SeverityError},
+	backout.MomentLastCall:        {StatePending, SeverityCritical},
 	backout.MomentVoided:          {StatePending, SeverityError},
 	backout.MomentBreakGlass:      {StateRunning, SeverityCritical},
 	backout.MomentUnreachable:     {StatePending, SeverityCritical},

@@ -49,6 +49,7 @@ func TestOneLineIsEnoughAtNight(t *testing.T) {
 		{"stakeholders, backed out", asTold(backout.MomentWindowClosed, "stakeholders", ended(backout.ChangeBackedOut)), "The patch is finished with: it was taken back", "it was taken back."},
 		{"stakeholders, red", asTold(backout.MomentRed, "stakeholders", nil), "Trouble after a patch on 1 system", "unless those in charge decide otherwise."},
 		{"stakeholders, asked", asTold(backout.MomentApproval, "stakeholders", func(n *backout.Notice) { n.IfNobodyActs = "L2 starts" }), "Waiting for a decision on level 2", "If they do not answer: level 2 starts."},
+		{"stakeholders, last call", asTold(backout.MomentLastCall, "stakeholders", func(n *backout.Notice) { n.IfNobodyActs = "L2 starts" }), "Still waiting for a decision on level 2", "If they do not answer: level 2 starts."},
 		{"stakeholders, unreachable", asTold(backout.MomentUnreachable, "stakeholders", func(n *backout.Notice) { n.NextLevel, n.Level = "", "" }), "cannot be reached", "about the way back of the patch CHG1 cannot"},
 	} {
 		// Whatever a channel must escape.
@@ -69,7 +70,13 @@ func TestDecidersReadWhoDecidesUntilWhenAndWhatIsLost(t *testing.T) {
 		n.Deadline, n.IfNobodyActs, n.Loses = n.At.Add(30*time.Minute), "the rollback is held", "everything written since 01:30 UTC"
 		n.Groups, n.Excluded, n.VotesNeeded = []string{"leads"}, []string{"ana"}, 2
 	})
-	m, _ := Default().Render(Style{}, n, nil)
+	last := n
+	last.Moment, last.Deadline, last.VotesGiven = backout.MomentLastCall, n.At.Add(2*time.Minute), 1
+	m, _ := Default().Render(Style{}, last, nil)
+	if want := "[CHG1] LAST CALL, decide by 02:05 UTC: may L2 start on web-1? LOSES DATA. If nobody decides: the rollback is held"; m.Subject != want || !strings.Contains(m.Text, "Votes: 1 of 2.") {
+		t.Errorf("last call\n got %s\n%s\nwant %s", m.Subject, m.Text, want)
+	}
+	m, _ = Default().Render(Style{}, n, nil)
 	if want := "[CHG1] DECIDE by 02:33 UTC: may L2 start on web-1? LOSES DATA. If nobody decides: the rollback is held"; m.Subject != want {
 		t.Errorf("subject\n got %s\nwant %s", m.Subject, want)
 	}

@@ -43,6 +43,8 @@ func applyAnswer(r *backout.Rollback, at time.Time, e backout.Event) {
 				v.ReviewedBy, v.ReviewedAt, v.Finding = e.By, at, e.Reason
 			}
 		}
+	case backout.LastCall:
+		withAsk(r, e.AskID, func(ask *backout.Ask) { ask.LastCallAt = at })
 	case backout.ChannelsDown:
 		withAsk(r, e.AskID, func(ask *backout.Ask) {
 			ask.DownAt, ask.DownReason = at, e.Reason

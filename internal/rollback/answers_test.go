@@ -22,6 +22,8 @@ type askWorld struct {
 	void  map[string]bool
 	begun map[string]bool
 	glass map[string]string
+	// called are questions to which people were called for the last time.
+	called map[string]bool
 	// ran is for how long somebody could have been told of a question, and it was
 	// neither paused nor silent; of one that renews another, of both.
 	ran map[string]time.Duration
@@ -34,7 +36,7 @@ type askWorld struct {
 func newAskWorld() askWorld {
 	return askWorld{
 		asks: map[string]backout.Ask{}, given: map[string][]backout.Vote{}, ended: map[string]string{}, void: map[string]bool{},
-		begun: map[string]bool{}, glass: map[string]string{}, ran: map[string]time.Duration{},
+		begun: map[string]bool{}, glass: map[string]string{}, called: map[string]bool{}, ran: map[string]time.Duration{},
 	}
 }
 
@@ -133,6 +135,8 @@ func (a *askWorld) check(rt *rapid.T, w *lawWorld, r backout.Rollback, at time.T
 			rt.Fatalf("law 15: %s reviews what %q did: %q", e.By, a.glass[e.AskID], e.Reason)
 		}
 		delete(a.glass, e.AskID)
+	case backout.LastCall:
+		a.lastCall(rt, r, at, e)
 	case backout.VoteRefused:
 		a.moves(rt, r, at, e)
 	case backout.StepStarted:
@@ -143,6 +147,19 @@ func (a *askWorld) check(rt *rapid.T, w *lawWorld, r backout.Rollback, at time.T
 			rt.Fatalf("law 12: a step of L%d starts after it was taken back", a.takenBack)
 		}
 	}
+}
+
+// lastCall: once for a question, while it is open and lacks votes, in its last minutes.
+func (a *askWorld) lastCall(rt *rapid.T, r backout.Rollback, at time.Time, e backout.LastCall) {
+	ask := r.Ask
+	if ask == nil || ask.ID != e.AskID || a.called[e.AskID] {
+		rt.Fatalf("law 17: called to %s, before: %v, open: %+v", e.AskID, a.called, ask)
+	}
+	left := ask.Deadline.Sub(at)
+	if ask.Policy.Mode != backout.ApprovalRequired || left <= 0 || left > backout.LastCallBefore || !ask.DownAt.IsZero() || !r.PausedAt.IsZero() {
+		rt.Fatalf("law 17: called to %+v with %s left", ask, left)
+	}
+	a.called[e.AskID] = true
 }
 
 // vote: four eyes, and what the question wants of who approves.

@@ -54,7 +54,8 @@ func apply(r backout.Rollback, at time.Time, e backout.Event) backout.Rollback {
 		}
 	case backout.Answered:
 		decided(&r, at, backout.Decided{AskID: e.AskID, Outcome: e.Outcome, By: e.By})
-	case backout.VoteRefused, backout.ApprovalVoided, backout.GlassBroken, backout.Reviewed, backout.ChannelsDown, backout.ChannelsUp:
+	case backout.VoteRefused, backout.ApprovalVoided, backout.GlassBroken, backout.Reviewed,
+		backout.LastCall, backout.ChannelsDown, backout.ChannelsUp:
 		applyAnswer(&r, at, e)
 	case backout.LevelEntered:
 		levelEntered(&r, at, e)

@@ -129,6 +129,25 @@ func (d *decider) renew() bool {
 	return false
 }
 
+// lastCall is when people are called for the last time to a question that lacks votes;
+// zero when they are not, or have been. A short question is still fresh when its time is
+// nearly up, and silence in a veto window is an answer.
+func lastCall(ask *backout.Ask) time.Time {
+	if ask.Policy.Mode != backout.ApprovalRequired || ask.Deadline.IsZero() || !ask.LastCallAt.IsZero() ||
+		ask.Deadline.Sub(ask.AskedAt) < 2*backout.LastCallBefore {
+		return time.Time{}
+	}
+	return ask.Deadline.Add(-backout.LastCallBefore)
+}
+
+// lastCall says that the question is nearly over, once, while its clock runs.
+func (d *decider) lastCall() {
+	ask := d.r.Ask
+	if at := lastCall(ask); !at.IsZero() && ask.DownAt.IsZero() && !d.at.Before(at) && d.at.Before(ask.Deadline) {
+		d.emit(backout.LastCall{AskID: ask.ID})
+	}
+}
+
 // void ends the question and asks it anew. With keep the time that was left for it is
 // kept: nobody can put an expiry off by voting.
 func (d *decider) void(ask backout.Ask, reason string, keep bool) {

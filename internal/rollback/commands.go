@@ -98,7 +98,7 @@ func tell(r backout.Rollback, e backout.Event, now time.Time) []backout.Notice {
 	case backout.Asked:
 		audience = union(levelAudience(r, e.Ask.Level), audience)
 		asked(&n, r, e.Ask)
-	case backout.ApprovalVoided, backout.GlassBroken, backout.ChannelsDown, backout.ClockStarted:
+	case backout.ApprovalVoided, backout.GlassBroken, backout.LastCall, backout.ChannelsDown, backout.ClockStarted:
 		if audience = tellAnswer(&n, r, e); audience == nil {
 			return nil
 		}
@@ -180,6 +180,13 @@ func tellAnswer(n *backout.Notice, r backout.Rollback, e backout.Event) []string
 		n.VotesNeeded, n.VotesGiven, n.Loses, n.Steps = e.Needed, e.Votes, r.Lost(e.Level, n.At), steps(r, e.Level)
 		n.IfNobodyActs = "the review stays open"
 		return union(everyone(r), levelAudience(r, e.Level))
+	case backout.LastCall:
+		if r.Ask == nil || r.Ask.ID != e.AskID {
+			return nil
+		}
+		asked(n, r, *r.Ask)
+		n.Moment, n.Reason = backout.MomentLastCall, fmt.Sprintf("%d of %d votes so far", n.VotesGiven, n.VotesNeeded)
+		return union(levelAudience(r, r.Ask.Level), r.Frozen.Plan.Audience)
 	case backout.ChannelsDown:
 		if r.Ask == nil || r.Ask.ID != e.AskID || r.Ask.Downs > 1 {
 			return nil // told once a question: what comes and goes is no storm

@@ -166,6 +166,7 @@ func NextDeadline(r backout.Rollback) (time.Time, bool) {
 	if r.Ask != nil {
 		if r.Ask.DownAt.IsZero() {
 			consider(r.Ask.Deadline)
+			consider(lastCall(r.Ask))
 		}
 		consider(renewal(&r))
 		first, _ := lapse(r.Ask)

@@ -54,8 +54,8 @@ func (d *decider) round() {
 
 func (d *decider) waiting() {
 	if d.r.Ask != nil {
-		if !d.answer() {
-			d.renew()
+		if !d.answer() && !d.renew() {
+			d.lastCall()
 		}
 		return
 	}

@@ -371,6 +371,7 @@ func describe(e backout.Event) string {
 		text += fmt.Sprintf(" L%d by %s with %d of %d votes", e.Level+1, e.By, e.Votes, e.Needed)
 	case backout.Reviewed:
 		text += " by " + e.By + ": " + e.Reason
+	case backout.LastCall:
 	case backout.ChannelsDown:
 		text += ": " + e.Reason
 	case backout.ChannelsUp:

@@ -183,7 +183,7 @@ func (w *walk) matches(r *Route) (why string, ok bool) {
 func levels(n backout.Notice) []int {
 	names := []string{n.Level}
 	switch n.Moment { //nolint:exhaustive // the others are about the level that runs
-	case backout.MomentApproval, backout.MomentVoided, backout.MomentBreakGlass, backout.MomentUnreachable:
+	case backout.MomentApproval, backout.MomentLastCall, backout.MomentVoided, backout.MomentBreakGlass, backout.MomentUnreachable:
 		if n.NextLevel != "" {
 			names = []string{n.NextLevel}
 		}

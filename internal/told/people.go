@@ -20,6 +20,8 @@ func people(e backout.Event) Sentence {
 		return say("BREAK-GLASS: %s starts with %d of %d votes", LevelName(e.Level), e.Votes, e.Needed).by(e.By).via(e.Via).because(e.Reason).and(": somebody else must review it")
 	case backout.Reviewed:
 		return say("break-glass reviewed").by(e.By).because(e.Reason)
+	case backout.LastCall:
+		return say("last call: the question expires in %s and votes are missing", backout.Duration(backout.LastCallBefore))
 	case backout.ChannelsDown:
 		return say("nobody can be told, the clock stands still").because(e.Reason)
 	case backout.ChannelsUp:

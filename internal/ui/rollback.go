@@ -172,6 +172,7 @@ var marks = map[string]LineMark{
 	backout.HeldBack{}.Kind():       {lookOf(backout.RollbackHeld).sign, bad},
 	backout.Paused{}.Kind():         {lookOf("paused").sign, wait},
 	backout.LevelOverdue{}.Kind():   {"!", bad},
+	backout.LastCall{}.Kind():       {"!", bad},
 	backout.ChannelsDown{}.Kind():   {"!", bad},
 	backout.GlassBroken{}.Kind():    {"!", bad},
 	backout.AbortRequested{}.Kind(): {"■", wait},

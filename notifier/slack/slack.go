@@ -204,7 +204,7 @@ func loud(m backout.Moment) bool {
 	return slices.Contains([]backout.Moment{
 		backout.MomentLevelStarted, backout.MomentEscalated, backout.MomentHeld, backout.MomentApproval,
 		backout.MomentInDoubt, backout.MomentExhausted, backout.MomentRecovered,
-		backout.MomentVoided, backout.MomentBreakGlass, backout.MomentUnreachable,
+		backout.MomentLastCall, backout.MomentVoided, backout.MomentBreakGlass, backout.MomentUnreachable,
 	}, m)
 }
 

@@ -210,7 +210,7 @@ func TestRepliesThatPeopleMustSeeAreBroadcast(t *testing.T) {
 	loud := []backout.Moment{
 		backout.MomentApproval, backout.MomentLevelStarted, backout.MomentEscalated, backout.MomentHeld,
 		backout.MomentInDoubt, backout.MomentRecovered, backout.MomentExhausted,
-		backout.MomentVoided, backout.MomentBreakGlass, backout.MomentUnreachable,
+		backout.MomentLastCall, backout.MomentVoided, backout.MomentBreakGlass, backout.MomentUnreachable,
 	}
 	for _, moment := range backout.Moments() {
 		if _, err := n.Notify(t.Context(), message(moment, &backout.Receipt{Ref: "1.2", Channel: "C024BE91L"})); err != nil {

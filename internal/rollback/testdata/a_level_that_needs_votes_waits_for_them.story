@@ -25,19 +25,19 @@ plan L2 approval=2
     tell l2-people: escalated
     tell l2-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= awaiting_approval, next at +30m
+= awaiting_approval, next at +28m
 
 > approve rita sre
   vote_refused (excluded) rita asked for this change, wrote its plan or started the rollback; somebody else must approve
-= awaiting_approval, next at +30m
+= awaiting_approval, next at +28m
 
 > approve paul sre
   vote_refused (excluded) paul asked for this change, wrote its plan or started the rollback; somebody else must approve
-= awaiting_approval, next at +30m
+= awaiting_approval, next at +28m
 
 > approve eve sales
   vote_refused (not_in_group) eve is in none of the approving groups [sre]
-= awaiting_approval, next at +30m
+= awaiting_approval, next at +28m
 
 > approve ann sre
   voted

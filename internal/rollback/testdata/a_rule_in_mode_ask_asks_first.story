@@ -9,7 +9,7 @@ plan L2 approval=1
     tell l1-people: red
     tell l1-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= pending, next at +30m
+= pending, next at +28m
 
 > approve ann sre
   voted

@@ -8,7 +8,7 @@ plan L1 approval=2
     tell l1-people: red
     tell l1-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= pending, next at +30m
+= pending, next at +28m
 
 > +2m
 nothing
@@ -24,7 +24,7 @@ nothing
     tell ops: approval_voided if nobody acts: L1 is asked for anew
     tell l1-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= pending, next at +30m
+= pending, next at +28m
 
 > approve bob sre
   voted

@@ -24,7 +24,7 @@ plan L2 approval=1
     tell l2-people: escalated
     tell l2-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= awaiting_approval, next at +30m
+= awaiting_approval, next at +28m
 
 > approve ann sre
   voted
@@ -44,7 +44,7 @@ nothing
     tell ops: approval_voided if nobody acts: L2 is asked for anew
     tell l2-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= awaiting_approval, next at +40m
+= awaiting_approval, next at +38m
 
 > claim CHG1-r1.L2.s1.t1.a1
 refused: attempt CHG1-r1.L2.s1.t1.a1: stale: it belongs to something older

@@ -8,7 +8,7 @@ plan L1 approval=1
     tell l1-people: red
     tell l1-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= pending, next at +30m
+= pending, next at +28m
 
 > approve ann sre
   voted
@@ -37,7 +37,7 @@ nothing
     tell ops: approval_voided if nobody acts: L1 is asked for anew
     tell l1-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= pending, next at +7h30m
+= pending, next at +7h28m
 
 > claim CHG1-r1.L1.s1.t1.a1
 refused: attempt CHG1-r1.L1.s1.t1.a1: stale: it belongs to something older

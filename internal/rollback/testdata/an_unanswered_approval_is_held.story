@@ -7,7 +7,7 @@ plan L1 approval=1
     tell l1-people: red
     tell l1-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= pending, next at +30m
+= pending, next at +28m
 
 > +30m
   answered expired
@@ -26,4 +26,4 @@ nothing
     tell l1-people: resumed
     tell l1-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= pending, next at +11h
+= pending, next at +10h58m

@@ -8,7 +8,7 @@ plan L2
     tell l1-people: red
     tell l1-people: approval_needed if nobody acts: L2 follows
     tell ops: approval_needed if nobody acts: L2 follows
-= pending, next at +30m
+= pending, next at +28m
 
 > +30m
   answered expired

@@ -7,11 +7,11 @@ plan L1 approval=2 channels=dashboard
     tell l1-people: red
     tell l1-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= pending, next at +30m
+= pending, next at +28m
 
 > break_glass ann sre via=api reason=alone
   vote_refused (wrong_channel) an approval of L1 counts by dashboard only, not by "api"
-= pending, next at +30m
+= pending, next at +28m
 
 > break_glass ann sre via=dashboard reason=alone
   glass_broken L1 by ann with 0 of 2 votes

@@ -7,11 +7,11 @@ plan L1 approval=2 step_up=5m
     tell l1-people: red
     tell l1-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= pending, next at +30m
+= pending, next at +28m
 
 > break_glass ann sre via=cli reason=alone
   vote_refused (no_fresh_login) L1 takes a login within the last 5m; log in again and then approve
-= pending, next at +30m
+= pending, next at +28m
 
 > break_glass ann sre via=cli login=1m reason=alone
   glass_broken L1 by ann with 0 of 2 votes

@@ -7,7 +7,7 @@ plan L1 approval=1
     tell l1-people: red
     tell l1-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= pending, next at +30m
+= pending, next at +28m
 
 > deny eve sales
   voted
@@ -24,7 +24,7 @@ plan L1 approval=1
     tell l1-people: resumed
     tell l1-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= pending, next at +30m
+= pending, next at +28m
 
 > approve bob sre
   voted

@@ -8,7 +8,7 @@ plan L1 approval=1 step_up=5m channels=dashboard
     tell l1-people: red
     tell l1-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= pending, next at +30m
+= pending, next at +28m
 
 > deny eve dba via=slack
   voted

@@ -27,7 +27,7 @@ plan L3 approval=1
     tell l1-people: resumed
     tell l2-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= pending, next at +30m
+= pending, next at +28m
 
 > deny eve sales
   voted
@@ -44,7 +44,7 @@ plan L3 approval=1
     tell l1-people: resumed
     tell l3-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= pending, next at +30m
+= pending, next at +28m
 
 > hold ann wait
   answered held by ann

@@ -25,7 +25,7 @@ plan L3 approval=1
     tell l2-people: escalated
     tell l2-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= awaiting_approval, next at +30m
+= awaiting_approval, next at +28m
 
 > deny eve sales
   voted
@@ -44,7 +44,7 @@ plan L3 approval=1
     tell l2-people: resumed
     tell l3-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= awaiting_approval, next at +30m
+= awaiting_approval, next at +28m
 
 > escalate_from L2 bob L2 would not help
 refused: rollback CHG1-r1 has left L2 already: stale: it belongs to something older

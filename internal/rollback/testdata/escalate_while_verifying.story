@@ -27,4 +27,4 @@ plan L2 approval=1
     tell l2-people: escalated
     tell l2-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= awaiting_approval, next at +30m
+= awaiting_approval, next at +28m

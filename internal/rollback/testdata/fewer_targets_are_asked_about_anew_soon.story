@@ -57,7 +57,7 @@ nothing
     tell l2-people: escalated
     tell l2-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= awaiting_approval, next at +1h
+= awaiting_approval, next at +58m
 
 > green web-1
   target_back web-1
@@ -79,7 +79,7 @@ nothing
   asked L2 required (L2 needs an approval; asked anew: web-1, web-2 have recovered)
     tell l2-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= awaiting_approval, next at +1h
+= awaiting_approval, next at +58m
 
 > approve ann sre
   voted

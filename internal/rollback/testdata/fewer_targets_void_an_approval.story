@@ -41,7 +41,7 @@ plan L2 approval=2
     tell l2-people: escalated
     tell l2-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= awaiting_approval, next at +1h
+= awaiting_approval, next at +58m
 
 > approve ann sre
   voted
@@ -55,7 +55,7 @@ plan L2 approval=2
     tell ops: approval_voided if nobody acts: L2 is asked for anew
     tell l2-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= awaiting_approval, next at +1h
+= awaiting_approval, next at +58m
 
 > green web-1
 nothing
@@ -68,7 +68,7 @@ nothing
 
 > approve bob sre ask=q1
   vote_refused (too_late) question CHG1-r1.q1 counts no more since 2026-01-02T02:33:00Z: web-1 has recovered; CHG1-r1.q2 is asked in its place
-= awaiting_approval, next at +1h
+= awaiting_approval, next at +58m
 
 > approve ann sre
   voted

@@ -8,7 +8,7 @@ plan L2
     tell l1-people: red
     tell l1-people: approval_needed if nobody acts: L1 starts
     tell ops: approval_needed if nobody acts: L1 starts
-= pending, next at +30m
+= pending, next at +28m
 
 > +20m
 nothing
@@ -24,7 +24,7 @@ nothing
 
 > channels up
   channels_up, deadline +1h30m
-= pending, next at +1h30m
+= pending, next at +1h28m
 
 > +10m
   answered expired

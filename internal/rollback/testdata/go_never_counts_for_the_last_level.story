@@ -8,7 +8,7 @@ plan L2 approval=1 expiry=go
     tell l1-people: red
     tell l1-people: approval_needed if nobody acts: L1 starts
     tell ops: approval_needed if nobody acts: L1 starts
-= pending, next at +30m
+= pending, next at +28m
 
 > +30m
   answered expired
@@ -30,7 +30,7 @@ plan L2 approval=1 expiry=go
     tell l2-people: escalated
     tell l2-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= awaiting_approval, next at +1h
+= awaiting_approval, next at +58m
 
 > +30m
   answered expired

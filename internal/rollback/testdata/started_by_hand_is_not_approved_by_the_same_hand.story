@@ -7,11 +7,11 @@ plan L1 approval=1
     tell l1-people: red
     tell l1-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= pending, next at +30m
+= pending, next at +28m
 
 > approve ann sre
   vote_refused (excluded) ann asked for this change, wrote its plan or started the rollback; somebody else must approve
-= pending, next at +30m
+= pending, next at +28m
 
 > approve bob sre
   voted

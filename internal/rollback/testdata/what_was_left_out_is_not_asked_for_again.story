@@ -26,14 +26,14 @@ plan L3 approval=1
     tell l2-people: escalated
     tell l2-people: approval_needed if nobody acts: L3 is asked for
     tell ops: approval_needed if nobody acts: L3 is asked for
-= awaiting_approval, next at +30m
+= awaiting_approval, next at +28m
 
 > +30m
   answered expired
   asked L3 required (L3 needs an approval)
     tell l3-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= awaiting_approval, next at +1h
+= awaiting_approval, next at +58m
 
 > approve ann sre
   voted
@@ -50,7 +50,7 @@ plan L3 approval=1
     tell ops: approval_voided if nobody acts: L3 is asked for anew
     tell l3-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= awaiting_approval, next at +1h10m
+= awaiting_approval, next at +1h8m
 
 > hold bob wait
   answered held by bob
@@ -70,7 +70,7 @@ plan L3 approval=1
     tell l3-people: resumed
     tell l3-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= awaiting_approval, next at +1h10m
+= awaiting_approval, next at +1h8m
 
 > deny bob sre
   voted
@@ -91,4 +91,4 @@ plan L3 approval=1
     tell l3-people: resumed
     tell l3-people: approval_needed if nobody acts: the rollback is held
     tell ops: approval_needed if nobody acts: the rollback is held
-= awaiting_approval, next at +1h10m
+= awaiting_approval, next at +1h8m

@@ -9,17 +9,20 @@ plan L2
     tell l1-people: red
     tell l1-people: approval_needed if nobody acts: L1 starts
     tell ops: approval_needed if nobody acts: L1 starts
-= pending, next at +30m
+= pending, next at +28m
 
 > +25m
 nothing
 
 > approve ann sre
   voted
-= pending, next at +30m
+= pending, next at +28m
 
 > +4m58s
-nothing
+  last_call
+    tell l1-people: last_call if nobody acts: L1 starts
+    tell ops: last_call if nobody acts: L1 starts
+= pending, next at +30m
 
 > channels down no way
   channels_down: no way
