@@ -271,7 +271,7 @@ func TestFoldsAreThoseOfTheSchema(t *testing.T) {
 	}
 	if *updateFold {
 		var text strings.Builder
-		for _, l := range (filler{rand.New(rand.NewPCG(1, foldSchema))}).history(300) {
+		for _, l := range (filler{rand.New(rand.NewPCG(1, foldSchema))}).history(400) {
 			data, err := json.Marshal(l)
 			if err != nil {
 				t.Fatal(err)
