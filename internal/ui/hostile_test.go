@@ -160,5 +160,8 @@ func inFew(all []string) (few []string) {
 var scheme = regexp.MustCompile(`^\W*[a-zA-Z]+:`)
 
 func unfit(r rune) bool {
+	if ' ' <= r && r <= '~' {
+		return false // nearly all of a page, and looking is what this test spends its time with
+	}
 	return unicode.IsControl(r) && !strings.ContainsRune("\n\r\t", r) || unicode.Is(unicode.Bidi_Control, r)
 }

@@ -177,6 +177,9 @@ func (v *view) render(name string) (*bytes.Buffer, error) {
 // the cursor of whoever looks at it in a terminal, and those that turn the reading
 // direction of what stands beside them.
 func shown(r rune) rune {
+	if ' ' <= r && r <= '~' {
+		return r // nearly all of a page
+	}
 	if unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' || unicode.Is(unicode.Bidi_Control, r) {
 		return utf8.RuneError
 	}
