@@ -321,6 +321,40 @@ func TestExchangedTokens(t *testing.T) {
 	}
 }
 
+// TestATokenHasOneSpelling: an ID token that let somebody in lets nobody in again, however
+// it is written.
+func TestATokenHasOneSpelling(t *testing.T) {
+	f := newForger(t)
+	w := f.world()
+	// A content whose last letter has bits that nobody reads.
+	pad, raw := "", ""
+	f.claims = func(c map[string]any) { c["pad"] = pad }
+	for parts := []string{"", ""}; len(parts[1])%4 != 2; pad += "x" {
+		raw = f.token("cli", "")
+		parts = strings.Split(raw, ".")
+	}
+	parts := strings.Split(raw, ".")
+	flat, _ := json.Marshal(map[string]string{"protected": parts[0], "payload": parts[1], "signature": parts[2]})
+	last := len(parts[1]) - 1
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	flipped := parts[1][:last] + string(alphabet[strings.IndexByte(alphabet, parts[1][last])|1])
+	send := func(token string) (int, string) {
+		given, _ := json.Marshal(handlers.LoginRequest{IDToken: token})
+		return w.program("POST", "/api/v1/login", "", string(given))
+	}
+	if status, text := send(raw); status != http.StatusOK {
+		t.Fatalf("%d %s", status, text)
+	}
+	for name, again := range map[string]string{
+		"as it was": raw, "a space": raw[:30] + " " + raw[30:], "a space after it": raw + " ", "a new line": parts[0] + "." + parts[1][:9] + "\r\n" + parts[1][9:] + "." + parts[2],
+		"as JSON": string(flat), "padded": parts[0] + "." + parts[1] + "==." + parts[2], "bits that nobody reads": parts[0] + "." + flipped + "." + parts[2],
+	} {
+		if status, text := send(again); status != http.StatusForbidden || !strings.Contains(text, "used already") && !strings.Contains(text, "is not good") {
+			t.Errorf("%s: %d %s", name, status, text)
+		}
+	}
+}
+
 // TestWithoutTheProvider: when it does not answer, people are told, and local users get in.
 func TestWithoutTheProvider(t *testing.T) {
 	gone := httptest.NewServer(http.NotFoundHandler())

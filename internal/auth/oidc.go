@@ -279,36 +279,3 @@ func groupsOf(all map[string]any, claim string) ([]string, error) {
 	slices.Sort(groups)
 	return slices.Compact(groups), nil
 }
-
-// exchange turns the tokens that the command line got into somebody; see the package
-// comment.
-func (p *provider) exchange(ctx context.Context, raw, access string) (identity, error) {
-	found, err := p.discover(ctx)
-	if err != nil {
-		return identity{}, err
-	}
-	if p.spec.CLIClientID == "" {
-		return identity{}, errNoWay
-	}
-	c, err := p.verify(ctx, found, raw, p.spec.CLIClientID)
-	if err != nil {
-		return identity{}, err
-	}
-	if c.token.Nonce != "" {
-		return identity{}, refused("the ID token was made for a browser")
-	}
-	if age := time.Since(c.token.IssuedAt); age > maxAge+skew {
-		return identity{}, refused(fmt.Sprintf("the ID token is older than %s", backout.Duration(maxAge)))
-	}
-	who, err := p.identity(ctx, found, c, access)
-	who.Once = hashed("id_token", c.token.Issuer, tokenBody(raw))
-	return who, err
-}
-
-// tokenBody leaves the signature out: some algorithms have several for one content.
-func tokenBody(raw string) string {
-	if i := strings.LastIndexByte(raw, '.'); i >= 0 {
-		return raw[:i]
-	}
-	return raw
-}
