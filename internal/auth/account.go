@@ -151,7 +151,7 @@ func (s *Service) shutOut(ctx context.Context, name string, forget bool) error {
 		was = *p
 		p.Sessions, p.Out, p.Groups = nil, true, nil
 		if forget {
-			p.Subject, p.Slack = "", nil
+			p.Subject, p.Slack, p.Generation = "", nil, newGeneration()
 		}
 		return nil
 	})

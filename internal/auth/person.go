@@ -45,6 +45,9 @@ type person struct {
 	// Key is of the hash that a local user's password had when they signed in: another
 	// password ends what was begun with it.
 	Key string `json:"key,omitempty"`
+	// Generation is random, and another one whenever the name may be somebody else's:
+	// API tokens are of one generation.
+	Generation string `json:"generation,omitempty"`
 	// Groups are what the provider said at GroupsAt.
 	Groups   []string  `json:"groups,omitempty"`
 	GroupsAt time.Time `json:"groups_at,omitzero"`

@@ -83,16 +83,7 @@ func (s *Service) begin(ctx context.Context, who identity, old, agent string, co
 		if !who.Local && p.Subject != "" && (p.Issuer != who.Issuer || p.Subject != who.Subject) {
 			return refused(fmt.Sprintf("the name %s belongs to another account: an admin can let it go (backout session end --user %s --forget)", who.Name, who.Name))
 		}
-		was := p.account()
-		p.Out = false
-		if p.Key != who.Key {
-			p.Sessions = nil // they were begun with another password
-		}
-		p.Name, p.Local, p.Issuer, p.Subject, p.Key = who.Name, who.Local, who.Issuer, who.Subject, who.Key
-		if p.account() != was {
-			// The name was somebody else's: nothing of it carries over.
-			p.Sessions, p.Slack = nil, nil
-		}
+		p.become(who)
 		p.Groups, p.GroupsAt = who.Groups, now
 		p.Sessions = slices.DeleteFunc(p.Sessions, func(one session) bool { return !one.live(&config, now) || old != "" && one.Hash == hashed(old) })
 		if more := len(p.Sessions) - maxSessions + 1; more > 0 {
@@ -122,28 +113,6 @@ func (s *Service) begin(ctx context.Context, who identity, old, agent string, co
 	}
 	s.log.InfoContext(ctx, "signed in", "name", out.Actor.Name, "groups", out.Actor.Groups, "session", out.Actor.Session, "local", who.Local)
 	return out, nil
-}
-
-// bind keeps one name for one account of the provider.
-func (s *Service) bind(ctx context.Context, who identity) error {
-	if who.Local {
-		return nil
-	}
-	key := subjectPrefix + hashed(who.Issuer, who.Subject)[:32]
-	return changed(func() error {
-		var known struct {
-			Name string `json:"name"`
-		}
-		revision, err := s.read(ctx, key, &known)
-		if err != nil || known.Name == who.Name {
-			return err
-		}
-		if known.Name != "" {
-			return refused(fmt.Sprintf("this account was %s here before, and is %s now: an admin can let the old name go (backout session end --user %s --forget)", known.Name, who.Name, known.Name))
-		}
-		known.Name = who.Name
-		return s.write(ctx, key, known, revision)
-	})
 }
 
 func shortened(s string) string {

@@ -215,11 +215,3 @@ func (s *Service) Person(ctx context.Context, name string) (who handlers.Actor, 
 	who, err = s.remembered(&p)
 	return who, p.account(), err
 }
-
-// account names the account that the person signs in with.
-func (p *person) account() string {
-	if p.Local {
-		return "local"
-	}
-	return hashed("account", p.Issuer, p.Subject)[:32]
-}

@@ -1,0 +1,84 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/handlers"
+	"github.com/backout-io/backout/internal/tokens"
+)
+
+// creating is a store in memory that API tokens are kept in, too.
+type creating struct{ *memory }
+
+func (c creating) Create(ctx context.Context, key string, value []byte) (uint64, error) {
+	return c.Put(ctx, key, value, 0)
+}
+
+// TestANameGivenAnewInheritsNoAPIToken: whoever has a name after a --forget, or a local
+// user's after another password, inherits no API token of it. A login with the same
+// password ends none.
+func TestANameGivenAnewInheritsNoAPIToken(t *testing.T) {
+	provider := &Provider{Issuer: "https://id.example.org"}
+	config := testConfig(provider)
+	s := virtual(t, config)
+	api := tokens.New(tokens.Options{Documents: creating{s.docs.(*memory)}, Now: func(ctx context.Context, o tokens.Owner) (handlers.Actor, string, error) {
+		return s.Person(ctx, o.Name)
+	}})
+	glass := identity{Name: "glass", Local: true}
+	alice := identity{Name: "alice", Issuer: provider.Issuer, Subject: "1", Groups: []string{"sre"}}
+	lent := func(who identity) string {
+		t.Helper()
+		actor, err := seen(s, begun(t, s, who))
+		if err != nil {
+			t.Fatal(err)
+		}
+		made, err := api.CreateToken(t.Context(), actor, handlers.TokenRequest{
+			Note: "pipeline", Roles: []backout.Role{backout.RoleApprover}, Labels: map[string]string{"env": "prod"}, ExpiresIn: backout.Duration(time.Hour),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made.Token.Reveal()
+	}
+	ended := func(what, token string, who identity) {
+		t.Helper()
+		begun(t, s, who)
+		if actor, err := api.Bearer(t.Context(), token); !errors.Is(err, backout.ErrNotFound) {
+			t.Errorf("%s: the token acts as %+v, %v", what, actor, err)
+		}
+	}
+	of := map[string]string{"glass": lent(glass), "alice": lent(alice)}
+	for _, who := range []identity{glass, alice} {
+		begun(t, s, who)
+		if _, err := api.Bearer(t.Context(), of[who.Name]); err != nil {
+			t.Errorf("another login of %s ends the token: %v", who.Name, err)
+		}
+	}
+	if _, err := s.takeLink(t.Context(), "glass", linkToken(t, s, "T1", "UG")); err != nil {
+		t.Fatal(err)
+	}
+	another := config
+	another.Users = []User{{Name: "glass", Hash: strings.Replace(glassHash, "C3Xx", "C3Xy", 1), Groups: []string{"sre"}}}
+	s.Set(another)
+	ended("another password", of["glass"], glass)
+	if _, err := s.SlackActor(t.Context(), "T1", "UG"); err != nil {
+		t.Errorf("another password of the same person takes their Slack account: %v", err)
+	}
+	s.Set(config)
+	ended("another password, which is the password again", of["glass"], glass)
+	of["glass"] = lent(glass)
+	for _, who := range []identity{glass, alice} {
+		if err := s.shutOut(t.Context(), who.Name, true); err != nil {
+			t.Fatal(err)
+		}
+		ended(who.Name+" was let go", of[who.Name], who)
+	}
+	if _, err := s.SlackActor(t.Context(), "T1", "UG"); !errors.Is(err, backout.ErrNotFound) {
+		t.Errorf("a local user's name that was let go has its Slack account: %v", err)
+	}
+}
