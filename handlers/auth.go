@@ -271,14 +271,23 @@ func via(r *http.Request) string {
 // forwarding are the headers that a proxy adds, as [http.Header] writes them.
 var forwarding = [...]string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via"}
 
+// Forwarded returns the header that shows a proxy between whoever asks and this server;
+// "" when there is none.
+func Forwarded(r *http.Request) string {
+	for _, header := range forwarding {
+		if _, there := r.Header[header]; there {
+			return header
+		}
+	}
+	return ""
+}
+
 // local refuses who is not on this machine, who got here by a name that is not
 // this machine's (a page whose name was pointed at 127.0.0.1: DNS rebinding), and
 // what a proxy on this machine hands on for anybody.
 func (h *Handler) local(r *http.Request) error {
-	for _, header := range forwarding {
-		if _, forwarded := r.Header[header]; forwarded {
-			return noTo(http.StatusForbidden, "forbidden", "no token is configured and the request came through a proxy ("+header+"), where anybody may stand: configure auth.tokens and intake.tokens")
-		}
+	if header := Forwarded(r); header != "" {
+		return noTo(http.StatusForbidden, "forbidden", "no token is configured and the request came through a proxy ("+header+"), where anybody may stand: configure auth.tokens and intake.tokens")
 	}
 	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil && !peer.Addr().Unmap().IsLoopback() {
 		return noTo(http.StatusForbidden, "forbidden", "no token is configured, so only this machine may ask: configure auth.tokens")

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/backout-io/backout/handlers"
 )
 
 // How many wrong passwords are taken within attemptWindow: for one user from one source,
@@ -114,7 +116,8 @@ func (a *attempts) makeRoom(now time.Time) {
 }
 
 // source is where a request comes from: an address, or the network that one holder of
-// IPv6 addresses has. What a proxy says of it is not believed.
+// IPv6 addresses has. What a proxy says of it is not believed; but whoever comes by way of
+// a proxy on this machine is not at this machine.
 func source(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -124,7 +127,11 @@ func source(r *http.Request) string {
 	if err != nil {
 		return "unknown"
 	}
-	if addr = addr.Unmap(); addr.Is6() {
+	addr = addr.Unmap()
+	if addr.IsLoopback() && handlers.Forwarded(r) != "" {
+		return "proxy " + addr.String()
+	}
+	if addr.Is6() {
 		if network, err := addr.WithZone("").Prefix(64); err == nil {
 			return network.String()
 		}

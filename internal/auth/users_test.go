@@ -150,6 +150,38 @@ func TestSources(t *testing.T) {
 	}
 }
 
+// TestAProxyHereIsNotTheServer: what a proxy on the server's own machine hands on locks
+// nobody out who asks the server itself.
+func TestAProxyHereIsNotTheServer(t *testing.T) {
+	w := local(t)
+	request := func(password string, headers http.Header) *http.Request {
+		r := httptest.NewRequest("POST", "/api/v1/login", strings.NewReader(`{"name":"glass","password":"`+password+`"}`))
+		r.RemoteAddr, r.Header = "127.0.0.1:1", headers
+		r.Header.Set("Content-Type", "application/json")
+		return r
+	}
+	try := func(password string, headers http.Header) int {
+		rec := httptest.NewRecorder()
+		w.handler.ServeHTTP(rec, request(password, headers))
+		return rec.Code
+	}
+	for range perUserAndSource {
+		try("wrong password", http.Header{"X-Forwarded-For": {"203.0.113.9"}})
+	}
+	if got := try("break the glass", http.Header{"X-Forwarded-For": {"203.0.113.10"}}); got != http.StatusTooManyRequests {
+		t.Errorf("guesses by way of the proxy are not counted: %d", got)
+	}
+	if got := try("break the glass", http.Header{}); got != http.StatusOK {
+		t.Errorf("strangers lock out who is at the server: %d", got)
+	}
+	for _, header := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via"} {
+		from := source(request("", http.Header{header: {""}}))
+		if len(w.service.attempts.limits("glass", from)) != 3 {
+			t.Errorf("%s: whoever comes by a proxy (%s) is not bounded for each user", header, from)
+		}
+	}
+}
+
 // TestFormsAreStrict: what a form does not have is refused.
 func TestFormsAreStrict(t *testing.T) {
 	w := local(t)
