@@ -163,18 +163,7 @@ func (s *Service) shutOut(ctx context.Context, name string, forget bool) error {
 		errs = append(errs, s.unlinked(ctx, name, a.Team, a.User))
 	}
 	if was.Subject != "" {
-		key := subjectPrefix + hashed(was.Issuer, was.Subject)[:32]
-		errs = append(errs, changed(func() error {
-			var known struct {
-				Name string `json:"name"`
-			}
-			revision, err := s.read(ctx, key, &known)
-			if err != nil || known.Name != name {
-				return err
-			}
-			known.Name = ""
-			return s.write(ctx, key, known, revision)
-		}))
+		errs = append(errs, s.unbind(ctx, was.Issuer, was.Subject, name))
 	}
 	return errors.Join(errs...)
 }

@@ -82,3 +82,42 @@ func TestANameGivenAnewInheritsNoAPIToken(t *testing.T) {
 		t.Errorf("a local user's name that was let go has its Slack account: %v", err)
 	}
 }
+
+// TestARefusedLoginTakesNoName: whoever came with somebody else's name, once, has their
+// own when they come with it; also when the other came first by a moment.
+func TestARefusedLoginTakesNoName(t *testing.T) {
+	provider := &Provider{Issuer: "https://id.example.org"}
+	s := virtual(t, testConfig(provider))
+	docs := s.docs.(*memory)
+	login := func(subject, name string) error {
+		_, err := s.begin(t.Context(), identity{Name: name, Issuer: provider.Issuer, Subject: subject}, "", "test", false)
+		return err
+	}
+	refused := func(err error) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), "belongs to another account") {
+			t.Fatalf("somebody else's name: %v", err)
+		}
+	}
+	if err := login("1", "alice"); err != nil {
+		t.Fatal(err)
+	}
+	before := docs.all()
+	refused(login("2", "alice"))
+	if after := docs.all(); after != before {
+		t.Errorf("a refused login leaves something:\n%s", after)
+	}
+	if err := login("2", "bob"); err != nil {
+		t.Errorf("the right name: %v", err)
+	}
+	docs.before = func(key string) {
+		docs.before = nil
+		if err := login("3", "carol"); err != nil || !strings.HasPrefix(key, subjectPrefix) {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+	refused(login("4", "carol"))
+	if err := login("4", "dave"); err != nil {
+		t.Errorf("the right name, after two came at once: %v", err)
+	}
+}

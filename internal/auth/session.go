@@ -5,7 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/hex"
-	"fmt"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -69,19 +69,22 @@ func (s *Service) begin(ctx context.Context, who identity, old, agent string, co
 	config, _ := s.now()
 	now := time.Now().UTC()
 	out := started{}
-	if err := s.bind(ctx, who); err != nil {
+	bound, err := s.bind(ctx, who)
+	if err != nil {
 		return out, err
 	}
 	id := personID(who.Name)
 	out.Token = newToken(SessionPrefix, id)
-	err := s.change(ctx, id, func(p *person) error {
+	elses := false
+	err = s.change(ctx, id, func(p *person) error {
 		if who.Once != "" {
 			if err := p.spend(who.Once, now, now.Add(2*maxFlow)); err != nil {
 				return err
 			}
 		}
-		if !who.Local && p.Subject != "" && (p.Issuer != who.Issuer || p.Subject != who.Subject) {
-			return refused(fmt.Sprintf("the name %s belongs to another account: an admin can let it go (backout session end --user %s --forget)", who.Name, who.Name))
+		if err := p.mayBe(who); err != nil {
+			elses = true
+			return err
 		}
 		p.become(who)
 		p.Groups, p.GroupsAt = who.Groups, now
@@ -102,6 +105,9 @@ func (s *Service) begin(ctx context.Context, who identity, old, agent string, co
 		out.Actor.LoginAt, out.Actor.Session = who.LoginAt, next.ID
 		return err
 	})
+	if elses && bound { // somebody else came first by a moment
+		err = errors.Join(err, s.unbind(ctx, who.Issuer, who.Subject, who.Name))
+	}
 	if err != nil {
 		return started{}, err
 	}
