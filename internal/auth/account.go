@@ -2,12 +2,9 @@ package auth
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 
-	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/handlers"
 	"github.com/backout-io/backout/internal/ui"
 )
@@ -137,33 +134,4 @@ func (s *Service) confirmed(ctx context.Context, name, token, typed string) (acc
 		return a, handlers.Refuse(http.StatusForbidden, "other_account", "the link is for another Slack account than yours: do not use links that somebody sent you")
 	}
 	return s.takeLink(ctx, name, token)
-}
-
-// shutOut ends everything of a person: their sessions, and what Slack does in their
-// name until they sign in again. forget also lets their name, their account of the
-// provider and their Slack accounts go.
-func (s *Service) shutOut(ctx context.Context, name string, forget bool) error {
-	var was person
-	err := s.change(ctx, personID(name), func(p *person) error {
-		if p.Name == "" {
-			return fmt.Errorf("%w: nobody called %.128q has signed in", backout.ErrNotFound, name)
-		}
-		was = *p
-		p.Sessions, p.Out, p.Groups = nil, true, nil
-		if forget {
-			p.Subject, p.Slack, p.Generation = "", nil, newGeneration()
-		}
-		return nil
-	})
-	if err != nil || !forget {
-		return err
-	}
-	var errs []error
-	for _, a := range was.Slack {
-		errs = append(errs, s.unlinked(ctx, name, a.Team, a.User))
-	}
-	if was.Subject != "" {
-		errs = append(errs, s.unbind(ctx, was.Issuer, was.Subject, name))
-	}
-	return errors.Join(errs...)
 }

@@ -121,3 +121,75 @@ func TestARefusedLoginTakesNoName(t *testing.T) {
 		t.Errorf("the right name, after two came at once: %v", err)
 	}
 }
+
+// failing is a store that fails its n-th write, counted down.
+type failing struct {
+	*memory
+	in int
+}
+
+func (f *failing) Put(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	if f.in--; f.in == 0 {
+		return 0, backout.ErrUnavailable
+	}
+	return f.memory.Put(ctx, key, value, revision)
+}
+
+// TestForgettingIsFinished: a --forget that was cut off, wherever, is finished by another
+// one; and whoever is forgotten is out after its first write.
+func TestForgettingIsFinished(t *testing.T) {
+	provider := &Provider{Issuer: "https://id.example.org"}
+	for cut := 1; cut <= 4; cut++ {
+		s := virtual(t, testConfig(provider))
+		docs := &failing{memory: s.docs.(*memory)}
+		alice := identity{Name: "alice", Issuer: provider.Issuer, Subject: "1", Groups: []string{"sre"}}
+		token := begun(t, s, alice)
+		if _, err := s.takeLink(t.Context(), "alice", linkToken(t, s, "T1", "UA")); err != nil {
+			t.Fatal(err)
+		}
+		docs.in, s.docs = cut, docs
+		if err := s.shutOut(t.Context(), "alice", true); err == nil {
+			t.Fatalf("cut off at write %d, and all is well", cut)
+		}
+		if _, err := seen(s, token); cut > 1 && err == nil {
+			t.Errorf("cut off at write %d: alice is still in", cut)
+		}
+		if err := s.shutOut(t.Context(), "alice", true); err != nil {
+			t.Fatalf("cut off at write %d, and again: %v", cut, err)
+		}
+		renamed := alice
+		renamed.Name = "alice2"
+		begun(t, s, renamed)
+		begun(t, s, identity{Name: "alice", Issuer: provider.Issuer, Subject: "2", Groups: []string{"sre"}})
+		if _, err := s.takeLink(t.Context(), "alice2", linkToken(t, s, "T1", "UA")); err != nil {
+			t.Errorf("cut off at write %d: the Slack account was not let go: %v", cut, err)
+		}
+	}
+}
+
+// TestWhoComesBackWhileForgotten: somebody who signs in between two writes of a --forget
+// is forgotten all the same, and has one name.
+func TestWhoComesBackWhileForgotten(t *testing.T) {
+	provider := &Provider{Issuer: "https://id.example.org"}
+	for write := 1; write <= 3; write++ {
+		s := virtual(t, testConfig(provider))
+		docs := s.docs.(*memory)
+		alice := identity{Name: "alice", Issuer: provider.Issuer, Subject: "1", Groups: []string{"sre"}}
+		begun(t, s, alice)
+		token, writes := "", 0
+		docs.before = func(string) {
+			if writes++; writes == write {
+				docs.before = nil
+				token = begun(t, s, alice)
+			}
+		}
+		if err := s.shutOut(t.Context(), "alice", true); err != nil || token == "" {
+			t.Fatal(token, err)
+		}
+		if who, err := seen(s, token); err == nil {
+			t.Errorf("back before write %d, and still in: %+v", write, who)
+		}
+		alice.Name = "alice2"
+		begun(t, s, alice)
+	}
+}
