@@ -414,7 +414,9 @@ func (a *App) readAgain(ctx context.Context, old *loaded) (l *loaded, out outbox
 	l, problems := load(a.o.Config)
 	warnings = slices.DeleteFunc(slices.Clone(problems), func(p backout.Problem) bool { return !p.Warning })
 	if err = problems.Fatal(); err == nil {
-		err = sameProcess(old.config, l.config)
+		was := *old.config
+		was.Web = a.webNow(was.Web)
+		err = sameProcess(&was, l.config)
 	}
 	if err == nil {
 		out, err = l.outboxConfig(ctx)

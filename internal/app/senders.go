@@ -40,8 +40,22 @@ func (a *App) vetWeb(f *webconfig.File) error {
 	if f.TLS() != settings.Web.TLS() {
 		return errors.New("tls_server_config was added or removed: " + restartFix)
 	}
+	settings.Web = a.webNow(settings.Web)
+	wasOpen := settings.Open()
 	settings.Web = f
+	if settings.Open() && !wasOpen {
+		return errors.New("with this file nobody would have to say who they are: " + restartFix)
+	}
 	return settings.CheckListen()
+}
+
+// webNow is the web config file as it counts, which is read more often than the config
+// that was loaded with loaded.
+func (a *App) webNow(loaded *webconfig.File) *webconfig.File {
+	if a.web == nil {
+		return loaded
+	}
+	return a.web.File()
 }
 
 // serverTLS is the server's side of TLS; nil means none.

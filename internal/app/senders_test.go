@@ -39,4 +39,18 @@ func TestAWebConfigReadAgainOpensNothing(t *testing.T) {
 	if err := a.vetWeb(webFile(t, "basic_auth_users: {}\n")); err == nil || !strings.Contains(err.Error(), "external_url") {
 		t.Errorf("without any sender: %v", err)
 	}
+	// On loopback no address stops it: whoever must say who they are must go on to.
+	a.settings.Store(&config.Settings{Listen: "127.0.0.1:8420", ExternalURL: "http://127.0.0.1:8420", Web: webFile(t, user)})
+	if err := a.vetWeb(webFile(t, "basic_auth_users: {}\n")); err == nil || !strings.Contains(err.Error(), restartFix) {
+		t.Errorf("without any sender on loopback: %v", err)
+	}
+	a.settings.Store(&config.Settings{Listen: "127.0.0.1:8420", ExternalURL: "http://127.0.0.1:8420", Web: webFile(t, "basic_auth_users: {}\n")})
+	if err := a.vetWeb(webFile(t, "http_server_config: {http2: false}\n")); err != nil {
+		t.Errorf("a server that was open before: %v", err)
+	}
+	// A sender that came since the config was loaded counts as well.
+	a.web = webconfig.NewLive("", webFile(t, user), nil, nil)
+	if err := a.vetWeb(webFile(t, "basic_auth_users: {}\n")); err == nil || !strings.Contains(err.Error(), restartFix) {
+		t.Errorf("without the sender that came meanwhile: %v", err)
+	}
 }
