@@ -20,7 +20,10 @@ const (
 	perUserAndSource = 5
 	perSource        = 20
 	perUser          = 100
-	attemptWindow    = 15 * time.Minute
+	// perState is how often one login that was begun may come back: a provider that did
+	// not answer is asked again when the person loads the page again.
+	perState      = 3
+	attemptWindow = 15 * time.Minute
 	// maxTries bounds what is remembered; what was tried least makes way, a tenth at
 	// once, so that a flood of new names and sources forgives nobody.
 	maxTries = 10_000
@@ -54,8 +57,13 @@ func (a *attempts) limits(name, source string) map[string]int {
 	return limits
 }
 
-// begin counts a try, or says how long no more is taken.
+// begin counts a try of a password, or says how long no more is taken.
 func (a *attempts) begin(name, source string, now time.Time) (attempt, time.Duration) {
+	return a.count(a.limits(name, source), now)
+}
+
+// count counts a try for each key, or says how long no more is taken for one of them.
+func (a *attempts) count(limits map[string]int, now time.Time) (attempt, time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.tries == nil {
@@ -63,7 +71,6 @@ func (a *attempts) begin(name, source string, now time.Time) (attempt, time.Dura
 	}
 	var out attempt
 	var wait time.Duration
-	limits := a.limits(name, source)
 	for key, most := range limits {
 		t := a.tries[key]
 		if t != nil && now.Sub(t.first) >= attemptWindow {

@@ -102,7 +102,12 @@ type Service struct {
 	// hashing bounds how many passwords are tried at once: each costs a processor a
 	// quarter of a second.
 	hashing chan struct{}
-	seed    maphash.Seed
+	// asking bounds how many ask the provider about somebody at once, and states how
+	// often for one login that was begun: anybody can begin one, and come back with
+	// what is no code.
+	asking chan struct{}
+	states attempts
+	seed   maphash.Seed
 
 	mu       sync.Mutex
 	config   Config
@@ -127,7 +132,7 @@ func New(o Options, c Config) (*Service, error) {
 	s := &Service{
 		docs: o.Documents, log: o.Log, version: o.Version, http: o.HTTP, external: strings.TrimRight(o.ExternalURL, "/"),
 		base: strings.TrimRight(external.Path, "/"), cookies: cookies{secure: external.Scheme == "https" || !loopback(external.Hostname())},
-		hashing: make(chan struct{}, 2), seed: maphash.MakeSeed(),
+		hashing: make(chan struct{}, 2), asking: make(chan struct{}, 16), seed: maphash.MakeSeed(),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +34,11 @@ type forger struct {
 	// sign signs with another key than the one that is published.
 	sign *rsa.PrivateKey
 	info map[string]any
+	// asked counts what came to the token endpoint; deny refuses every code there. ways
+	// are what it says of how clients may prove who they are.
+	asked atomic.Int32
+	deny  bool
+	ways  []string
 }
 
 func newForger(t *testing.T) *forger {
@@ -56,6 +62,9 @@ func (f *forger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			"issuer": f.issuer, "authorization_endpoint": f.issuer + "/auth", "token_endpoint": f.issuer + "/token", "jwks_uri": f.issuer + "/keys",
 			"userinfo_endpoint": f.issuer + "/userinfo", "id_token_signing_alg_values_supported": []string{"RS256", "none", "HS256"},
 		}
+		if f.ways != nil {
+			out.(map[string]any)["token_endpoint_auth_methods_supported"] = f.ways
+		}
 	case "/keys":
 		out = map[string]any{"keys": []any{map[string]any{
 			"kty": "RSA", "alg": "RS256", "use": "sig", "kid": "one", "n": b64(f.key.N.Bytes()), "e": b64(big.NewInt(int64(f.key.E)).Bytes()),
@@ -63,6 +72,12 @@ func (f *forger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/userinfo":
 		out = f.info
 	default:
+		if f.asked.Add(1); f.deny {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = w.Write([]byte(`{"error":"invalid_grant"}`))
+			return
+		}
 		out = map[string]any{"access_token": "access", "token_type": "Bearer", "id_token": f.token("web", f.nonce)}
 	}
 	w.Header().Set("Content-Type", "application/json")

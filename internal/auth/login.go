@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -130,7 +131,7 @@ func (s *Service) loginBack(w http.ResponseWriter, r *http.Request) error {
 	}
 	var who identity
 	if err == nil {
-		if who, err = provider.redeem(r.Context(), f, query.Get("code")); err == nil {
+		if who, err = s.redeemed(r.Context(), provider, f, query.Get("code")); err == nil {
 			err = notLocal(&config, who.Name)
 		}
 	}
@@ -138,6 +139,19 @@ func (s *Service) loginBack(w http.ResponseWriter, r *http.Request) error {
 		return s.loginFailed(w, r, f.Next, f.Fresh, err)
 	}
 	return s.enter(w, r, who, f.Next, f.Fresh)
+}
+
+// redeemed asks the provider who came back, no more often than is of use.
+func (s *Service) redeemed(ctx context.Context, p *provider, f sealed, code string) (identity, error) {
+	if _, wait := s.states.count(map[string]int{hashed("state", f.State): perState}, time.Now()); wait > 0 {
+		return identity{}, errUsed
+	}
+	leave, err := enter(ctx, s.asking)
+	if err != nil {
+		return identity{}, err
+	}
+	defer leave()
+	return p.redeem(ctx, f, code)
 }
 
 // notLocal keeps the names of local users from whoever calls themselves so elsewhere.

@@ -34,6 +34,8 @@ type provider struct {
 
 	mu    sync.Mutex
 	found *oidc.Provider
+	// config is kept: it remembers how the provider wants clients to prove who they are.
+	config *oauth2.Config
 	// failed is why it was not found at failedAt: it is not asked again at once.
 	failed   error
 	failedAt time.Time
@@ -65,21 +67,40 @@ func (p *provider) discover(ctx context.Context) (*oidc.Provider, error) {
 		return nil, err
 	}
 	p.found, p.failed = found, nil
+	p.config = p.oauth(found)
 	return found, nil
 }
 
 func (p *provider) oauth(found *oidc.Provider) *oauth2.Config {
-	return &oauth2.Config{
+	out := &oauth2.Config{
 		ClientID: p.spec.ClientID, ClientSecret: p.spec.ClientSecret.Reveal(), Endpoint: found.Endpoint(),
 		RedirectURL: p.spec.RedirectURL, Scopes: p.spec.Scopes,
 	}
+	out.Endpoint.AuthStyle = p.authStyle(found)
+	return out
+}
+
+// authStyle is how this server proves to the provider who it is. Where that is not known
+// before the first login, both ways are tried with each code until one works.
+func (p *provider) authStyle(found *oidc.Provider) oauth2.AuthStyle {
+	var says struct {
+		Ways []string `json:"token_endpoint_auth_methods_supported"`
+	}
+	_ = found.Claims(&says) // what does not say it leaves it open
+	header, params := slices.Contains(says.Ways, "client_secret_basic"), slices.Contains(says.Ways, "client_secret_post")
+	switch {
+	case p.spec.ClientSecret.Reveal() == "" || params && !header:
+		return oauth2.AuthStyleInParams
+	case header && !params:
+		return oauth2.AuthStyleInHeader
+	}
+	return oauth2.AuthStyleAutoDetect // a client may be registered for one of the two alone
 }
 
 // address is where the browser goes to sign in. Asking for max_age makes the provider
 // say when the person did (OpenID Connect Core, 3.1.2.1).
 func (p *provider) address(ctx context.Context, f sealed, lifetime time.Duration) (string, error) {
-	found, err := p.discover(ctx)
-	if err != nil {
+	if _, err := p.discover(ctx); err != nil {
 		return "", err
 	}
 	o := []oauth2.AuthCodeOption{oidc.Nonce(f.Nonce), oauth2.S256ChallengeOption(f.Verifier)}
@@ -88,7 +109,7 @@ func (p *provider) address(ctx context.Context, f sealed, lifetime time.Duration
 	} else {
 		o = append(o, oauth2.SetAuthURLParam("max_age", fmt.Sprint(int(lifetime.Seconds()))))
 	}
-	return p.oauth(found).AuthCodeURL(f.State, o...), nil
+	return p.config.AuthCodeURL(f.State, o...), nil
 }
 
 // redeem turns the code that the browser came back with into somebody.
@@ -98,7 +119,7 @@ func (p *provider) redeem(ctx context.Context, f sealed, code string) (identity,
 		return identity{}, err
 	}
 	ctx = oidc.ClientContext(ctx, p.http)
-	token, err := p.oauth(found).Exchange(ctx, code, oauth2.VerifierOption(f.Verifier))
+	token, err := p.config.Exchange(ctx, code, oauth2.VerifierOption(f.Verifier))
 	if err != nil {
 		return identity{}, redeemError(err)
 	}

@@ -10,8 +10,9 @@ import (
 	"github.com/backout-io/backout/internal/password"
 )
 
-// hashPatience is how long a login waits for others' passwords to be tried.
-const hashPatience = 5 * time.Second
+// patience is how long a login waits for others' passwords to be tried, or for others to
+// ask the provider.
+const patience = 5 * time.Second
 
 // local says who a name and a password are. Every try is told to the log; of an unknown
 // name only that it is unknown, since people type passwords into the wrong field.
@@ -58,13 +59,22 @@ func (u *User) key() string { return hashed("password", u.Hash)[:16] }
 
 // matches tries a password, a few at a time.
 func (s *Service) matches(ctx context.Context, hash, given string) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, hashPatience)
+	leave, err := enter(ctx, s.hashing)
+	if err != nil {
+		return false, err
+	}
+	defer leave()
+	return password.Matches(hash, given), nil
+}
+
+// enter takes one of the places, or says that there was none for too long.
+func enter(ctx context.Context, places chan struct{}) (leave func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	select {
-	case s.hashing <- struct{}{}:
+	case places <- struct{}{}:
+		return func() { <-places }, nil
 	case <-ctx.Done():
-		return false, errTooMany
+		return nil, errTooMany
 	}
-	defer func() { <-s.hashing }()
-	return password.Matches(hash, given), nil
 }
