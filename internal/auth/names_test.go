@@ -122,6 +122,44 @@ func TestARefusedLoginTakesNoName(t *testing.T) {
 	}
 }
 
+// TestALinkThatWasCutOffIsNobodys: a Slack account is somebody's only while their own
+// document has it. Whoever was cut off between the two documents keeps it from nobody.
+func TestALinkThatWasCutOffIsNobodys(t *testing.T) {
+	s := virtual(t, testConfig(nil))
+	docs := &failing{memory: s.docs.(*memory)}
+	for _, name := range []string{"glass", "root"} {
+		begun(t, s, identity{Name: name, Local: true})
+	}
+	take := func(name string) error {
+		_, err := s.takeLink(t.Context(), name, linkToken(t, s, "T1", "U1"))
+		return err
+	}
+	s.docs, docs.in = docs, 3
+	if err := take("glass"); !errors.Is(err, backout.ErrUnavailable) {
+		t.Fatal(err)
+	}
+	if err := take("root"); err != nil {
+		t.Errorf("after a link that was cut off: %v", err)
+	}
+	docs.in = 1
+	if err := s.unlink(t.Context(), "root", "T1", "U1"); !errors.Is(err, backout.ErrUnavailable) {
+		t.Fatal(err)
+	}
+	if err := take("glass"); err == nil || !strings.Contains(err.Error(), "somebody else's") {
+		t.Errorf("a Slack account that is still root's: %v", err)
+	}
+	docs.in = 2
+	if err := s.unlink(t.Context(), "root", "T1", "U1"); !errors.Is(err, backout.ErrUnavailable) {
+		t.Fatal(err)
+	}
+	if err := take("glass"); err != nil {
+		t.Errorf("after it was removed, cut off: %v", err)
+	}
+	if who, err := s.SlackActor(t.Context(), "T1", "U1"); err != nil || who.Name != "glass" {
+		t.Errorf("%+v %v", who, err)
+	}
+}
+
 // failing is a store that fails its n-th write, counted down.
 type failing struct {
 	*memory

@@ -88,7 +88,13 @@ func (s *Service) takeLink(ctx context.Context, name, token string) (account, er
 		return a, err
 	}
 	if a.Person != "" && a.Person != name {
-		return a, handlers.Refuse(409, "taken", "this Slack account is somebody else's here: they, or an admin, must let it go first")
+		var other person
+		if _, err := s.read(ctx, personPrefix+personID(a.Person), &other); err != nil {
+			return a, err
+		}
+		if other.owns(a.Team, a.User) { // else somebody was cut off between the two documents
+			return a, handlers.Refuse(409, "taken", "this Slack account is somebody else's here: they, or an admin, must let it go first")
+		}
 	}
 	var p person
 	if _, err := s.read(ctx, personPrefix+personID(name), &p); err != nil {
