@@ -2,12 +2,15 @@ package auth
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // TestStrangersDoNotFloodTheProvider: one login that was begun asks the provider a few
@@ -81,4 +84,39 @@ func TestTheProviderIsAskedByFewAtOnce(t *testing.T) {
 		<-w.service.asking
 	}
 	f.back(b, state).want(http.StatusOK, "alice")
+}
+
+// TestForgedTokensReadTheKeysSeldom: whoever sends tokens that nobody signed does not have
+// the provider's keys read with each; a new key is known soon.
+func TestForgedTokensReadTheKeysSeldom(t *testing.T) {
+	f := newForger(t)
+	w := f.world()
+	f.claims = func(c map[string]any) { c["jti"] = rand.Text() }
+	send := func(token string) (int, string) {
+		return w.program("POST", "/api/v1/login", "", `{"id_token":"`+token+`"}`)
+	}
+	if status, text := send(f.token("cli", "")); status != http.StatusOK {
+		t.Fatalf("%d %s", status, text)
+	}
+	other, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.sign = other
+	for range 10 {
+		if status, text := send(f.token("cli", "")); status != http.StatusForbidden || !strings.Contains(text, "is not good") {
+			t.Fatalf("%d %s", status, text)
+		}
+	}
+	if got := f.keysRead.Load(); got != 1 {
+		t.Errorf("the keys were read %d times", got)
+	}
+	f.key = other
+	_, provider := w.service.now()
+	provider.keys.mu.Lock()
+	provider.keys.at = time.Now().Add(-askAgain)
+	provider.keys.mu.Unlock()
+	if status, text := send(f.token("cli", "")); status != http.StatusOK {
+		t.Errorf("a new key: %d %s", status, text)
+	}
 }

@@ -37,8 +37,10 @@ type forger struct {
 	// asked counts what came to the token endpoint; deny refuses every code there. ways
 	// are what it says of how clients may prove who they are.
 	asked atomic.Int32
-	deny  bool
-	ways  []string
+	// keysRead counts how often its keys were read.
+	keysRead atomic.Int32
+	deny     bool
+	ways     []string
 }
 
 func newForger(t *testing.T) *forger {
@@ -66,6 +68,7 @@ func (f *forger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			out.(map[string]any)["token_endpoint_auth_methods_supported"] = f.ways
 		}
 	case "/keys":
+		f.keysRead.Add(1)
 		out = map[string]any{"keys": []any{map[string]any{
 			"kty": "RSA", "alg": "RS256", "use": "sig", "kid": "one", "n": b64(f.key.N.Bytes()), "e": b64(big.NewInt(int64(f.key.E)).Bytes()),
 		}}}

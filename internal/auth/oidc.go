@@ -31,6 +31,7 @@ const (
 type provider struct {
 	spec *Provider
 	http *http.Client
+	keys *keys
 
 	mu    sync.Mutex
 	found *oidc.Provider
@@ -42,7 +43,8 @@ type provider struct {
 }
 
 func newProvider(spec *Provider, client *http.Client) *provider {
-	return &provider{spec: spec, http: client}
+	client, keys := remember(client)
+	return &provider{spec: spec, http: client, keys: keys}
 }
 
 // discover reads the provider's own description, once it answers.
@@ -68,6 +70,11 @@ func (p *provider) discover(ctx context.Context) (*oidc.Provider, error) {
 	}
 	p.found, p.failed = found, nil
 	p.config = p.oauth(found)
+	var says struct {
+		Keys string `json:"jwks_uri"`
+	}
+	_ = found.Claims(&says) // it has been read
+	p.keys.stand(says.Keys)
 	return found, nil
 }
 
