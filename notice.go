@@ -159,10 +159,25 @@ type Receipt struct {
 	Channel string `json:"channel,omitempty"`
 }
 
+// PartlyError says that some of the people behind a channel have the message, under
+// Receipt, and others do not.
+type PartlyError struct {
+	Receipt Receipt
+	// Err says who has not got it and why. Where it is [Permanent] they never will.
+	Err error
+}
+
+// Error implements error.
+func (e *PartlyError) Error() string { return e.Err.Error() }
+
+// Unwrap returns why not everybody has it.
+func (e *PartlyError) Unwrap() error { return e.Err }
+
 // Notifier carries messages to people through one channel. It may be called
 // again with a message it has delivered before; Notice.ID tells. An error marked
 // by [Permanent] gives the message up, any other is retried; an error with
-// RetryAfter() time.Duration says when.
+// RetryAfter() time.Duration says when. A [PartlyError] counts as delivered: the rest is
+// retried for minutes only.
 type Notifier interface {
 	Notify(ctx context.Context, m Message) (Receipt, error)
 }

@@ -170,6 +170,9 @@ func (a *App) askChannel(ctx context.Context, p part, c outbox.Channel) (found [
 		found = append(found, p.broken(fmt.Sprintf("The last delivery failed, %s: %s %s", since(s.LastErrorAt), sentence(s.LastError), waits(s.Waiting)), triedAgain(s.Waiting)+do))
 	case s.Why != "":
 		found = append(found, p.doubtful(sentence(s.Why)+" "+waits(s.Waiting), do))
+	case s.Missed != "":
+		found = append(found, p.doubtful(fmt.Sprintf("The last notice arrived, %s, but not everybody has it: %s %s", since(s.LastSuccess), sentence(s.Missed), waits(s.Waiting)),
+			"Take those addresses out of its settings, or mend them: their people are told nothing. backout notify test tries it."))
 	case len(found) > 0:
 	case asked:
 		found = append(found, p.well("Its other side says that it would work. "+waits(s.Waiting)))

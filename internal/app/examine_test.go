@@ -192,6 +192,25 @@ func (l *leaned) lose(t *testing.T) {
 	}
 }
 
+// TestExamineSaysWhoseMailDoesNotArrive while the others have it.
+func TestExamineSaysWhoseMailDoesNotArrive(t *testing.T) {
+	l := lean(t, "")
+	why := &backout.PartlyError{Err: backout.Permanent(errors.New("recipient left@example.com: 550"))}
+	if err := l.store.Outbox.Tried(t.Context(), "hook", time.Now(), why); err != nil {
+		t.Fatal(err)
+	}
+	_, says := l.look(t)
+	if h := says["channel hook"]; h.State != handlers.HealthDoubtful || !strings.Contains(h.Says, "not everybody has it: recipient left@example.com: 550.") {
+		t.Errorf("%+v", h)
+	}
+	if err := l.store.Outbox.Tried(t.Context(), "hook", time.Now(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, says = l.look(t); says["channel hook"].State != handlers.HealthWell {
+		t.Errorf("%+v", says["channel hook"])
+	}
+}
+
 // TestExamineFindsWhatAReloadWouldRefuse, which a start would not.
 func TestExamineFindsWhatAReloadWouldRefuse(t *testing.T) {
 	l := lean(t, "")

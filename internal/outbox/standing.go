@@ -73,7 +73,7 @@ func (s Standing) with(p store.Pending) Standing {
 	if s.oldest.IsZero() || p.Since.Before(s.oldest) {
 		s.oldest = p.Since
 	}
-	if p.Tries > 0 && p.LastTry.After(s.LastErrorAt) {
+	if p.Tries > 0 && p.PartlyAt.IsZero() && p.LastTry.After(s.LastErrorAt) {
 		s.LastError, s.LastErrorAt = p.LastError, p.LastTry
 	}
 	return s

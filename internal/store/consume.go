@@ -39,7 +39,9 @@ func consumerName(subject string) string {
 // ctx ends, and returns ctx's error. A notice that fails holds up those behind
 // it: it is tried again after 1 s, doubling to 60 s, or after what its error's
 // RetryAfter() says, at most 5 min; it is given up when the error is permanent or
-// the notice is older than 24 h by then. Several consumers of one channel, on one server
+// the notice is older than 24 h by then. One that some of the channel's people have, as a
+// [backout.PartlyError] says, is delivered, and is tried for the others for minutes, or
+// for seconds when others wait behind it. Several consumers of one channel, on one server
 // or many, share it.
 //
 // A notice whose receipt is stored is never handed to fn again. While the store
@@ -123,7 +125,7 @@ func (o *Outbox) deliver(ctx, whole context.Context, m jetstream.Msg, fn Deliver
 	case d.settled():
 		return m.Ack()
 	}
-	if wait := time.Until(d.LastTry.Add(waitAfter(d.Tries, nil))); d.Tries > 0 && meta.NumDelivered == 1 && wait > 0 {
+	if wait := time.Until(d.LastTry.Add(d.wait(nil))); d.Tries > 0 && meta.NumDelivered == 1 && wait > 0 {
 		return m.NakWithDelay(wait) // the consumer was made anew
 	}
 	receipt, why := whileTouched(ctx, m, func() (backout.Receipt, error) { return fn(ctx, p.Notice) })
@@ -133,7 +135,7 @@ func (o *Outbox) deliver(ctx, whole context.Context, m jetstream.Msg, fn Deliver
 	if ctx.Err() != nil {
 		return errors.Join(ctx.Err(), m.Nak()) // stopped, not failed
 	}
-	return o.afterFailure(ctx, m, at, p, why)
+	return o.afterFailure(ctx, m, at, p, meta.NumPending > 0, why)
 }
 
 // afterSuccess stores the receipt, as long as it takes: people have the message,
@@ -163,18 +165,21 @@ func (o *Outbox) afterSuccess(ctx context.Context, m jetstream.Msg, at string, p
 	return m.Ack()
 }
 
-func (o *Outbox) afterFailure(ctx context.Context, m jetstream.Msg, at string, p Pending, why error) error {
-	d, err := o.failed(ctx, at, p, why)
+func (o *Outbox) afterFailure(ctx context.Context, m jetstream.Msg, at string, p Pending, behind bool, why error) error {
+	d, err := o.failed(ctx, at, p, behind, why)
 	if err != nil {
 		return errors.Join(err, m.NakWithDelay(storePause))
 	}
 	if d.settled() {
-		if d.State == deliveryAbandoned {
+		switch {
+		case d.State == deliveryAbandoned:
 			o.log.Error("a notice was given up", "channel", p.Channel, "notice", p.Notice.ID, "tries", d.Tries, "error", why)
+		case !d.PartlyAt.IsZero():
+			o.log.Error("a notice was delivered, but not to all of its channel's people", "channel", p.Channel, "notice", p.Notice.ID, "tries", d.Tries, "error", why)
 		}
 		return m.Ack()
 	}
-	wait := waitAfter(d.Tries, why)
+	wait := d.wait(why)
 	o.log.Warn("a notice was not delivered", "channel", p.Channel, "notice", p.Notice.ID, "tries", d.Tries, "again_in", wait, "error", why)
 	return m.NakWithDelay(wait)
 }

@@ -20,12 +20,13 @@ type Delivery struct {
 	Channel string
 	// Audience is whom it was for there; empty where an older release wrote it.
 	Audience string
-	// Delivered tells that it has arrived, GivenUp that it will not.
+	// Delivered tells that it has arrived, with some of the channel's people at least,
+	// GivenUp that it will not.
 	Delivered, GivenUp bool
 	// Tries counts the deliveries that failed; LastError is what the last one said.
 	Tries     int
 	LastError string
-	// At is when it was tried last; zero when it was not.
+	// At is when it arrived, or was tried last; zero when it was not.
 	At time.Time
 }
 
@@ -82,10 +83,14 @@ func (o *Outbox) Delivery(ctx context.Context, channel, noticeID string) (Delive
 
 // on is what others are told of it.
 func (d delivery) on(channel string) Delivery {
-	return Delivery{
+	out := Delivery{
 		Channel: channel, Audience: d.Audience, Delivered: d.State == deliveryDone, GivenUp: d.State == deliveryAbandoned,
 		Tries: d.Tries, LastError: d.LastError, At: d.LastTry,
 	}
+	if !d.PartlyAt.IsZero() {
+		out.Delivered, out.At = true, d.PartlyAt
+	}
+	return out
 }
 
 // noteQueued writes down that the notice waits, where nothing stands of it yet. It goes

@@ -23,6 +23,16 @@ const (
 	maxAsked  = 5 * time.Minute
 )
 
+// A notice that some of its channel's people have is tried for the others for partlyTried,
+// at least every partlyWait; only for partlyBehind once another notice waits behind it.
+// Servers that want to be asked again by those they do not know mostly want it after five
+// minutes.
+const (
+	partlyTried  = 6 * time.Minute
+	partlyBehind = 5 * time.Second
+	partlyWait   = 20 * time.Second
+)
+
 // The states of a delivery that has one.
 const (
 	deliveryQueued    = "queued"
@@ -39,6 +49,9 @@ type delivery struct {
 	LastError string           `json:"last_error,omitempty"`
 	LastTry   time.Time        `json:"last_try,omitzero"`
 	Receipt   *backout.Receipt `json:"receipt,omitempty"`
+	// PartlyAt is when some of the channel's people got it and others did not; LastError
+	// says who.
+	PartlyAt time.Time `json:"partly_at,omitzero"`
 	// Audience is the notice's on this channel; empty in documents of old releases.
 	Audience string `json:"audience,omitempty"`
 	// AgainAt is when it was last queued anew after it had been given up.
@@ -53,8 +66,17 @@ func (d delivery) settled() bool { return d.State == deliveryDone || d.State == 
 
 // pending fills in what is known of the tries.
 func (d delivery) pending(p Pending) Pending {
-	p.Tries, p.LastError, p.LastTry = d.Tries, d.LastError, d.LastTry
+	p.Tries, p.LastError, p.LastTry, p.PartlyAt = d.Tries, d.LastError, d.LastTry, d.PartlyAt
 	return p
+}
+
+// wait is how long to wait until the next try after one that failed.
+func (d delivery) wait(why error) time.Duration {
+	wait := waitAfter(d.Tries, why)
+	if !d.PartlyAt.IsZero() {
+		return min(wait, partlyWait)
+	}
+	return wait
 }
 
 // readNotice reads a message of the outbox.
@@ -118,7 +140,7 @@ func (o *Outbox) succeeded(ctx context.Context, at string, p Pending, r backout.
 	}
 	now := time.Now().UTC()
 	_, err := o.settle(ctx, at, func(before delivery) delivery {
-		return delivery{State: deliveryDone, Tries: before.Tries, LastError: before.LastError, LastTry: now, Receipt: &r, Audience: p.Notice.Audience, AgainAt: before.AgainAt}
+		return delivery{State: deliveryDone, Tries: before.Tries, LastError: before.LastError, LastTry: now, Receipt: &r, Audience: p.Notice.Audience, AgainAt: before.AgainAt, PartlyAt: before.PartlyAt}
 	})
 	return err
 }
@@ -144,14 +166,29 @@ func (o *Outbox) beginThread(ctx context.Context, channel, rollbackID string, r 
 	})
 }
 
-// failed writes down a failed try and returns what stands.
-func (o *Outbox) failed(ctx context.Context, at string, p Pending, why error) (delivery, error) {
+// failed writes down a failed try and returns what stands. behind tells that another
+// notice waits for it.
+func (o *Outbox) failed(ctx context.Context, at string, p Pending, behind bool, why error) (delivery, error) {
+	var partly *backout.PartlyError
+	if errors.As(why, &partly) && p.Notice.RollbackID != "" {
+		if err := o.beginThread(ctx, p.Channel, p.Notice.RollbackID, partly.Receipt); err != nil {
+			return delivery{}, err
+		}
+	}
 	now := time.Now().UTC()
-	giveUp := backout.IsPermanent(why) || now.Sub(p.Since) > giveUpAfter
 	d, err := o.settle(ctx, at, func(before delivery) delivery {
-		next := delivery{State: deliveryFailed, Tries: before.Tries + 1, LastError: why.Error(), LastTry: now, Audience: p.Notice.Audience, AgainAt: before.AgainAt}
-		if giveUp {
+		next := before
+		next.State, next.Tries, next.LastError, next.LastTry, next.Audience = deliveryFailed, before.Tries+1, why.Error(), now, p.Notice.Audience
+		if partly != nil && next.PartlyAt.IsZero() {
+			next.PartlyAt, next.Receipt = now, &partly.Receipt
+		}
+		over := backout.IsPermanent(why) || now.Sub(p.Since) > giveUpAfter
+		switch tried := now.Sub(next.PartlyAt); {
+		case next.PartlyAt.IsZero() && over:
 			next.State, next.Channel, next.Since, next.Notice = deliveryAbandoned, p.Channel, p.Since, &p.Notice
+		case next.PartlyAt.IsZero():
+		case over, tried >= partlyTried, behind && tried >= partlyBehind:
+			next.State = deliveryDone
 		}
 		return next
 	})

@@ -3,9 +3,12 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 	"unicode/utf8"
+
+	"github.com/backout-io/backout"
 )
 
 // healthPrefix holds how each channel did last, by channel.
@@ -26,6 +29,8 @@ type ChannelHealth struct {
 	// LastError is what the last failed try said, at LastErrorAt.
 	LastError   string    `json:"last_error,omitempty"`
 	LastErrorAt time.Time `json:"last_error_at,omitzero"`
+	// Missed says who did not get what was last delivered, and why; empty when everybody did.
+	Missed string `json:"missed,omitempty"`
 }
 
 // Failing tells whether the last try failed.
@@ -46,9 +51,13 @@ func (h ChannelHealth) after(at time.Time, why error) ChannelHealth {
 	if last := h.last(); !at.After(last) {
 		at = last.Add(time.Nanosecond)
 	}
-	if why == nil {
-		h.LastSuccess = at
-	} else {
+	var partly *backout.PartlyError
+	switch {
+	case why == nil:
+		h.LastSuccess, h.Missed = at, ""
+	case errors.As(why, &partly):
+		h.LastSuccess, h.Missed = at, shortReason(why)
+	default:
 		h.LastError, h.LastErrorAt = shortReason(why), at
 	}
 	return h
@@ -67,7 +76,7 @@ func shortReason(why error) string {
 }
 
 // Tried keeps how a try to deliver something by the channel has ended, for every
-// server: why is nil when it arrived. It is written when it is another answer than
+// server: why is nil when it arrived, and a [backout.PartlyError] when it did for some. It is written when it is another answer than
 // before, and now and then.
 func (o *Outbox) Tried(ctx context.Context, channel string, at time.Time, why error) error {
 	doc, err := subjectFor(healthPrefix, channel)
@@ -78,7 +87,7 @@ func (o *Outbox) Tried(ctx context.Context, channel string, at time.Time, why er
 				return nil, err
 			}
 			next := before.after(at, why)
-			same := next.Failing() == before.Failing()
+			same := next.Failing() == before.Failing() && (next.Missed == "") == (before.Missed == "")
 			if doc.revision > 0 && same && next.last().Sub(before.last()) < healthEvery {
 				return nil, nil
 			}

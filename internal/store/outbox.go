@@ -37,6 +37,8 @@ type Pending struct {
 	Tries     int
 	LastError string
 	LastTry   time.Time
+	// PartlyAt is when some of the channel's people got it; the others have yet to.
+	PartlyAt time.Time
 }
 
 // Put queues the notice for the channel. A notice of the same id that is queued,

@@ -47,7 +47,7 @@ func New(c Config) (*Notifier, error) {
 	if c.Username != "" && c.Password.Reveal() == "" {
 		return nil, backout.Permanent(errors.New("email password is empty: put the password there, or take username and password out"))
 	}
-	n := &Notifier{config: c, busy: make(chan struct{}, 1), done: map[string]bool{}}
+	n := &Notifier{config: c, busy: make(chan struct{}, 1)}
 	var err error
 	if n.from, err = address(c.From); err != nil {
 		return nil, backout.Permanent(err)
@@ -95,12 +95,11 @@ type Notifier struct {
 	tls    *tls.Config
 
 	// When a server takes mail for some addresses and wants to be asked again
-	// for others, done remembers the former, so that the next try of the same
+	// for others, begun remembers the former, so that the next try of the same
 	// notice reaches only the latter.
+	begun begun
 	// busy is held by the one delivery that is under way.
-	busy   chan struct{}
-	doneID string
-	done   map[string]bool
+	busy chan struct{}
 }
 
 // Notify implements [backout.Notifier].
@@ -114,10 +113,15 @@ func (n *Notifier) Notify(ctx context.Context, m backout.Message) (backout.Recei
 	if err != nil {
 		return backout.Receipt{}, backout.Permanent(err)
 	}
-	if err := n.deliver(ctx, m.Notice.ID, msg); err != nil {
-		return backout.Receipt{}, n.explain(ctx, err)
+	receipt := backout.Receipt{Ref: "<" + id + ">", Channel: n.config.SMTP}
+	some, err := n.deliver(ctx, m.Notice.ID, msg)
+	switch {
+	case err == nil:
+		return receipt, nil
+	case some:
+		return backout.Receipt{}, &backout.PartlyError{Receipt: receipt, Err: n.explain(ctx, err)}
 	}
-	return backout.Receipt{Ref: "<" + id + ">", Channel: n.config.SMTP}, nil
+	return backout.Receipt{}, n.explain(ctx, err)
 }
 
 // compose writes the mail. Every header value is one line, or made from a

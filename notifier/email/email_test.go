@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/mail"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -119,33 +120,79 @@ func TestSubjectCannotBecomeHeaders(t *testing.T) {
 	}
 }
 
+// wantPartly wants that some addresses have the mail, and what is said of the others.
+func wantPartly(t *testing.T, err error, permanent bool, says ...string) {
+	t.Helper()
+	var partly *backout.PartlyError
+	if !errors.As(err, &partly) || partly.Receipt.Ref == "" || backout.IsPermanent(err) != permanent {
+		t.Fatalf("error %v, permanent %t: want that some addresses have the mail, permanent %t", err, backout.IsPermanent(err), permanent)
+	}
+	for _, part := range says {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q is not in the error: %v", part, err)
+		}
+	}
+}
+
 func TestOneBadAddressDoesNotKeepTheOthersFromTheMail(t *testing.T) {
 	o := newOffice(t)
 	o.onRcpt["boss@example.com"] = &smtp.SMTPError{Code: 550, Message: "no such user"}
 	_, err := newNotifier(t, config(o)).Notify(t.Context(), message(backout.MomentHeld, nil))
-	if !backout.IsPermanent(err) || !strings.Contains(err.Error(), "boss@example.com") || !strings.Contains(err.Error(), "1 of 2 addresses have the mail") {
-		t.Errorf("error %v", err)
-	}
+	wantPartly(t, err, true, "boss@example.com", "1 of 2 addresses have the mail")
 	if got := o.take(); len(got) != 1 || !slices.Equal(got[0].to, []string{"ops@example.com"}) {
 		t.Errorf("delivered %+v", got)
 	}
 }
 
+func TestOnlyBadAddressesAreNoDelivery(t *testing.T) {
+	o := newOffice(t)
+	for _, to := range []string{"ops@example.com", "boss@example.com"} {
+		o.onRcpt[to] = &smtp.SMTPError{Code: 550, Message: "no such user"}
+	}
+	_, err := newNotifier(t, config(o)).Notify(t.Context(), message(backout.MomentHeld, nil))
+	var partly *backout.PartlyError
+	if !backout.IsPermanent(err) || errors.As(err, &partly) || len(o.take()) > 0 {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestAddressThatMustWaitGetsTheMailOnceLater: whatever else is sent in between, such as
+// a test.
 func TestAddressThatMustWaitGetsTheMailOnceLater(t *testing.T) {
 	o := newOffice(t)
 	n := newNotifier(t, config(o))
 	o.onRcpt["boss@example.com"] = &smtp.SMTPError{Code: 450, Message: "greylisted"}
 	m := message(backout.MomentHeld, nil)
-	if _, err := n.Notify(t.Context(), m); err == nil || backout.IsPermanent(err) {
-		t.Errorf("error %v, want one that passes", err)
-	}
-	o.with(func(o *office) { clear(o.onRcpt) })
+	_, err := n.Notify(t.Context(), m)
+	wantPartly(t, err, false, "boss@example.com", "1 of 2 addresses have the mail")
+	test := message(backout.MomentTest, nil)
+	test.Notice.ID = "test.1.mail"
+	_, err = n.Notify(t.Context(), test)
+	wantPartly(t, err, false)
+	o.with(func(o *office) { o.onMail = &smtp.SMTPError{Code: 421, Message: "busy"} })
+	_, err = n.Notify(t.Context(), m)
+	wantPartly(t, err, false, "421")
+	o.with(func(o *office) { o.onMail = nil; clear(o.onRcpt) })
 	if _, err := n.Notify(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
 	got := o.take()
-	if len(got) != 2 || !slices.Equal(got[0].to, []string{"ops@example.com"}) || !slices.Equal(got[1].to, []string{"boss@example.com"}) {
-		t.Errorf("delivered %+v; want ops first, and then only boss", got)
+	if len(got) != 3 || !slices.Equal(got[0].to, []string{"ops@example.com"}) || !slices.Equal(got[2].to, []string{"boss@example.com"}) {
+		t.Errorf("delivered %+v; want ops first, then the test, and then only boss", got)
+	}
+}
+
+// TestWhoHasBegunMailsIsBounded: of what is never tried again too.
+func TestWhoHasBegunMailsIsBounded(t *testing.T) {
+	var b begun
+	for i := range 3 * begunMost {
+		b.of(strconv.Itoa(i))["ops@example.com"] = true
+	}
+	if last := strconv.Itoa(3*begunMost - 1); len(b) != begunMost || !b.of(last)["ops@example.com"] {
+		t.Errorf("%d are remembered", len(b))
+	}
+	if len(b.of("")) > 0 || len(b) != begunMost {
+		t.Error("a notice without an id is remembered")
 	}
 }
 

@@ -18,18 +18,25 @@ import (
 )
 
 // deliver hands the mail to the server for every address that does not have it
-// yet. Addresses that the server refuses do not keep the others from getting it.
-func (n *Notifier) deliver(ctx context.Context, noticeID string, msg *mail.Msg) error {
+// yet. Addresses that the server refuses do not keep the others from getting it. some
+// tells whether any address has it, by this try or one before.
+func (n *Notifier) deliver(ctx context.Context, noticeID string, msg *mail.Msg) (some bool, err error) {
 	select {
 	case n.busy <- struct{}{}:
 		defer func() { <-n.busy }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
 	}
-	if n.doneID == "" || n.doneID != noticeID {
-		n.doneID = noticeID
-		clear(n.done)
+	has := n.begun.of(noticeID)
+	err = n.send(ctx, has, msg)
+	if err == nil || isRefused(err) {
+		n.begun.end(noticeID) // every address is settled
 	}
+	return len(has) > 0, err
+}
+
+// send is one try; it adds to has who got the mail by it.
+func (n *Notifier) send(ctx context.Context, has map[string]bool, msg *mail.Msg) error {
 	client, hangUp, err := n.dial(ctx)
 	if err != nil {
 		return err
@@ -38,10 +45,31 @@ func (n *Notifier) deliver(ctx context.Context, noticeID string, msg *mail.Msg) 
 	if err := client.Mail("<" + n.from.Address + ">"); err != nil {
 		return fmt.Errorf("sender %s: %w", n.from.Address, err)
 	}
-	var accepted []string
-	var later, never error
+	accepted, later, never := n.offer(client, has)
+	if len(accepted) > 0 {
+		if err := transmit(client, msg); err != nil {
+			return err
+		}
+		for _, to := range accepted {
+			has[to] = true
+		}
+		_ = client.Quit()
+	}
+	err = errors.Join(later, never)
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("%w (%d of %d addresses have the mail)", err, len(has), len(n.to))
+	if later == nil {
+		return refusedError{err}
+	}
+	return err
+}
+
+// offer names every address to the server that does not have the mail.
+func (n *Notifier) offer(client *smtp.Client, has map[string]bool) (accepted []string, later, never error) {
 	for _, to := range n.to {
-		if n.done[to.Address] {
+		if has[to.Address] {
 			continue
 		}
 		err := client.Rcpt("<" + to.Address + ">")
@@ -54,29 +82,18 @@ func (n *Notifier) deliver(ctx context.Context, noticeID string, msg *mail.Msg) 
 			later = errors.Join(later, fmt.Errorf("recipient %s: %w", to.Address, err))
 		}
 	}
-	if len(accepted) > 0 {
-		if err := transmit(client, msg); err != nil {
-			return err
-		}
-		for _, to := range accepted {
-			n.done[to] = true
-		}
-		_ = client.Quit()
-	}
-	if later != nil {
-		return errors.Join(later, never)
-	}
-	n.doneID = "" // every address is settled
-	if never != nil {
-		return refusedError{fmt.Errorf("%w (%d of %d addresses have the mail)", never, len(n.done), len(n.to))}
-	}
-	return nil
+	return accepted, later, never
 }
 
 // refusedError is a refusal that trying again does not cure.
 type refusedError struct{ error }
 
 func (e refusedError) Unwrap() error { return e.error }
+
+func isRefused(err error) bool {
+	var refused refusedError
+	return errors.As(err, &refused)
+}
 
 func transmit(client *smtp.Client, msg *mail.Msg) error {
 	w, err := client.Data()
@@ -172,9 +189,8 @@ func (n *Notifier) explain(ctx context.Context, err error) error {
 	text := notifier.OneLine(strings.ToValidUTF8(notifier.Redact(err.Error(), n.config.Password), "\uFFFD"))
 	said := fmt.Errorf("send mail by %s: %s", n.config.SMTP, notifier.Cut(text, 500))
 	var answer *textproto.Error
-	var refused refusedError
 	switch {
-	case errors.As(err, &refused):
+	case isRefused(err):
 		return backout.Permanent(fmt.Errorf("%w: check from and to", said))
 	case errors.As(err, &answer) && (answer.Code == 535 || answer.Code == 534 || answer.Code == 530):
 		return backout.Permanent(fmt.Errorf("%w: check username and password", said))
