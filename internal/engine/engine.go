@@ -247,6 +247,7 @@ func (e *Engine) Reconfigure(cfg *Config) {
 	e.recallMatches(time.Now())
 	e.spawn(func(ctx context.Context) { e.judgeAll(ctx) })
 	e.spawn(e.checkApprovers)
+	e.warnOfGone()
 	e.armSoon()
 	e.news.tell()
 }
@@ -283,6 +284,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.recallMatches(time.Now())
 	e.startPaused(ctx)
 	e.checkApprovers(ctx)
+	e.warnOfGone()
 	e.takeUp()
 	e.spawn(func(ctx context.Context) { e.deadlines.run(ctx, e.due) })
 	e.spawn(e.pulseLoop)

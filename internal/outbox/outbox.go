@@ -197,7 +197,11 @@ func (c *Config) decide(n backout.Notice) route.Decision {
 		at = time.Now()
 	}
 	table := route.Table{Audiences: c.Audiences, Intervals: c.Intervals, Routes: c.Routes}
-	return table.Decide(n, at)
+	d := table.Decide(n, at)
+	if c.gone(n) {
+		return c.instead(table, d, n, at)
+	}
+	return d
 }
 
 // Route names the channels that a notice would be sent through now.
@@ -205,12 +209,17 @@ func (b *Outbox) Route(n backout.Notice) []string { return b.config.Load().decid
 
 // Send stores the notice for every channel that it is routed to and returns when that
 // is done; it does not wait for the delivery. Sending a notice again is harmless.
-// An audience that nobody belongs to is a permanent error: somebody should have
+// What a rollback tells an audience that is gone from the config goes to all who can act.
+// An audience that nobody belongs to is a permanent error otherwise: somebody should have
 // been told. A notice that a time interval silences is not.
 func (b *Outbox) Send(ctx context.Context, n backout.Notice) error {
 	c := b.config.Load()
 	decision := c.decide(n)
 	channels := decision.Channels
+	if c.gone(n) {
+		b.log.Warn("a notice is for an audience that the config does not have any more, and goes to all who can act",
+			"notice_id", n.ID, "moment", n.Moment, "audience", n.Audience, "rollback", n.RollbackID, "channels", channels)
+	}
 	switch {
 	case len(channels) > 0:
 	case len(decision.Steps) > 0:

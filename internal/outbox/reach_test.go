@@ -47,7 +47,7 @@ func TestReachTellsWhetherTheQuestionHasArrived(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, b *bench) {
 		chat, mail := &people{}, &people{}
 		b.update(t, map[string]backout.Notifier{"chat": chat, "mail": mail}, map[string][]string{"ops": {"chat"}, "boss": {"mail"}})
-		wantReach(t, b.Outbox, question("q0", "L1", "nobody"), false, "no channel leads to")
+		wantReach(t, b.Outbox, question("q0", "L1", "record"), false, "no channel leads to")
 		wantReach(t, b.Outbox, nil, false, "no channel leads to")
 		chat.set(nil, true) // hangs
 		q := question("q1", "L1", "ops")

@@ -66,7 +66,7 @@ func (b *Outbox) deliver(ctx context.Context, channel string, n backout.Notice, 
 	if _, ok := c.Channels[channel]; !ok {
 		return backout.Receipt{}, backout.Permanent(errRemoved)
 	}
-	return b.hand(ctx, c, channel, b.render(c, channel, n, thread))
+	return b.hand(ctx, c, channel, c.saidToBeGone(channel, b.render(c, channel, n, thread)))
 }
 
 // hand gives a message to its channel, and keeps what came of it.
