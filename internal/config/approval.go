@@ -106,6 +106,9 @@ func (l *loader) required(place levelPlace, plan backout.Plan, level backout.Lev
 		return a
 	}
 	l.bounds(place, level, &a)
+	if a.OnExpiry != backout.ExpiryGo || a.OnChannelDown == backout.ChannelDownProceed {
+		l.asked(at, plan, level)
+	}
 	if a.OnExpiry == backout.ExpiryGo {
 		l.heard(e, plan, level, a)
 	} else {

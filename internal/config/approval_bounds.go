@@ -78,7 +78,7 @@ func (l *loader) signIn() bool {
 // heard warns of a silence that never counts, since nobody who could act is ever told.
 func (l *loader) heard(e approvalEntry, plan backout.Plan, level backout.Level, a backout.Approval) {
 	told := slices.Concat(level.Audience, plan.Audience)
-	if a.OnChannelDown == backout.ChannelDownProceed || slices.ContainsFunc(told, func(audience string) bool { return l.cfg.KindOf(audience).MayAct() }) {
+	if a.OnChannelDown == backout.ChannelDownProceed || l.acts(told) {
 		return
 	}
 	if len(told) > 0 {

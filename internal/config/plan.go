@@ -88,6 +88,7 @@ func (l *loader) plan(p planEntry) {
 		plan.Levels = append(plan.Levels, level)
 	}
 	l.author(p.Author, plan)
+	l.holdsHeard(p, plan)
 	if p.Name.Value == "" {
 		if given(p.Name.Pos) {
 			l.add(p.Name.Pos.Problem("the plan has no name", planNameFix))

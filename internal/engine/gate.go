@@ -101,6 +101,7 @@ func (e *Engine) askGate(cfg *Config, c backout.Change, frozen backout.FrozenPla
 	}
 	if frozen.Hash != "" {
 		f.Plan = &frozen.Plan
+		f.Readers = cfg.readers(frozen.Plan)
 	}
 	return gateCheck{Result: gate.Check(f), frozen: frozen, targets: c.Targets, at: f.Now}
 }

@@ -71,6 +71,18 @@ func (c *Config) actingFirst(notices []backout.Notice) {
 	}
 }
 
+// readers are the audiences of the plan whose people can do nothing about what they are
+// told.
+func (c *Config) readers(p backout.Plan) map[string]bool {
+	out := map[string]bool{}
+	for _, name := range audiencesOf(p) {
+		if c.Acts != nil && !c.Acts(name) {
+			out[name] = true
+		}
+	}
+	return out
+}
+
 // withURL is the notice with the address of what it is about, where this server has one.
 func (e *Engine) withURL(n backout.Notice, path string) backout.Notice {
 	if base := e.cfg().ExternalURL; base != "" {

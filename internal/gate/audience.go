@@ -2,6 +2,7 @@ package gate
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/backout-io/backout"
 )
@@ -26,6 +27,19 @@ func (v *verdict) checkAudiences(f Facts) {
 	for _, name := range slices.Compact(names) {
 		if len(f.Audiences[name]) == 0 {
 			v.no(CheckAudience, "audience \""+name+"\" has no channel", "give it one in audiences, or name another")
+		}
+	}
+	v.checkHearing(f)
+}
+
+// checkHearing warns of levels of which only those hear who can do nothing: nobody is
+// asked, and of a hold nobody is told who could end it.
+func (v *verdict) checkHearing(f Facts) {
+	for i := range f.Plan.Levels {
+		level := &f.Plan.Levels[i]
+		told := slices.Concat(level.Audience, f.Plan.Audience)
+		if len(told) > 0 && !slices.ContainsFunc(told, func(name string) bool { return !f.Readers[name] }) {
+			v.warn(CheckAudience, level.Name, "only audiences are told who can do nothing: "+strings.Join(told, ", "), "add one of the kind deciders or responders")
 		}
 	}
 }

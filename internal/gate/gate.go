@@ -60,6 +60,8 @@ type Facts struct {
 	// Audiences are the channels of each audience; nil when it is not to be
 	// looked at whether anybody is told.
 	Audiences map[string][]string
+	// Readers are those of them whose people can do nothing about what they are told.
+	Readers map[string]bool
 	// Exploited are those of the change's CVEs that are known to be exploited.
 	Exploited []string
 	// Blind says why nobody would tell that a target is red; empty when somebody

@@ -242,7 +242,15 @@ func TestWarnings(t *testing.T) {
 		"alerts only":          {func(f *Facts) { f.Plan.Verify.Checks = nil }, "verify", ""},
 		"alerts ignored":       {func(f *Facts) { f.Plan.Verify.IgnoreAlerts = true }, "verify", ""},
 		"no hold":              {func(f *Facts) { f.Plan.Verify.HoldFor = 0 }, "verify", ""},
-		"looks too seldom":     {func(f *Facts) { f.Plan.Verify.Every = backout.Duration(time.Hour) }, "verify", ""},
+		"nobody who can act is told": {func(f *Facts) {
+			f.Readers, f.Audiences = map[string]bool{"board": true, "record": true}, map[string][]string{"board": {"m"}, "record": {"m"}, "ops": {"m"}}
+			f.Plan.Audience = []string{"record"}
+			for i := range f.Plan.Levels {
+				f.Plan.Levels[i].Audience = []string{"board", "ops"}
+			}
+			f.Plan.Levels[1].Audience = []string{"board"}
+		}, "audience", "L2"},
+		"looks too seldom": {func(f *Facts) { f.Plan.Verify.Every = backout.Duration(time.Hour) }, "verify", ""},
 	} {
 		f := good()
 		tt.spoil(&f)
