@@ -47,7 +47,7 @@ func TestOneLineIsEnoughAtNight(t *testing.T) {
 		{"drift", asTold(backout.MomentDrift, "ops", nil), "DRIFT", "stays as it is until somebody looks."},
 		{"reopened", asTold(backout.MomentReopened, "ops", func(n *backout.Notice) { n.CVEs = []string{"CVE-2026-1"} }), "OPEN AGAIN: CVE-2026-1", "CVE-2026-1, until it is installed again."},
 		{"stakeholders, backed out", asTold(backout.MomentWindowClosed, "stakeholders", ended(backout.ChangeBackedOut)), "The patch is finished with: it was taken back", "it was taken back."},
-		{"stakeholders, red", asTold(backout.MomentRed, "stakeholders", nil), "Trouble after a patch on 1 system", "unless those in charge decide otherwise."},
+		{"stakeholders, red", asTold(backout.MomentRed, "stakeholders", nil), "Trouble after a patch on 1 system", "1 system. Those in charge have been told; you hear next whether and when it is taken back."},
 		{"stakeholders, asked", asTold(backout.MomentApproval, "stakeholders", func(n *backout.Notice) { n.IfNobodyActs = "L2 starts" }), "Waiting for a decision on level 2", "If they do not answer: level 2 starts."},
 		{"stakeholders, last call", asTold(backout.MomentLastCall, "stakeholders", func(n *backout.Notice) { n.IfNobodyActs = "L2 starts" }), "Still waiting for a decision on level 2", "If they do not answer: level 2 starts."},
 		{"stakeholders, unreachable", asTold(backout.MomentUnreachable, "stakeholders", func(n *backout.Notice) { n.NextLevel, n.Level = "", "" }), "cannot be reached", "about the way back of the patch CHG1 cannot"},
