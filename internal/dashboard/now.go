@@ -29,7 +29,7 @@ const (
 func (d *Dashboard) now(ctx context.Context, q *query) (ui.Content, error) {
 	s := d.o.Services
 	var out ui.Now
-	inRollback, err := d.underWay(ctx, q, &out)
+	in, err := d.underWay(ctx, q, &out)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (d *Dashboard) now(ctx context.Context, q *query) (ui.Content, error) {
 		return nil, err
 	}
 	sortLive(&out, changes, q.now)
-	if err := d.red(ctx, &out, inRollback); err != nil {
+	if err := d.red(ctx, &out, in); err != nil {
 		return nil, err
 	}
 	watched, err := s.Control.Monitoring(ctx)
@@ -53,18 +53,29 @@ func (d *Dashboard) now(ctx context.Context, q *query) (ui.Content, error) {
 	return out, nil
 }
 
-// underWay finds the active rollbacks, and tells which targets are in one: of those that
-// are not shown too.
-func (d *Dashboard) underWay(ctx context.Context, q *query, out *ui.Now) (inRollback map[string]bool, err error) {
+// held are the targets of the active rollbacks, of those that are not shown too.
+type held struct {
+	// working are those that a rollback is not done with; back are those that one has
+	// brought back, and touches no more, with its id.
+	working map[string]bool
+	back    map[string]string
+}
+
+// underWay finds the active rollbacks, and tells which targets are in one.
+func (d *Dashboard) underWay(ctx context.Context, q *query, out *ui.Now) (held, error) {
+	in := held{working: map[string]bool{}, back: map[string]string{}}
 	rollbacks, err := d.o.Services.Rollbacks.ListRollbacks(ctx, handlers.RollbackFilter{ActiveOnly: true})
 	if err != nil {
-		return nil, err
+		return in, err
 	}
-	inRollback = map[string]bool{}
 	for i := range rollbacks {
 		r := &rollbacks[i]
 		for _, t := range r.Targets {
-			inRollback[t.Name] = true
+			if t.Phase == backout.TargetRecovered {
+				in.back[t.Name] = r.ID
+			} else {
+				in.working[t.Name] = true
+			}
 		}
 		out.Rollbacks = append(out.Rollbacks, ui.Card{Rollback: *r})
 	}
@@ -75,7 +86,7 @@ func (d *Dashboard) underWay(ctx context.Context, q *query, out *ui.Now) (inRoll
 	for i := range out.Rollbacks {
 		d.offer(ctx, q, &out.Rollbacks[i])
 	}
-	return inRollback, nil
+	return in, nil
 }
 
 // owed finds the rollbacks that ended and wait for a review; those under way have a card.
@@ -139,14 +150,14 @@ func ends(c *backout.Change) time.Time {
 	return c.Window.Closes.Add(time.Duration(c.Window.Watch))
 }
 
-// red finds what is red on live changes and in no rollback.
-func (d *Dashboard) red(ctx context.Context, out *ui.Now, inRollback map[string]bool) error {
+// red finds what is red on live changes, and what no rollback is at work on.
+func (d *Dashboard) red(ctx context.Context, out *ui.Now, in held) error {
 	alerts, _, err := d.o.Services.Rules.RedAlerts(ctx, everyAlert)
 	if err != nil {
 		return fmt.Errorf("look at what is red: %w", err)
 	}
 	for _, a := range alerts {
-		if len(a.ChangeIDs) == 0 || inRollback[a.Target] {
+		if len(a.ChangeIDs) == 0 || in.working[a.Target] {
 			continue
 		}
 		if len(out.Red) == nowRed {
@@ -155,6 +166,7 @@ func (d *Dashboard) red(ctx context.Context, out *ui.Now, inRollback map[string]
 		}
 		out.Red = append(out.Red, ui.RedTarget{
 			Target: a.Target, Alert: a.Alert.Name(), Summary: a.Alert.Annotations["summary"], Since: a.Alert.StartsAt, ChangeIDs: a.ChangeIDs,
+			BackIn: in.back[a.Target],
 		})
 	}
 	return nil

@@ -49,7 +49,7 @@ func TestNowSaysWhatIsRedAndWhatFollows(t *testing.T) {
 	page := siteOf(t, f).page("ann", "/")
 	wants(t, page,
 		"1 rollback under way", `id="CHG1-r1"`, `href="/rollbacks/CHG1-r1"`, "waits for a decision", "0 of 2 approvals by sre",
-		"Red, in no rollback", "<strong>db-1</strong> DBSlow", "DBSlow is down", `href="/changes/CHG2"`,
+		"Red, and not being rolled back", "<strong>db-1</strong> DBSlow", "DBSlow is down", `href="/changes/CHG2"`,
 		"The way back would not work any more", `href="/readiness#CHG2"`,
 		"Windows open or watched", `href="/changes/CHG1"`,
 		"Next: <a href=\"/changes/CHG3\">", "2 notices undelivered", `data-tone="bad"`, `hx-sse:connect="/live"`,
@@ -163,6 +163,22 @@ func TestNowFindsAnOldRedTarget(t *testing.T) {
 	}
 	f.red = append(f.red, red("db-1", "OldAndRed", "CHG2"))
 	page := siteOf(t, f).page("ann", "/")
-	wants(t, page, "Red, in no rollback", "<strong>db-1</strong> OldAndRed")
+	wants(t, page, "Red, and not being rolled back", "<strong>db-1</strong> OldAndRed")
 	lacks(t, page, "Storm")
+}
+
+// TestNowShowsWhatIsRedAgain: what a rollback has brought back it touches no more, so that
+// its card says nothing of it when it is red again.
+func TestNowShowsWhatIsRedAgain(t *testing.T) {
+	r := running("CHG1-r1")
+	r.Targets = append(r.Targets, backout.TargetState{Name: "web-2", Phase: backout.TargetRecovered}, backout.TargetState{Name: "web-3", Phase: backout.TargetRecovered})
+	other := running("CHG2-r1") // is at work on what the first has brought back
+	other.Targets[0].Name = "web-3"
+	f := &fake{
+		rollbacks: []backout.Rollback{r, other},
+		red:       []handlers.RedAlert{red("web-1", "NotBackYet", "CHG1"), red("web-2", "DownAgain", "CHG1"), red("web-3", "AtWork", "CHG1")},
+	}
+	page := siteOf(t, f).page("ann", "/")
+	wants(t, page, "Red, and not being rolled back", "<strong>web-2</strong> DownAgain", `was back in <a href="/rollbacks/CHG1-r1">CHG1-r1</a>`)
+	lacks(t, page, "NotBackYet", "AtWork")
 }

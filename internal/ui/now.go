@@ -16,8 +16,8 @@ type Now struct {
 	// there are.
 	Rollbacks     []Card
 	MoreRollbacks int
-	// Red are red targets of live changes that no rollback holds; MoreRed how many more
-	// there are.
+	// Red are red targets of live changes that no rollback is at work on; MoreRed how many
+	// more there are.
 	Red     []RedTarget
 	MoreRed int
 	// Reviews are rollbacks that ended, with a level that one person started alone and
@@ -58,15 +58,16 @@ type Card struct {
 // ended; zero for what has not come.
 type Span struct{ Entered, Started, Ended time.Time }
 
-// RedTarget is a target that is red and in no rollback.
+// RedTarget is a target that is red, and that no rollback is at work on.
 type RedTarget struct {
 	Target    string
 	Alert     string
 	Summary   string
 	Since     time.Time
 	ChangeIDs []string
-	// Why says why nothing is rolled back, as far as it is known.
-	Why string
+	// BackIn is the active rollback that had brought it back, and touches it no more; empty
+	// where there is none.
+	BackIn string
 }
 
 // Page implements [Content].
