@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,18 +22,7 @@ func offeringInDoubt(t *testing.T) (url string, answers func() []string) {
 	card.Offer([]ui.Offer{{Answer: "resolve", AttemptID: "CHG1-r1.L1.s1.t1.a1", Target: "web-1"}, {Answer: "pause"}})
 	var mu sync.Mutex
 	var got []string
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Security-Policy", ui.Policy("n"))
-		if err := ui.Write(w, ui.Frame{Now: time.Now(), Nonce: "n"}, ui.Now{Rollbacks: []ui.Card{card}}); err != nil {
-			t.Error(err)
-		}
-	})
-	mux.HandleFunc("GET /assets/{name}", func(w http.ResponseWriter, r *http.Request) {
-		asset, _ := ui.AssetNamed(r.PathValue("name"))
-		w.Header().Set("Content-Type", asset.Type)
-		_, _ = w.Write(asset.Data)
-	})
+	mux := showing(t, ui.Frame{}, ui.Now{Rollbacks: []ui.Card{card}})
 	mux.HandleFunc("POST /rollbacks/CHG1-r1/answer", func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -42,6 +32,52 @@ func offeringInDoubt(t *testing.T) (url string, answers func() []string) {
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
 	return srv.URL, func() []string { mu.Lock(); defer mu.Unlock(); return slices.Clone(got) }
+}
+
+// showing serves one page at /, and what it loads.
+func showing(t *testing.T, f ui.Frame, c ui.Content) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		f := f
+		f.Now, f.Nonce = time.Now(), "n"
+		w.Header().Set("Content-Security-Policy", ui.Policy(f.Nonce))
+		if err := ui.Write(w, f, c); err != nil {
+			t.Error(err)
+		}
+	})
+	mux.HandleFunc("GET /assets/{name}", func(w http.ResponseWriter, r *http.Request) {
+		asset, _ := ui.AssetNamed(r.PathValue("name"))
+		w.Header().Set("Content-Type", asset.Type)
+		_, _ = w.Write(asset.Data)
+	})
+	return mux
+}
+
+// TestDashboardHoldSaysWhichOnAPhone: Hold is under the thumb there, away from its card,
+// and with several rollbacks says which it is of.
+func TestDashboardHoldSaysWhichOnAPhone(t *testing.T) {
+	var cards []ui.Card
+	for i, id := range []string{"CHG1-r1", "CHG2-r1"} {
+		card := ui.Card{Rollback: backout.Rollback{ID: id, ChangeID: id[:4], Status: backout.RollbackRunning, LevelDeadline: time.Now().Add(time.Duration(i+1) * time.Hour)}}
+		card.Offer([]ui.Offer{{Answer: "hold"}})
+		cards = append(cards, card)
+	}
+	srv := httptest.NewServer(showing(t, ui.Frame{}, ui.Now{Rollbacks: cards}))
+	t.Cleanup(srv.Close)
+	p := browsertest.Open(t, srv.URL)
+	for width, want := range map[int][]string{360: {"Hold CHG1-r1", "Hold"}, 1280: {"Hold", "Hold"}} {
+		p.Emulate(browsertest.View{Width: width, Height: 740})
+		p.Go("/")
+		got := p.Texts("form.act.safe button")
+		for i := range got {
+			got[i] = strings.Join(strings.Fields(got[i]), " ")
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%d px wide the buttons say %q, want %q", width, got, want)
+		}
+		browsertest.FitsWidth(t, p)
+		browsertest.Accessible(t, p)
+	}
 }
 
 // TestDashboardEnter: Enter in a reason gives the answer that there is, and none where

@@ -23,6 +23,23 @@ func TestTheNextDeadlineLeads(t *testing.T) {
 	}
 }
 
+// TestAButtonSaysWhichRollbackItIsOf: to who hears the page one Hold is like the other, and
+// on a phone one stands away from its card. What is seen of a button is in its name.
+func TestAButtonSaysWhichRollbackItIsOf(t *testing.T) {
+	ids := []string{"CHG1-r1", "CHG2-r1"}
+	var cards []Card
+	for _, id := range ids {
+		card := Card{Rollback: backout.Rollback{ID: id, Status: backout.RollbackRunning, Frozen: plan(3), LevelDeadline: now.Add(time.Minute)}}
+		card.Offer([]Offer{{Answer: "hold"}, {Answer: "abort"}})
+		cards = append(cards, card)
+	}
+	one, two := render(t, Frame{}, Now{Rollbacks: cards[:1]}), render(t, Frame{}, Now{Rollbacks: cards})
+	wants(t, one, `aria-label="Hold CHG1-r1">Hold</button>`)
+	for _, id := range ids {
+		wants(t, two, `aria-label="What you can do about `+id+`"`, `aria-label="Hold `+id+`">Hold<span class="which"> `+id+`</span></button>`, `aria-label="Abort… `+id+`">Abort…</summary>`)
+	}
+}
+
 var (
 	alertOpens = regexp.MustCompile(`<(\w+)[^>]* role="alert"[^>]*>`)
 	textField  = regexp.MustCompile(`<(textarea|select|input (?:id|name|type="(?:search|checkbox)"))`)

@@ -114,6 +114,13 @@ func (n Now) Lead() int {
 	return max(slices.IndexFunc(n.Rollbacks, func(c Card) bool { return !c.Due().IsZero() }), 0)
 }
 
+// Several tells that the page has the cards of several rollbacks: a button away from its
+// card, as Hold is on a phone, says which it is of.
+func (v *view) Several() bool {
+	n, ok := v.C.(Now)
+	return ok && len(n.Rollbacks) > 1
+}
+
 // SortCards puts what needs a person first, then what is due first, then what goes on, or
 // ends, with the steps that run.
 func SortCards(cards []Card) {
