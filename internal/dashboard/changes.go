@@ -215,13 +215,9 @@ func (d *Dashboard) drawWindows(out *ui.Changes, found []*backout.Change, now ti
 			out.Undrawn++
 			continue
 		}
-		closes := c.Window.Closes
-		if !c.EndedAt.IsZero() && c.EndedAt.Before(closes) {
-			closes = c.EndedAt
-		}
 		calendar.Bars = append(calendar.Bars, chart.Bar{
 			Name: c.ID, Href: d.o.Base + "/changes/" + url.PathEscape(c.ID), Title: c.Title,
-			Opens: begin, Closes: closes, Watch: ui.EndOf(c), State: ui.Word(c.State), Tone: tones[ui.ToneOf(c.State)], Targets: c.Targets,
+			Opens: begin, Closes: windowEnd(c), Watch: ui.EndOf(c), State: ui.Word(c.State), Tone: tones[ui.ToneOf(c.State)], Targets: c.Targets,
 		})
 	}
 	if len(calendar.Bars) > 0 {

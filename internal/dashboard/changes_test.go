@@ -114,6 +114,20 @@ func TestOverlapsAreMarkedInWords(t *testing.T) {
 	})
 }
 
+// TestAWindowThatWasPatchedEarlyIsWatchedFromThen: its bar ends with the patching and the
+// watch is drawn behind it, so that it overlaps nothing that begins after that.
+func TestAWindowThatWasPatchedEarlyIsWatchedFromThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now() // midnight
+		early := planned("EARLY", now.Add(-time.Hour), "web-1")
+		early.State, early.OpenedAt, early.PatchedAt, early.WatchUntil = backout.ChangeWatching, now.Add(-time.Hour), now.Add(-20*time.Minute), now.Add(10*time.Minute)
+		next := planned("NEXT", now.Add(30*time.Minute), "web-1")
+		page := siteOf(t, &fake{changes: []backout.Change{early, next}}).page("vic", "/changes")
+		wants(t, page, "window 31 Dec 1999 23:00 to 23:40, watch until 1 Jan 2000 00:10")
+		lacks(t, page, "overlaps NEXT", "overlaps EARLY")
+	})
+}
+
 // TestChangesSayWhatIsWrongWithTheQuestion: a filter that is none chooses nothing.
 func TestChangesSayWhatIsWrongWithTheQuestion(t *testing.T) {
 	s := siteOf(t, &fake{})
