@@ -41,6 +41,7 @@ func (d *Dashboard) now(ctx context.Context, q *query) (ui.Content, error) {
 		return nil, err
 	}
 	sortLive(&out, changes, q.now)
+	d.shut(&out, changes, q.now)
 	if err := d.red(ctx, &out, in); err != nil {
 		return nil, err
 	}
@@ -140,6 +141,25 @@ func sortLive(out *ui.Now, changes []backout.Change, now time.Time) {
 		out.MoreChanges, out.Changes = more, out.Changes[:nowChanges]
 	}
 	out.Unready = out.Unready[:min(len(out.Unready), nowChanges)]
+}
+
+// shut puts the windows whose time has come and that are not open by what is over first.
+func (d *Dashboard) shut(out *ui.Now, changes []backout.Change, now time.Time) {
+	for i := range changes {
+		c := &changes[i]
+		w := c.Window
+		over := !w.Closes.IsZero() && !now.Before(w.Closes)
+		if c.State.Live() || c.State.Final() || w.Opens.IsZero() || w.Opens.After(now) || over {
+			continue
+		}
+		out.Shut = append(out.Shut, ui.ShutWindow{ReadyRow: ui.ReadyRow{Change: *c, Asking: d.asking.has(c.ID)}, Next: ui.NextOf(c, now)})
+	}
+	slices.SortStableFunc(out.Shut, func(a, b ui.ShutWindow) int {
+		return cmp.Or(ends(&a.Change).Compare(ends(&b.Change)), cmp.Compare(a.Change.ID, b.Change.ID))
+	})
+	if more := len(out.Shut) - nowChanges; more > 0 {
+		out.MoreShut, out.Shut = more, out.Shut[:nowChanges]
+	}
 }
 
 // ends is when alerts stop counting for the change, as far as it is known.

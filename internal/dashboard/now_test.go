@@ -182,3 +182,43 @@ func TestNowShowsWhatIsRedAgain(t *testing.T) {
 	wants(t, page, "Red, and not being rolled back", "<strong>web-2</strong> DownAgain", `was back in <a href="/rollbacks/CHG1-r1">CHG1-r1</a>`)
 	lacks(t, page, "NotBackYet", "AtWork")
 }
+
+// TestNowShowsTheWindowsThatAreDueAndShut: one that the gate refuses, one that nobody has
+// asked about; not those that are open, over, yet to come, or without a time.
+func TestNowShowsTheWindowsThatAreDueAndShut(t *testing.T) {
+	now := time.Now()
+	refused := aChange("REFUSED", backout.ChangePlanned, "web-1")
+	refused.Window.Auto, refused.GateAt, refused.Violations = true, now, []backout.Violation{{Check: "lvm", Target: "web-1", Reason: "no snapshot"}, {Check: "dnf", Target: "web-1", Reason: "no package"}}
+	never := aChange("NEVER", backout.ChangePlanned, "web-2")
+	never.Window.Closes = now.Add(10 * time.Minute)
+	over := aChange("OVER", backout.ChangeReady, "web-3")
+	over.Window.Closes = now.Add(-time.Minute)
+	later := aChange("LATER", backout.ChangeReady, "web-4")
+	later.Window.Opens = now.Add(time.Minute)
+	anytime := aChange("ANYTIME", backout.ChangePlanned, "web-5")
+	anytime.Window = backout.Window{}
+	f := &fake{changes: []backout.Change{refused, never, over, later, anytime, aChange("OPEN", backout.ChangeOpen, "web-6"), aChange("GONE", backout.ChangeCancelled, "web-7")}}
+	s := siteOf(t, f)
+	page := s.page("ann", "/")
+	_, shut, _ := strings.Cut(page, "Due, and not opened")
+	shut, _, _ = strings.Cut(shut, "</section>")
+	wants(t, shut, `href="/changes/REFUSED"`, "refused", ": 2 reasons", "the gate is asked again, and opens the window by itself", `href="/readiness?change=REFUSED#REFUSED"`,
+		`href="/changes/NEVER"`, "never asked", "until then it may be opened", `<time class="count"`)
+	lacks(t, shut, "OVER", "LATER", "ANYTIME", "OPEN", "GONE")
+	if strings.Index(shut, "NEVER") > strings.Index(shut, "REFUSED") {
+		t.Error("what is over last stands first")
+	}
+	wants(t, page, `data-tone="wait"`)
+
+	s.set(func() { f.changes = []backout.Change{never} })
+	wants(t, s.page("ann", "/"), "Due, and not opened", `data-tone="quiet"`)
+	s.set(func() {
+		f.changes = nil
+		for i := range 100 {
+			f.changes = append(f.changes, aChange(fmt.Sprintf("CHG%03d", i), backout.ChangePlanned, "web-1"))
+		}
+	})
+	wants(t, s.page("ann", "/"), fmt.Sprintf("%d more</a>", 100-nowChanges))
+	s.set(func() { f.changes = []backout.Change{later} })
+	lacks(t, s.page("ann", "/"), "Due, and not opened")
+}

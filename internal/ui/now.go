@@ -29,6 +29,10 @@ type Now struct {
 	Changes     []backout.Change
 	MoreChanges int
 	Next        *backout.Change
+	// Shut are the windows whose time has come and that are not open, what is over first
+	// first; MoreShut how many more there are.
+	Shut     []ShutWindow
+	MoreShut int
 	// Unready are live changes whose way back would not work any more.
 	Unready []backout.Change
 	// Undelivered are the notices that should have arrived.
@@ -70,6 +74,12 @@ type RedTarget struct {
 	BackIn string
 }
 
+// ShutWindow is a change whose window is due and not open, with what happens to it next.
+type ShutWindow struct {
+	ReadyRow
+	Next Upcoming
+}
+
 // Page implements [Content].
 func (n Now) Page() string { return "now" }
 
@@ -93,11 +103,14 @@ func (n Now) Tone() string {
 	switch {
 	case n.Blind, len(n.Rollbacks) > 0:
 		return bad
-	case len(n.Red) > 0, len(n.Unready) > 0, len(n.Reviews) > 0:
+	case len(n.Red) > 0, len(n.Unready) > 0, len(n.Reviews) > 0, slices.ContainsFunc(n.Shut, ShutWindow.refused):
 		return wait
 	}
 	return quiet
 }
+
+// refused tells that the gate keeps it shut: one that nobody has asked waits for its people.
+func (w ShutWindow) refused() bool { return w.Standing().State == "gate_refused" }
 
 // UnderWay is how many rollbacks are active, shown or not.
 func (n Now) UnderWay() int { return len(n.Rollbacks) + n.MoreRollbacks }
