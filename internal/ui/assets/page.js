@@ -85,10 +85,19 @@
   // A page that answers a form stands at the form's address: it is left for its own.
   let askedAt = 0;
   const own = () => document.getElementById("live").dataset.path;
+  // What somebody has typed goes with the page: then it stays, says that it may be old, and
+  // is loaded anew when they press for that.
+  const typed = (field) => field.value !== field.defaultValue || field.name === "reason" && field.value !== "";
+  const typing = () => [...document.querySelectorAll("input:not([type=hidden]), textarea")].some(typed);
+  const leave = (to) => {
+    if (!typing()) { location.replace(to); return; }
+    document.getElementById("anew").hidden = false;
+    put(document.getElementById("lost"), "What you see may be old. What you have typed stays until you load the page anew.");
+  };
   const anew = () => {
     if (refused || performance.now() - askedAt < silence || document.hidden || document.activeElement?.value) return;
     askedAt = performance.now();
-    fetch(own(), { method: "HEAD" }).then((answer) => { if (!over(answer.status) && answer.ok && !connection) location.replace(own()); }, () => {});
+    fetch(own(), { method: "HEAD" }).then((answer) => { if (!over(answer.status) && answer.ok && !connection) leave(own()); }, () => {});
   };
   // What is refused for good will not be there by itself: the session has ended, or what the
   // page shows is gone. Its own address leads to where people sign in, or says what is wrong.
@@ -99,10 +108,10 @@
   };
   const over = (status) => {
     if (![401, 403, 404].includes(status)) return false;
-    if (!refused && !tried(own())) location.replace(own());
+    if (!refused && (typing() || !tried(own()))) leave(own());
     return refused = true;
   };
-  const heardOf = () => { refused = false; try { sessionStorage.removeItem("refused"); } catch { /* nothing is kept */ } };
+  const heardOf = () => { refused = false; document.getElementById("anew").hidden = true; try { sessionStorage.removeItem("refused"); } catch { /* nothing is kept */ } };
   const watch = () => {
     const badge = document.getElementById("badge");
     if (!badge) return;
@@ -128,7 +137,7 @@
   document.addEventListener("htmx:sse:after:message", () => { draw(); watch(); });
   document.addEventListener("beat", (e) => { hear(Number(e.detail.data)); draw(); watch(); });
   // The session ended, or the server is another release: the page as it is cannot go on.
-  document.addEventListener("anew", () => { location.replace(own()); });
+  document.addEventListener("anew", () => { leave(own()); });
 
   // One press is one action.
   document.addEventListener("submit", (e) => {
