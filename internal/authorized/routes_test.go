@@ -40,6 +40,7 @@ var matrix = map[string]struct{ roles, where, body string }{
 
 	"GET /changes":            {"all", anywhere, ""},
 	"GET /live/changes":       {"all", anywhere, ""},
+	"GET /live/rollbacks":     {"all", anywhere, ""},
 	"GET /changes/{id}/live":  {"all", there, ""},
 	"GET /readiness":          {"all", anywhere, ""},
 	"GET /readiness/live":     {"all", anywhere, ""},

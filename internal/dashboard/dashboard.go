@@ -96,7 +96,7 @@ func (d *Dashboard) pages() []page {
 		{path: "/drift/{digest}", doc: "How a target differs from its baseline.", here: "rollbacks", params: []string{"part"}, build: d.drift},
 		{path: "/settings", doc: "How the server and what it leans on are, and one's own API tokens.", here: "settings", build: d.settings},
 		{path: "/settings/examine", doc: "The same after everything was asked whether it would work.", here: "settings", slow: true, build: d.examine},
-		{path: "/rollbacks", doc: "All rollbacks, those under way first, and how long their levels took.", here: "rollbacks", params: rollbacksParams, build: d.rollbacks},
+		{path: "/rollbacks", doc: "All rollbacks, those under way first, and how long their levels took.", here: "rollbacks", live: true, liveAt: "/live/rollbacks", params: rollbacksParams, build: d.rollbacks},
 		{path: "/rollbacks/{id}", doc: "One rollback: how it stands, why, who was told, and everything that happened.", here: "rollbacks", live: true, params: rollbackParams, build: d.rollback},
 		{path: "/rollbacks/{id}/records/{seq}", doc: "One record of the log of a rollback.", here: "rollbacks", build: d.rollbackRecord},
 		{path: "/changes/{id}/records/{seq}", doc: "One record of the log of a change.", here: "changes", build: d.changeRecord},

@@ -14,17 +14,36 @@ import (
 
 const (
 	// logsPerList is how many logs one view of the list reads, for at most readLogs.
-	// What a rollback that is over has taken is kept, so the next view reads others.
+	// What a rollback has taken is kept, so the next view reads others.
 	logsPerList = 10
 	readLogs    = time.Second
 	// keptSpans is of how many rollbacks it is kept.
 	keptSpans = 2000
+	// spansRest is how long the log of one that is under way is not read again, whatever
+	// happens to it: an open page is made anew with each of its steps.
+	spansRest = 10 * time.Second
+	// runningStep is how often the bar of a level that runs grows: an open page is sent
+	// again when it does.
+	runningStep = 15 * time.Second
 )
 
-// spans keeps when the levels of rollbacks that are over have run, by their ids.
+// spans keeps when the levels of rollbacks have run, by their ids.
 type spans struct {
 	mu   sync.Mutex
-	kept map[string][]ui.Span
+	kept map[string]readSpans
+}
+
+// readSpans is what the log of a rollback said of its levels as it was then.
+type readSpans struct {
+	levels   []ui.Span
+	revision uint64
+	over     bool
+	at       time.Time
+}
+
+// holds tells whether that is enough to know of the rollback as it is now.
+func (s *readSpans) holds(r *backout.Rollback, now time.Time) bool {
+	return s.over || s.revision == r.Revision && r.Revision != 0 || !r.Status.Final() && now.Sub(s.at) < spansRest
 }
 
 // spansOf says when the levels of the rollback ran. One that has left no level behind says
@@ -39,29 +58,28 @@ func (d *Dashboard) spansOf(ctx context.Context, r *backout.Rollback, left *int)
 		return out, true
 	}
 	d.spans.mu.Lock()
-	out, ok = d.spans.kept[r.ID]
+	known, found := d.spans.kept[r.ID]
 	d.spans.mu.Unlock()
-	if ok {
-		return out, true
+	now := time.Now()
+	if found && known.holds(r, now) {
+		return known.levels, true
 	}
 	if *left == 0 || ctx.Err() != nil {
-		return nil, false
+		return known.levels, found // as far as it was known
 	}
 	*left--
 	// Read past the logs that open pages use.
 	log, err := d.o.Services.Rollbacks.RollbackLog(ctx, r.ID)
 	if err != nil {
-		return nil, false
+		return known.levels, found
 	}
-	out = pastOf(log).spans(len(r.Frozen.Plan.Levels))
-	if r.Status.Final() {
-		d.spans.mu.Lock()
-		defer d.spans.mu.Unlock()
-		if d.spans.kept == nil || len(d.spans.kept) >= keptSpans {
-			d.spans.kept = map[string][]ui.Span{}
-		}
-		d.spans.kept[r.ID] = slices.Clip(out)
+	out = slices.Clip(pastOf(log).spans(len(r.Frozen.Plan.Levels)))
+	d.spans.mu.Lock()
+	defer d.spans.mu.Unlock()
+	if d.spans.kept == nil || len(d.spans.kept) >= keptSpans {
+		d.spans.kept = map[string]readSpans{}
 	}
+	d.spans.kept[r.ID] = readSpans{out, r.Revision, r.Status.Final(), now}
 	return out, true
 }
 
@@ -108,7 +126,7 @@ func (d *Dashboard) timed(r *backout.Rollback, spans []ui.Span, now time.Time) c
 		level := chart.TimedLevel{Name: l.Name, Took: s.Ended.Sub(s.Started), Limit: time.Duration(l.EscalateAfter), Outcome: "did not help"}
 		switch {
 		case s.Ended.IsZero():
-			level.Running, level.Took, level.Outcome = true, now.Sub(s.Started), ""
+			level.Running, level.Took, level.Outcome = true, max(now.Sub(s.Started).Truncate(runningStep), 0), ""
 		case i == r.Level && r.Status.Final():
 			level.Outcome = strings.ReplaceAll(string(r.Status), "_", " ")
 		}

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -95,6 +97,50 @@ func TestAllRollbacksAreShownPageByPage(t *testing.T) {
 	}
 	wants(t, page, "1 to 50 of 60 rollbacks")
 	lacks(t, page, "CHG119-r1")
+}
+
+// TestAllRollbacksStayFresh: an open list is sent again when something happened to what was
+// chosen, and the clock alone makes a bar grow every few seconds, without a log being read.
+func TestAllRollbacksStayFresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := running("RUN-r1")
+		r.Level, r.Revision, r.LevelDeadline = 1, 3, time.Now().Add(time.Hour)
+		f := &fake{rollbacks: []backout.Rollback{r, endedAfter("OLD-r1", taleStart, time.Minute)}, logs: map[string][]handlers.LogEntry{"RUN-r1": {
+			logEntry("RUN-r1", 1, backout.Record{At: time.Now(), Events: []backout.Event{backout.LevelEntered{}, backout.ClockStarted{}}}),
+			logEntry("RUN-r1", 2, backout.Record{At: time.Now(), Events: []backout.Event{backout.LevelFailed{Cause: "time"}, backout.LevelEntered{Level: 1}, backout.ClockStarted{Level: 1}}}),
+		}}}
+		s := siteOf(t, f)
+		wants(t, s.page("vic", "/rollbacks?status=running"), `hx-sse:connect="/live/rollbacks?status=running"`)
+		o, closeIt := s.followAs("vic", "/live/rollbacks?status=running")
+		defer closeIt()
+		synctest.Wait()
+		pages := o.pages()
+		if len(pages) != 1 || !slices.Equal(shownIn(pages[0]), []string{"RUN-r1"}) {
+			t.Fatalf("%d pages", len(pages))
+		}
+		wants(t, pages[0], "next <time", "<svg")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := len(o.pages()); n < 3 || n > 5 {
+			t.Errorf("in a minute it was sent %d times, want about four", n)
+		}
+		if n := len(s.heard("RollbackLog")); n != 1 {
+			t.Errorf("the log was read %d times, and nothing had happened", n)
+		}
+		for range 20 { // many steps within the rest of a log
+			f.set(func() { f.rollbacks[0].Revision++; f.rollbacks[0].Targets[0].Tries++ })
+			time.Sleep(settle)
+		}
+		if n := len(s.heard("RollbackLog")); n > 2 {
+			t.Errorf("the log was read %d times in 3 s", n)
+		}
+		f.set(func() { f.rollbacks[0].Status, f.rollbacks[0].EndedAt = backout.RollbackRecovered, time.Now() })
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if pages := o.pages(); len(pages) == 0 || len(shownIn(pages[len(pages)-1])) != 0 {
+			t.Errorf("%d pages after its end", len(pages))
+		}
+	})
 }
 
 // TestFewLogsAreReadForThePicture: a rollback that left no level behind says by itself how
