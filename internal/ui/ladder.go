@@ -16,10 +16,12 @@ type Rung struct {
 	Due     time.Time
 	DueSays string
 	// Took says how long it took, Since since when it has been at it. Limit is how long
-	// it may take.
-	Took  string
-	Since time.Time
-	Limit backout.Duration
+	// it may take; LimitSays what that is now: "would have" of a level to come, "had" of
+	// one that is over, and nothing of one that never will be.
+	Took      string
+	Since     time.Time
+	Limit     backout.Duration
+	LimitSays string
 }
 
 // Tone is the tone of the rung's state.
@@ -31,7 +33,7 @@ func (c Card) Ladder() []Rung {
 	out := make([]Rung, len(r.Frozen.Plan.Levels))
 	for i := range out {
 		l := &r.Frozen.Plan.Levels[i]
-		out[i] = Rung{Name: l.Name, Summary: l.Summary, State: c.levelState(i), Limit: l.EscalateAfter}
+		out[i] = Rung{Name: l.Name, Summary: l.Summary, State: c.levelState(i), Limit: l.EscalateAfter, LimitSays: c.limitSays(i)}
 		out[i].Took, out[i].Since = c.ran(i)
 		out[i].Current = !r.Status.Final() && (i == r.Level && r.Ask == nil || r.Ask != nil && i == r.Ask.Level)
 		switch {
@@ -67,6 +69,20 @@ func (c Card) ran(i int) (span string, since time.Time) {
 		return "", s.Started
 	}
 	return took(s.Started, s.Ended), time.Time{}
+}
+
+// limitSays says whether the level's limit is past, present or to come.
+func (c Card) limitSays(i int) string {
+	r := &c.Rollback
+	switch {
+	case i < r.StartAt, i > r.Level && r.Status.Final():
+		return ""
+	case i > r.Level, r.Ask != nil && i == r.Ask.Level:
+		return "would have"
+	case i < r.Level, r.Status.Final(), r.Status == backout.RollbackAwaiting:
+		return "had"
+	}
+	return "has"
 }
 
 func (c Card) levelState(i int) string {
