@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -78,6 +79,26 @@ func TestDashboardHoldSaysWhichOnAPhone(t *testing.T) {
 		browsertest.FitsWidth(t, p)
 		browsertest.Accessible(t, p)
 	}
+}
+
+// TestDashboardServerTimeGoesOn: what is called the server's time is that, and not when the
+// page was loaded, which is what it says where nothing can carry it on.
+func TestDashboardServerTimeGoesOn(t *testing.T) {
+	srv := httptest.NewServer(showing(t, ui.Frame{}, ui.Now{}))
+	t.Cleanup(srv.Close)
+	p := browsertest.Open(t, srv.URL)
+	p.Clock(2 * time.Hour)
+	p.Go("/")
+	p.WaitFor(named("footer", "Server time"))
+	const shown = `Date.parse(document.querySelector("footer time").textContent.replace(" UTC", "Z").replace(" ", "T"))`
+	began := browsertest.Eval[float64](p, shown)
+	p.Until("the server's time goes on", fmt.Sprintf("%s >= %f + 2000", shown, began))
+	if off := time.Since(time.UnixMilli(int64(browsertest.Eval[float64](p, shown)))); off.Abs() > 5*time.Second {
+		t.Errorf("it is wrong by %s", off)
+	}
+	p.JavaScript(false)
+	p.Go("/")
+	p.WaitFor(named("footer", "Loaded at"))
 }
 
 // TestDashboardEnter: Enter in a reason gives the answer that there is, and none where

@@ -9,7 +9,7 @@ import (
 )
 
 // stamp is a time element: assets/page.js writes what it says, in the reader's zone and
-// as of now. kind says how: abs, rel or count. A live page leaves relative times to it.
+// as of now. kind says how: abs, rel, count or clock. A live page leaves relative times to it.
 func (v *view) stamp(kind string, t time.Time, text string) template.HTML {
 	if t.IsZero() {
 		return ""
@@ -31,6 +31,9 @@ func (v *view) Rel(t time.Time) template.HTML { return v.stamp("rel", t, relativ
 
 // Count is a countdown.
 func (v *view) Count(t time.Time) template.HTML { return v.stamp("count", t, countdown(t.Sub(v.Now))) }
+
+// Clock is what time it is at the server: as of then, until the page goes on with it.
+func (v *view) Clock(t time.Time) template.HTML { return v.stamp("clock", t, absolute(t)) }
 
 // relative says "in 4m10s" or "12s ago".
 func relative(now, t time.Time) string {

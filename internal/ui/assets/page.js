@@ -51,7 +51,7 @@
     if (d > 0) return `${d}d ${two(h)}:${two(m)}`;
     return h > 0 ? `${h}:${two(m)}:${two(s % 60)}` : `${two(m)}:${two(s % 60)}`;
   };
-  const says = { abs: absolute, rel: relative, count: countdown };
+  const says = { abs: absolute, rel: relative, count: countdown, clock: () => absolute(now()) };
 
   let title = "";
   let shownTitle = "";
@@ -62,7 +62,7 @@
       const ms = Date.parse(t.dateTime);
       if (!say || Number.isNaN(ms)) continue;
       put(t, say(ms));
-      if (t.className !== "abs") t.title = absolute(ms);
+      if (t.className === "rel" || t.className === "count") t.title = absolute(ms);
     }
     for (const button of document.querySelectorAll("[data-copy][hidden]")) button.hidden = !navigator.clipboard;
     if (document.title !== shownTitle) title = document.title;
@@ -155,6 +155,8 @@
     hear(Number(document.body.dataset.now));
     const themeButton = document.getElementById("theme");
     const zoneButton = document.getElementById("zone");
+    const clock = document.getElementById("clock"); // stands still without this script
+    if (clock) put(clock, "Server time");
     const label = () => {
       put(themeButton, { auto: "◐ auto", light: "○ light", dark: "● dark" }[theme]);
       themeButton.setAttribute("aria-label", "Colours: " + theme + ". Change");
