@@ -98,6 +98,20 @@ func TestReadinessOfOneChange(t *testing.T) {
 	})
 }
 
+// TestWhatSaysNoStandsBeforeTheTable: also where it is about the change, and every check on
+// its targets says yes.
+func TestWhatSaysNoStandsBeforeTheTable(t *testing.T) {
+	c := planned("CHG1", time.Now().Add(time.Hour), "web-1")
+	c.GateAt, c.Violations = time.Now(), []backout.Violation{{Check: "overlap", Reason: "CHG2 is about web-1 at that time", Fix: "move one of them"}}
+	answer := handlers.GateResult{ChangeID: c.ID, At: c.GateAt, Violations: c.Violations, Looks: []handlers.GateLook{{Target: "web-1", Level: "L1", Check: "dnf.undo", OK: true}}}
+	page := siteOf(t, &fake{changes: []backout.Change{c}, gates: map[string]handlers.GateResult{c.ID: answer}}).page("vic", "/readiness")
+	wants(t, page, "refused", "What says no is about the change; on its targets no check does: 1 answer on 1 target.")
+	lacks(t, page, "Every check says yes")
+	if no, table := strings.Index(page, "CHG2 is about web-1"), strings.Index(page, "<table"); no < 0 || table < no {
+		t.Errorf("what says no stands at %d, the table at %d", no, table)
+	}
+}
+
 // TestReadinessWithoutAnything: quiet is said, and so is what cannot be known.
 func TestReadinessWithoutAnything(t *testing.T) {
 	f := ready(time.Now())
