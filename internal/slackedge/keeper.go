@@ -48,20 +48,23 @@ type task struct {
 	standing string
 }
 
-// keeper makes cards show what is. One goroutine edits, so that what is urgent is
-// first and nothing is edited twice at once.
+// keeper makes cards show what is. Of each app one card is edited at a time, so that
+// what is urgent is first and nothing is edited twice at once; one app whose Slack does
+// not answer keeps no other's cards waiting.
 type keeper struct {
 	e *Edge
 
 	mu    sync.Mutex
 	tasks map[place]*task
+	// busy are the channels of which a card is being edited, and by what.
+	busy map[string]*slack.Notifier
 	// paused is until when Slack lets nothing be edited, by channel.
 	paused map[string]time.Time
 	more   chan struct{}
 }
 
 func newKeeper(e *Edge) *keeper {
-	return &keeper{e: e, tasks: map[place]*task{}, paused: map[string]time.Time{}, more: make(chan struct{}, 1)}
+	return &keeper{e: e, tasks: map[place]*task{}, busy: map[string]*slack.Notifier{}, paused: map[string]time.Time{}, more: make(chan struct{}, 1)}
 }
 
 func (k *keeper) wake() {
@@ -108,7 +111,7 @@ func (k *keeper) everything(ctx context.Context) {
 	}
 }
 
-// run edits until ctx ends.
+// run lets cards be edited until ctx ends.
 func (k *keeper) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -128,18 +131,52 @@ func (k *keeper) run(ctx context.Context) {
 			k.spell(ctx, p.rollback)
 			continue
 		}
-		k.look(ctx, p, urgent)
+		k.e.tasks.Go(func() {
+			defer k.free(p.channel)
+			k.look(ctx, p, urgent)
+		})
 	}
 }
 
-// next takes the card whose turn it is, or says how long there is none.
+// free says that no card of the channel is being edited any more.
+func (k *keeper) free(channel string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.busy, channel)
+	k.wake()
+}
+
+// occupied tells whether a card of the channel, or another one of its app, is being
+// edited. The caller holds mu.
+func (k *keeper) occupied(channel string) bool {
+	if _, ok := k.busy[channel]; ok {
+		return true
+	}
+	n := k.e.channelNamed(channel)
+	for _, by := range k.busy {
+		if n != nil && by != nil && by.SameApp(n) {
+			return true
+		}
+	}
+	return false
+}
+
+// next takes the card whose turn it is, or says how long there is none. The card's
+// channel is busy from then on, until it is freed.
 func (k *keeper) next(now time.Time) (best place, urgent bool, wait time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var chosen *task
 	wait = time.Hour
+	occupied := map[string]bool{}
 	for p, t := range k.tasks {
 		if t.due.IsZero() {
+			continue
+		}
+		if _, known := occupied[p.channel]; !known {
+			occupied[p.channel] = k.occupied(p.channel)
+		}
+		if occupied[p.channel] {
 			continue
 		}
 		due := t.due
@@ -161,6 +198,9 @@ func (k *keeper) next(now time.Time) (best place, urgent bool, wait time.Duratio
 	}
 	urgent = chosen.urgent
 	chosen.due, chosen.urgent = time.Time{}, false
+	if best.channel != "" {
+		k.busy[best.channel] = k.e.channelNamed(best.channel)
+	}
 	return best, urgent, 0
 }
 

@@ -131,6 +131,33 @@ func TestWhatWasDecidedIsShownFirstOnceSlackLetsUs(t *testing.T) {
 	}
 }
 
+// TestAStuckWorkspaceHoldsUpNoOther: an app whose Slack takes edits and never answers
+// keeps no card of another app waiting.
+func TestAStuckWorkspaceHoldsUpNoOther(t *testing.T) {
+	const rollbacks, every = 5, 3 * time.Second
+	w := newWorld(t, slackfake.Options{Unlimited: true})
+	stuck := w.stuckBeside("another")
+	for i := range rollbacks {
+		w.open(fmt.Sprintf("r%d", i), votesOf(1))
+	}
+	for i := range rollbacks {
+		w.card(fmt.Sprintf("r%d", i), slack.ActionApprove)
+	}
+	w.await("cards in both", func() bool { return len(stuck.Cards(channel)) == rollbacks })
+	began := time.Now()
+	for i := range rollbacks {
+		if _, err := w.rollbacks.input(fmt.Sprintf("r%d", i), rollback.Hold{By: "ana", Reason: "x"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range rollbacks {
+		w.await("held on the card", func() bool { return strings.Contains(w.card(fmt.Sprintf("r%d", i), "").Text, "is held") })
+	}
+	if d := time.Since(began); d > every {
+		t.Errorf("shown after %v although only the other workspace is stuck", d)
+	}
+}
+
 func TestCardIsPostedSoonAfterAStorm(t *testing.T) {
 	w := newWorld(t, slackfake.Options{})
 	w.slack.Limit("chat.postMessage", 2*time.Second)

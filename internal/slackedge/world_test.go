@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"sync"
@@ -303,6 +304,29 @@ func (w *world) start() {
 	w.await("a connection", func() bool { ok, _ := w.edge.Reach(name); return ok })
 }
 
+// stuckBeside serves a second app too, whose workspace takes messages and never answers
+// an edit.
+func (w *world) stuckBeside(second string) *slackfake.Workspace {
+	w.t.Helper()
+	ended := make(chan struct{})
+	stuck := slackfake.New(slackfake.Options{Team: team, BotToken: "xoxb-other", SigningSecret: secret, Unlimited: true})
+	stuck.PutChannel(slackfake.Channel{ID: channel, Name: "ops", Member: true})
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/chat.update" {
+			<-ended
+			return
+		}
+		stuck.ServeHTTP(rw, r)
+	}))
+	w.t.Cleanup(server.Close)
+	w.t.Cleanup(func() { close(ended) })
+	other := w.config
+	other.Token, other.AppToken, other.SigningSecret = backout.SecretValue("xoxb-other"), backout.Secret{}, backout.SecretValue(secret)
+	other.APIURL = server.URL + "/api/"
+	w.updateAll(w.edge, map[string]slack.Config{name: w.config, second: other})
+	return stuck
+}
+
 func (w *world) another(server string) *slackedge.Edge {
 	return slackedge.New(slackedge.Options{
 		Reader: w.rollbacks, Decider: w.rollbacks, Accounts: w.accounts, Store: w.store.Outbox, Watch: w.rollbacks.Watch, Server: server,
@@ -310,18 +334,23 @@ func (w *world) another(server string) *slackedge.Edge {
 	})
 }
 
-func (w *world) update(e *slackedge.Edge) {
+func (w *world) update(e *slackedge.Edge) { w.updateAll(e, map[string]slack.Config{name: w.config}) }
+
+// updateAll serves these channels, all of them for ops.
+func (w *world) updateAll(e *slackedge.Edge, configs map[string]slack.Config) {
 	w.t.Helper()
-	n, err := slack.New(w.config)
-	if err != nil {
-		w.t.Fatal(err)
+	c := outbox.Config{Channels: map[string]outbox.Channel{}, Audiences: map[string][]string{}, Templates: notifier.Default()}
+	served := map[string]*slack.Notifier{}
+	for channel, config := range configs {
+		n, err := slack.New(config)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		served[channel], c.Channels[channel] = n, outbox.Channel{Notifier: n, Style: slack.Kind().Style()}
+		c.Audiences["ops"] = append(c.Audiences["ops"], channel)
 	}
-	e.Update(map[string]*slack.Notifier{name: n})
-	err = w.outbox.Update(w.t.Context(), outbox.Config{
-		Channels:  map[string]outbox.Channel{name: {Notifier: n, Style: slack.Kind().Style()}},
-		Audiences: map[string][]string{"ops": {name}}, Templates: notifier.Default(),
-	})
-	if err != nil {
+	e.Update(served)
+	if err := w.outbox.Update(w.t.Context(), c); err != nil {
 		w.t.Fatal(err)
 	}
 }
