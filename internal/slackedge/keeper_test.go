@@ -43,6 +43,10 @@ func TestCardIsFoundAgainAfterARestart(t *testing.T) {
 	if again := w.card("r1", ""); again.TS != m.TS || len(w.slack.Cards(channel)) != 1 {
 		t.Errorf("card %s, %d of them, want %s alone", again.TS, len(w.slack.Cards(channel)), m.TS)
 	}
+	w.await("what the card shows is remembered", func() bool {
+		c, err := w.store.Outbox.Card(t.Context(), name, "r1")
+		return err == nil && c.Seq == w.state("r1").Revision
+	})
 	edits := w.answers("chat.update", "ok")
 	w.stop()
 	w.start()
