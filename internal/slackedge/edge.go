@@ -130,7 +130,8 @@ func New(o Options) *Edge {
 }
 
 // Update serves these channels, by their names in the config, from now on; those that
-// are not interactive are left alone. Connections whose token stays are kept.
+// are not interactive are left alone. Connections that are open and
+// whose token stays are kept.
 func (e *Edge) Update(channels map[string]*slack.Notifier) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -149,11 +150,13 @@ func (e *Edge) Update(channels map[string]*slack.Notifier) {
 	e.tasks.Go(func() { e.keeper.everything(e.ctx) })
 }
 
-// connect keeps one connection for each app-level token. The caller holds mu.
+// connect keeps one connection for each app-level token. One that is not open is begun
+// anew: whoever reloads has mended something. The caller holds mu.
 func (e *Edge) connect() {
 	var keep []*listener
 	for _, l := range e.listeners {
-		if e.find(func(n *slack.Notifier) bool { return n.Socket() && n.SameSocket(l.n) }) != nil {
+		wanted := e.find(func(n *slack.Notifier) bool { return n.Socket() && n.SameSocket(l.n) }) != nil
+		if wanted && l.current() == nil {
 			keep = append(keep, l)
 		} else {
 			l.cancel()
@@ -166,7 +169,7 @@ func (e *Edge) connect() {
 			continue
 		}
 		ctx, cancel := context.WithCancel(e.ctx)
-		l := &listener{e: e, n: n, channel: name, cancel: cancel, state: errConnecting}
+		l := &listener{e: e, n: n, channel: name, cancel: cancel, listen: n.Listen, state: errConnecting}
 		e.listeners = append(e.listeners, l)
 		e.tasks.Go(func() { l.run(ctx) })
 	}

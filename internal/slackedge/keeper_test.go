@@ -209,6 +209,23 @@ func TestConnectionThatCannotBeOpenedSaysWhatToDo(t *testing.T) {
 	}
 }
 
+// TestAReloadConnectsAtOnce: whoever has mended what was refused waits for no pause.
+func TestAReloadConnectsAtOnce(t *testing.T) {
+	w := newWorld(t, slackfake.Options{})
+	w.slack.Fail("apps.connections.open", "invalid_auth")
+	w.slack.DropSockets()
+	w.await("the refused token is said", func() bool { _, why := w.edge.Reach(name); return strings.Contains(why, "app_token") })
+	w.slack.Fail("apps.connections.open", "")
+	opened := w.answers("apps.connections.open", "ok")
+	for range 2 {
+		w.update(w.edge)
+		w.await("a connection", func() bool { ok, _ := w.edge.Reach(name); return ok })
+	}
+	if n := w.answers("apps.connections.open", "ok") - opened; n != 1 || w.slack.Sockets() != 1 {
+		t.Errorf("%d connections were opened and %d are open, want the one", n, w.slack.Sockets())
+	}
+}
+
 func TestOneServerOfTwoEditsTheCard(t *testing.T) {
 	w := newWorld(t, slackfake.Options{})
 	w.stop()

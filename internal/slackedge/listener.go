@@ -6,13 +6,19 @@ import (
 	"sync"
 	"time"
 
+	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/notifier/slack"
 )
 
 var errConnecting = errors.New("the connection to Slack is being opened")
 
-// hopeless is how long to wait before a token that Slack has refused is tried again.
-const hopeless = 5 * time.Minute
+const (
+	// hopeless is how long to wait before a token that Slack has refused is tried again.
+	hopeless = 5 * time.Minute
+	// longestPause is how long buttons, and with them the clocks of veto windows, may
+	// stay dead after the way to Slack is open again.
+	longestPause = 25 * time.Second
+)
 
 // listener is one Socket Mode connection.
 type listener struct {
@@ -20,9 +26,13 @@ type listener struct {
 	n       *slack.Notifier
 	channel string
 	cancel  context.CancelFunc
+	// listen is the notifier's Listen.
+	listen func(context.Context, slack.Listener) error
 
 	mu    sync.Mutex
 	state error
+	// opened says that there was a connection since listen was called.
+	opened bool
 }
 
 func (l *listener) current() error {
@@ -31,18 +41,45 @@ func (l *listener) current() error {
 	return l.state
 }
 
-// run keeps the connection. It says each trouble once.
+// run keeps the connection. It says each trouble once. The first tries follow each
+// other fast; while nothing comes of them there is one in each pause.
 func (l *listener) run(ctx context.Context) {
+	patience := longestPause
 	for ctx.Err() == nil {
-		_ = l.n.Listen(ctx, slack.Listener{Interaction: l.take, State: l.note})
-		sleep(ctx, hopeless)
+		err := l.listen(ctx, slack.Listener{Interaction: l.take, State: l.note, Patience: patience})
+		patience = 0
+		if l.hadOne() {
+			patience = longestPause
+		}
+		sleep(ctx, pauseAfter(err))
 	}
+}
+
+// hadOne tells whether there was a connection since it was asked last.
+func (l *listener) hadOne() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	had := l.opened
+	l.opened = false
+	return had
+}
+
+// pauseAfter is how long nothing is tried after an error.
+func pauseAfter(err error) time.Duration {
+	var asks interface{ RetryAfter() time.Duration }
+	switch {
+	case backout.IsPermanent(err):
+		return hopeless
+	case errors.As(err, &asks):
+		return max(asks.RetryAfter(), longestPause)
+	}
+	return longestPause
 }
 
 func (l *listener) note(err error) {
 	l.mu.Lock()
 	before := l.state
-	l.state = err
+	l.state, l.opened = err, l.opened || err == nil
 	l.mu.Unlock()
 	switch {
 	case err == nil && before != nil:

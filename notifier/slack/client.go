@@ -22,9 +22,19 @@ type client struct {
 	gates  gates
 }
 
-func newClient(c Config) *client {
+func newClient(c Config) *client { return newClientBy(c, httpClient()) }
+
+// httpClient bounds every call. The library opens connections without a bound of its
+// own: an address that takes the question and never answers would be waited for for ever.
+func httpClient() *http.Client {
+	web := notifier.HTTPClient()
+	web.Timeout = timeout
+	return web
+}
+
+func newClientBy(c Config, web *http.Client) *client {
 	options := []slackgo.Option{
-		slackgo.OptionHTTPClient(notifier.HTTPClient()),
+		slackgo.OptionHTTPClient(web),
 		slackgo.OptionAppLevelToken(strings.TrimSpace(c.AppToken.Reveal())),
 	}
 	if c.APIURL != "" {

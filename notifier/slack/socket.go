@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	slackgo "github.com/slack-go/slack"
 	"github.com/slack-go/slack/socketmode"
@@ -31,13 +32,18 @@ type Listener struct {
 	Interaction func(ctx context.Context, envelope string, payload []byte) (Reply, error)
 	// State is told of every change: nil when a connection is open, why not otherwise.
 	State func(error)
+	// Patience is how long the pause before the next try may be. The library's grow to
+	// minutes, in which nobody could press anything although the way is open again.
+	Patience time.Duration
 }
 
 // maxHandled is how many interactions of one connection are answered at once.
 const maxHandled = 64
 
 // Listen keeps a Socket Mode connection open until ctx ends, opening it anew whenever
-// it is lost. It returns early only with an error that trying again cannot cure.
+// it is lost. It returns early when the next try would come later than the listener's
+// patience, with the time that Slack asked for, or with a permanent error when trying
+// again cannot cure it.
 func (n *Notifier) Listen(ctx context.Context, l Listener) error {
 	client := socketmode.New(n.desk.api, socketmode.OptionReadLimit(1<<20),
 		// The library logs content; what matters comes as events.
@@ -58,7 +64,9 @@ func (n *Notifier) Listen(ctx context.Context, l Listener) error {
 			l.State(err)
 			return err
 		case ev := <-client.Events:
-			s.event(ctx, ev)
+			if err := s.event(ctx, ev); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -72,7 +80,9 @@ type socket struct {
 	tasks  sync.WaitGroup
 }
 
-func (s *socket) event(ctx context.Context, ev socketmode.Event) {
+// event takes what the library tells. An error says that the next try would come too
+// late.
+func (s *socket) event(ctx context.Context, ev socketmode.Event) error {
 	state := func(err error) {
 		if ctx.Err() == nil {
 			s.l.State(err)
@@ -83,7 +93,11 @@ func (s *socket) event(ctx context.Context, ev socketmode.Event) {
 		state(nil)
 	case socketmode.EventTypeConnectionError:
 		if why, ok := ev.Data.(*slackgo.ConnectionErrorEvent); ok {
-			state(s.n.socketFault(ctx, why.ErrorObj))
+			err := s.n.socketFault(ctx, why.ErrorObj)
+			state(err)
+			if why.Backoff > s.l.Patience {
+				return err
+			}
 		}
 	case socketmode.EventTypeConnecting:
 		state(errors.New("the connection to Slack is being opened"))
@@ -98,6 +112,7 @@ func (s *socket) event(ctx context.Context, ev socketmode.Event) {
 			_ = s.client.AckCtx(ctx, ev.Request.EnvelopeID, nil)
 		}
 	}
+	return nil
 }
 
 // answer lets an interaction be answered, and acknowledges it then.
@@ -147,5 +162,10 @@ func (n *Notifier) socketFault(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return fmt.Errorf("socket mode: %s", said)
+	failed := fmt.Errorf("socket mode: %s", said)
+	var limited *slackgo.RateLimitedError
+	if errors.As(err, &limited) {
+		return notifier.RetryAfter(failed, limited.RetryAfter)
+	}
+	return failed
 }

@@ -1,0 +1,80 @@
+package slackedge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/notifier"
+	"github.com/backout-io/backout/notifier/slack"
+)
+
+// library listens as the real one does: its pauses double up to five minutes, and it ends
+// when one is longer than the listener's patience. why tells what a try comes to.
+func library(tries *int, why func() error) func(context.Context, slack.Listener) error {
+	return func(ctx context.Context, l slack.Listener) error {
+		for pause := 100 * time.Millisecond; ctx.Err() == nil; pause = min(2*pause, 5*time.Minute) {
+			*tries++
+			err := why()
+			l.State(err)
+			switch {
+			case err == nil:
+				<-ctx.Done()
+			case backout.IsPermanent(err), pause > l.Patience:
+				return err
+			default:
+				sleep(ctx, pause)
+			}
+		}
+		return ctx.Err()
+	}
+}
+
+func listening(listen func(context.Context, slack.Listener) error) *listener {
+	return &listener{e: &Edge{o: Options{Log: slog.New(slog.DiscardHandler)}}, listen: listen, state: errConnecting}
+}
+
+// TestButtonsAreAliveSoonAfterSlackIs: however long Slack was away.
+func TestButtonsAreAliveSoonAfterSlackIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		away := errors.New("socket mode: slack server error: 503")
+		tries := 0
+		l := listening(library(&tries, func() error { return away }))
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go l.run(ctx)
+		for range 3 {
+			tries, away = 0, errors.New("socket mode: slack server error: 503")
+			time.Sleep(11 * time.Minute)
+			if l.current() == nil || tries > 40 {
+				t.Errorf("state %v after %d tries in eleven minutes", l.current(), tries)
+			}
+			away = nil
+			time.Sleep(30 * time.Second)
+			if err := l.current(); err != nil {
+				t.Errorf("30 s after Slack is back: %v", err)
+			}
+			cancel() // the connection is lost again, and with it the library's call
+			synctest.Wait()
+			ctx, cancel = context.WithCancel(t.Context())
+			go l.run(ctx)
+		}
+		cancel()
+	})
+}
+
+func TestAPauseThatSlackAsksForIsKept(t *testing.T) {
+	refused := backout.Permanent(errors.New("invalid_auth"))
+	for err, want := range map[error]time.Duration{
+		errors.New("503"): longestPause, notifier.RetryAfter(errors.New("429"), time.Minute): time.Minute,
+		notifier.RetryAfter(errors.New("429"), time.Second): longestPause, refused: hopeless,
+	} {
+		if got := pauseAfter(err); got != want {
+			t.Errorf("%v: %v, want %v", err, got, want)
+		}
+	}
+}
