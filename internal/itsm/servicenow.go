@@ -58,8 +58,12 @@ var (
 // queries, where ^ would begin another condition.
 func IsNumber(text string) bool { return number.MatchString(text) }
 
-// ChangeByNumber reads a change request. None of that number wraps
-// [backout.ErrNotFound]; two are an error, since nobody knows which is meant.
+// ErrNoRecord says that the system was asked and has no record of the id. It wraps
+// [backout.ErrNotFound], as an address does at which there is no such system.
+var ErrNoRecord = fmt.Errorf("%w", backout.ErrNotFound)
+
+// ChangeByNumber reads a change request. None of that number wraps [ErrNoRecord]; two
+// are an error, since nobody knows which is meant.
 func (s ServiceNow) ChangeByNumber(ctx context.Context, number string) (Row, error) {
 	if !IsNumber(number) {
 		return nil, backout.Permanent(fmt.Errorf("%q cannot be the number of a change request: %w", number, backout.ErrNotFound))
@@ -73,7 +77,7 @@ func (s ServiceNow) ChangeByNumber(ctx context.Context, number string) (Row, err
 	}
 	switch len(out.Result) {
 	case 0:
-		return nil, backout.Permanent(fmt.Errorf("change request %s: %w", number, backout.ErrNotFound))
+		return nil, backout.Permanent(fmt.Errorf("change request %s: %w", number, ErrNoRecord))
 	case 1:
 		return out.Result[0], checkRow(out.Result[0])
 	}

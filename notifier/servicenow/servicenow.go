@@ -47,6 +47,8 @@ func New(c Config) (*Notifier, error) {
 type Notifier struct {
 	config Config
 	api    itsm.ServiceNow
+	// numbers are the ids of changes of which it is known that they are none.
+	numbers itsm.Presence
 }
 
 var _ notifier.Records = (*Notifier)(nil)
@@ -59,36 +61,46 @@ func (n *Notifier) Format(f fmt.State, _ rune) {
 // Notify implements [backout.Notifier]. What a delivery before has written is not
 // written again.
 func (n *Notifier) Notify(ctx context.Context, m backout.Message) (backout.Receipt, error) {
-	number, err := n.number(m.Notice)
+	number, own, err := n.number(m.Notice)
 	if err != nil {
 		return backout.Receipt{}, err
 	}
 	if number == "" {
 		return backout.Receipt{Ref: m.Notice.ID, Channel: n.api.Host()}, n.api.Ping(ctx)
 	}
-	if err := n.write(ctx, number, m); err != nil {
+	err = n.write(ctx, number, own, m)
+	if own && n.config.Record != "" && m.Notice.Labels[backout.LabelRecord] == "" && errors.Is(err, itsm.ErrNoRecord) {
+		// Almost any id could be a number; that it is none only the instance knows.
+		n.numbers.Put(number, false)
+		number = n.config.Record
+		err = n.write(ctx, number, false, m)
+	}
+	if err != nil {
 		return backout.Receipt{}, fmt.Errorf("write into %s: %w", number, err)
 	}
 	return backout.Receipt{Ref: number, Channel: n.api.Host()}, nil
 }
 
-// number is the change request that a notice belongs to. It is empty for a test
-// that belongs to none.
-func (n *Notifier) number(notice backout.Notice) (string, error) {
+// number is the change request that a notice belongs to, and whether it is the change's
+// own. It is empty for a test that belongs to none.
+func (n *Notifier) number(notice backout.Notice) (number string, own bool, err error) {
 	id := backout.ITSMID(notice.ChangeID, notice.Labels)
 	about := notice.Moment != backout.MomentTest && itsm.IsNumber(id)
+	if there, known := n.numbers.Get(id); known && notice.Labels[backout.LabelRecord] == "" {
+		about = about && there
+	}
 	switch {
 	case about:
-		return id, nil
+		return id, true, nil
 	case n.config.Record != "" || notice.Moment == backout.MomentTest:
-		return n.config.Record, nil
+		return n.config.Record, false, nil
 	case id == "":
-		return "", backout.Permanent(errors.New("the notice is about no change: name a change request for such notices, record: CHG…, or keep them from this channel"))
+		return "", false, backout.Permanent(errors.New("the notice is about no change: name a change request for such notices, record: CHG…, or keep them from this channel"))
 	}
-	return "", backout.Permanent(fmt.Errorf("%q is not the number of a change request: give the change the label %s, or the channel a record", id, backout.LabelRecord))
+	return "", false, backout.Permanent(fmt.Errorf("%q is not the number of a change request: give the change the label %s, or the channel a record", id, backout.LabelRecord))
 }
 
-func (n *Notifier) write(ctx context.Context, number string, m backout.Message) error {
+func (n *Notifier) write(ctx context.Context, number string, own bool, m backout.Message) error {
 	change, err := n.api.ChangeByNumber(ctx, number)
 	if err != nil {
 		return err
@@ -101,20 +113,24 @@ func (n *Notifier) write(ctx context.Context, number string, m backout.Message) 
 	case failed != nil:
 		return failed
 	}
-	if err := n.writeChange(ctx, change, m, further); err != nil {
+	if err := n.writeChange(ctx, change, own, m, further); err != nil {
 		return err // not both: this one may be worth another try
 	}
 	return failed
 }
 
-// writeChange writes note, plan and outcome into the change request.
-func (n *Notifier) writeChange(ctx context.Context, change itsm.Row, m backout.Message, further string) error {
+// writeChange writes note, plan and outcome into the change request. One that is not the
+// change's own gets the note alone: its columns are not about this change.
+func (n *Notifier) writeChange(ctx context.Context, change itsm.Row, own bool, m backout.Message, further string) error {
 	columns := map[string]string{}
 	if !noted(change, itsm.Tag(m)) {
 		columns["work_notes"] = note(m, further)
 	}
-	block := n.addPlan(columns, change, m.Notice)
-	n.addOutcome(columns, change, m)
+	block := ""
+	if own {
+		block = n.addPlan(columns, change, m.Notice)
+		n.addOutcome(columns, change, m)
+	}
 	if len(columns) == 0 {
 		return nil
 	}

@@ -369,6 +369,53 @@ func TestWhatBelongsToNoRecord(t *testing.T) {
 	}
 }
 
+// TestAnIdThatNamesNoRecord: most ids of changes could be numbers and are none. Their
+// notices go where those of no record go, and only the first asks whether there is one.
+func TestAnIdThatNamesNoRecord(t *testing.T) {
+	s, url := instance(t)
+	c := basic(url)
+	c.Record = number
+	with, without := newNotifier(t, c), newNotifier(t, basic(url))
+	m := message(backout.MomentHeld)
+	m.Notice.ChangeID = "web-openssl"
+	if _, err := without.Notify(t.Context(), m); !backout.IsPermanent(err) || !strings.Contains(err.Error(), "web-openssl: not found") {
+		t.Errorf("without a record: %v", err)
+	}
+	before := len(s.Requests())
+	for i := range 3 {
+		m.Notice.ID = fmt.Sprint("n", i)
+		send(t, with, m)
+	}
+	// Each notice reads and writes; one more is asked for before the first.
+	if got, calls := s.Change(number).Notes, len(s.Requests())-before; len(got) != 3 || calls != 7 {
+		t.Errorf("%d notes with %d calls: %q", len(got), calls, got)
+	}
+	m.Notice.Labels = map[string]string{backout.LabelRecord: "CHG404"}
+	if _, err := with.Notify(t.Context(), m); !backout.IsPermanent(err) || !strings.Contains(err.Error(), "CHG404: not found") {
+		t.Errorf("a label that names no record: %v", err)
+	}
+}
+
+// TestAnotherRecordKeepsItsColumns: plan and outcome are of the change's own record; in
+// the one for all others they would stand for whatever came last.
+func TestAnotherRecordKeepsItsColumns(t *testing.T) {
+	for _, id := range []string{"web-openssl", "a.b"} {
+		s, url := instance(t)
+		c := basic(url)
+		c.Record = number
+		n := newNotifier(t, c)
+		opened, closed := message(backout.MomentWindowOpened), message(backout.MomentWindowClosed)
+		opened.Notice.ChangeID, closed.Notice.ChangeID = id, id
+		closed.Notice.Outcome = backout.ChangeClosed
+		send(t, n, opened)
+		send(t, n, closed)
+		got := s.Change(number)
+		if got.Columns["backout_plan"] != "Call Ana.\r\nUndo by hand." || got.Columns["close_code"] != "" || got.Columns["close_notes"] != "" || len(got.Notes) != 2 {
+			t.Errorf("%s: %d notes, and columns of another change: %+v", id, len(got.Notes), got.Columns)
+		}
+	}
+}
+
 func TestTheLabelNamesTheRecord(t *testing.T) {
 	s, url := instance(t)
 	n := newNotifier(t, basic(url))
