@@ -48,6 +48,8 @@ func New(c Config) (*Notifier, error) {
 type Notifier struct {
 	config Config
 	api    itsm.Jira
+	// keys are the ids of changes of which it is known whether they are an issue's.
+	keys itsm.Presence
 }
 
 var _ notifier.Records = (*Notifier)(nil)
@@ -58,37 +60,64 @@ func (n *Notifier) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "jira 
 // Notify implements [backout.Notifier]. What a delivery before has written is not
 // written again.
 func (n *Notifier) Notify(ctx context.Context, m backout.Message) (backout.Receipt, error) {
-	key, err := n.key(m.Notice)
+	key, own, err := n.key(m.Notice)
 	if err != nil {
 		return backout.Receipt{}, err
 	}
 	if key == "" {
 		return backout.Receipt{Ref: m.Notice.ID, Channel: n.api.Host()}, n.api.Ping(ctx)
 	}
-	if err := n.write(ctx, key, m); err != nil {
+	if own && n.config.Record != "" && m.Notice.Labels[backout.LabelRecord] == "" {
+		there, err := n.there(ctx, key)
+		if err != nil {
+			return backout.Receipt{}, err
+		}
+		if !there {
+			key, own = n.config.Record, false
+		}
+	}
+	if err := n.write(ctx, key, own, m); err != nil {
 		return backout.Receipt{}, fmt.Errorf("write into %s: %w", key, err)
 	}
 	return backout.Receipt{Ref: key, Channel: n.api.Host()}, nil
 }
 
-// key is the issue that a notice belongs to. It is empty for a test that belongs to
-// none.
-func (n *Notifier) key(notice backout.Notice) (string, error) {
+// there tells whether there is an issue of the key: a change's id may look like one. It
+// is asked before anything is written, so that no incident is opened twice.
+func (n *Notifier) there(ctx context.Context, key string) (bool, error) {
+	if there, known := n.keys.Get(key); known {
+		return there, nil
+	}
+	_, err := n.api.Issue(ctx, key, "status")
+	if err != nil && !errors.Is(err, backout.ErrNotFound) {
+		return false, fmt.Errorf("look for %s: %w", key, err)
+	}
+	n.keys.Put(key, err == nil)
+	return err == nil, nil
+}
+
+// key is the issue that a notice belongs to, and whether it is the change's own. It is
+// empty for a test that belongs to none.
+func (n *Notifier) key(notice backout.Notice) (key string, own bool, err error) {
 	id := backout.ITSMID(notice.ChangeID, notice.Labels)
 	switch {
 	case notice.Moment != backout.MomentTest && itsm.IsKey(id):
-		return id, nil
+		return id, true, nil
 	case n.config.Record != "" || notice.Moment == backout.MomentTest:
-		return n.config.Record, nil
+		return n.config.Record, false, nil
 	case id == "":
-		return "", backout.Permanent(errors.New("the notice is about no change: name an issue for such notices, record: OPS-1, or keep them from this channel"))
+		return "", false, backout.Permanent(errors.New("the notice is about no change: name an issue for such notices, record: OPS-1, or keep them from this channel"))
 	}
-	return "", backout.Permanent(fmt.Errorf("%q is not the key of an issue: give the change the label %s, or the channel a record", id, backout.LabelRecord))
+	return "", false, backout.Permanent(fmt.Errorf("%q is not the key of an issue: give the change the label %s, or the channel a record", id, backout.LabelRecord))
 }
 
-func (n *Notifier) write(ctx context.Context, key string, m backout.Message) error {
-	if err := n.writePlan(ctx, key, m.Notice); err != nil {
-		return err
+// write tells the issue. One that is not the change's own gets the comment alone: its
+// plan is not this change's.
+func (n *Notifier) write(ctx context.Context, key string, own bool, m backout.Message) error {
+	if own {
+		if err := n.writePlan(ctx, key, m.Notice); err != nil {
+			return err
+		}
 	}
 	further, failed := n.incident(ctx, key, m)
 	switch {

@@ -334,3 +334,29 @@ func TestWhatBelongsToNoIssue(t *testing.T) {
 	}
 	send(t, without, message(backout.MomentTest))
 }
+
+// TestAKeyThatNamesNoIssue: the notices of a change whose id only looks like a key go
+// where those of no issue go, and not every one asks whether there is one.
+func TestAKeyThatNamesNoIssue(t *testing.T) {
+	both(t, func(t *testing.T, cloud bool) {
+		j, c := site(t, cloud)
+		c.Record, c.Incident = key, &Incident{Project: "INC"}
+		n := newNotifier(t, c)
+		plan := fmt.Sprint(j.Issue(key).Fields[fields.Plan])
+		m := message(backout.MomentLevelStarted)
+		m.Notice.ChangeID = "WEB-404"
+		before := len(j.Requests())
+		for i := range 3 {
+			m.Notice.ID = fmt.Sprint("n", i)
+			send(t, n, m)
+		}
+		// Each notice looks and writes; one more is asked for before the first.
+		if got, calls := j.Issue(key), len(j.Requests())-before; len(got.Comments) != 3 || calls != 7 || fmt.Sprint(got.Fields[fields.Plan]) != plan {
+			t.Errorf("%d comments with %d calls, plan %v", len(got.Comments), calls, got.Fields[fields.Plan])
+		}
+		m.Notice.Labels = map[string]string{backout.LabelRecord: "WEB-404"}
+		if _, err := n.Notify(t.Context(), m); !backout.IsPermanent(err) || !strings.Contains(err.Error(), "WEB-404") {
+			t.Errorf("a label that names no issue: %v", err)
+		}
+	})
+}
