@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	slackgo "github.com/slack-go/slack"
 
@@ -27,7 +28,7 @@ func buttons(v View) []slackgo.BlockElement {
 	}
 	moves := !r.Status.Final() && r.Status != backout.RollbackHeld && r.Status != backout.RollbackAborting && r.PausedAt.IsZero()
 	if moves && r.Ask != nil && len(r.Ask.Policy.Groups) > 0 {
-		button(ActionApprove, "Roll back now").WithStyle(slackgo.StylePrimary).WithConfirm(confirm(r))
+		button(ActionApprove, "Roll back now").WithStyle(slackgo.StylePrimary).WithConfirm(confirm(r, v.Now))
 	}
 	if moves {
 		button(ActionHold, "Hold")
@@ -62,8 +63,13 @@ func afterShown(r *backout.Rollback) string {
 	return r.Frozen.Plan.Levels[i+1].Name
 }
 
-// confirm is the dialog that names what is about to begin.
-func confirm(r *backout.Rollback) *slackgo.ConfirmationBlockObject {
+// maxLoss is how much of the dialog the data loss may take, so that the rest of it is
+// never cut off.
+const maxLoss = 150
+
+// confirm is the dialog that names what is about to begin; what cannot be had back stands
+// first.
+func confirm(r *backout.Rollback, now time.Time) *slackgo.ConfirmationBlockObject {
 	_, level := shownLevel(r)
 	name := "the rollback"
 	if level != nil {
@@ -73,8 +79,8 @@ func confirm(r *backout.Rollback) *slackgo.ConfirmationBlockObject {
 	if left := r.Ask.Policy.Votes - r.Ask.Approvals(); left > 1 {
 		text = fmt.Sprintf("Your vote for %s of %s on %s, plan %s; %d more are needed.", name, r.ChangeID, hosts(len(r.Targets)-back(r)), shortHash(r.Frozen.Hash), left-1)
 	}
-	if i, _ := shownLevel(r); r.Lost(i, r.Ask.AskedAt) != "" {
-		text += " It destroys data: " + r.Lost(i, r.Ask.AskedAt)
+	if lost := loss(r, now); lost != "" {
+		text = "Data loss: " + strings.TrimSuffix(clip(lost, maxLoss), ".") + ". " + text
 	}
 	return slackgo.NewConfirmationBlockObject(plainText("Roll back "+r.ChangeID+"?", 100), plainText(text, 300), plainText("Roll back", 30), plainText("Not now", 30))
 }

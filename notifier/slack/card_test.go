@@ -115,6 +115,27 @@ func TestOnlyWhatCanBeDecidedHasAButton(t *testing.T) {
 	}
 }
 
+// TestTheDialogNamesDataLossFirst: what it says of data loss is what the card says.
+func TestTheDialogNamesDataLossFirst(t *testing.T) {
+	long := strings.Repeat("everything that was written ", 20)
+	for name, c := range map[string]struct {
+		spoil func(*backout.Rollback)
+		begin string
+	}{
+		"named":            {func(*backout.Rollback) {}, "Data loss: everything written since 01:30 UTC. "},
+		"destructive only": {func(r *backout.Rollback) { l := &r.Frozen.Plan.Levels[1]; l.Loses, l.Destructive = "", true }, "Data loss: yes; the plan does not say what. "},
+		"none":             {func(r *backout.Rollback) { r.Frozen.Plan.Levels[1].Loses = "" }, "L2 of CHG0031 begins "},
+		"long":             {func(r *backout.Rollback) { r.Frozen.Plan.Levels[1].Loses = long }, "Data loss: everything that was written "},
+	} {
+		v := cards()["votes"]
+		c.spoil(&v.Rollback)
+		text := confirm(&v.Rollback, v.Now).Text.Text
+		if !strings.HasPrefix(text, c.begin) || !strings.Contains(text, "L2 of CHG0031") || !strings.Contains(text, "plan 7f3a9c0") {
+			t.Errorf("%s: %q", name, text)
+		}
+	}
+}
+
 func buttonsIn(t *testing.T, c Card) (out []string) {
 	t.Helper()
 	data, err := json.Marshal(c)

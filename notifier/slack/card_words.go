@@ -194,15 +194,20 @@ func facts(r *backout.Rollback, now time.Time) [][2]string {
 	if r.Status.Final() {
 		return out
 	}
+	return append(out,
+		[2]string{"Data loss", orNone(escapedClip(loss(r, now), 500))},
+		[2]string{"CVEs that reopen", reopens(r)},
+	)
+}
+
+// loss is what the level that the card is about loses; empty when nothing is.
+func loss(r *backout.Rollback, now time.Time) string {
 	i, level := shownLevel(r)
 	lost := r.Lost(i, now)
 	if lost == "" && level != nil && level.Destructive {
-		lost = "yes; the plan does not say what"
+		return "yes; the plan does not say what"
 	}
-	return append(out,
-		[2]string{"Data loss", orNone(escapedClip(lost, 500))},
-		[2]string{"CVEs that reopen", reopens(r)},
-	)
+	return lost
 }
 
 // reopens names the CVEs, and those that are known to be exploited once more.
