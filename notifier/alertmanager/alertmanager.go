@@ -22,7 +22,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -54,7 +54,7 @@ func New(c Config) (*Notifier, error) {
 		if err != nil {
 			return nil, backout.Permanent(errors.New("urls: an address cannot be read"))
 		}
-		n.peers = append(n.peers, peer{address: u.JoinPath("/api/v2/alerts").String(), host: u.Host})
+		n.peers = append(n.peers, peer{address: u.JoinPath("/api/v2/alerts").String(), host: u.Host, slow: new(atomic.Int64)})
 	}
 	return n, nil
 }
@@ -67,7 +67,19 @@ type Notifier struct {
 	peers  []peer
 }
 
-type peer struct{ address, host string }
+type peer struct {
+	address, host string
+	// slow is until when nobody waits for it, in nanoseconds since 1970.
+	slow *atomic.Int64
+}
+
+const (
+	// grace is how long a notice that one has taken waits for the others.
+	grace = 2 * time.Second
+	// slowFor is how long nobody waits for one that needed longer: it would delay all
+	// notices that come after.
+	slowFor = 30 * time.Second
+)
 
 // Format implements [fmt.Formatter]: no verb reaches a secret.
 func (n *Notifier) Format(f fmt.State, _ rune) {
@@ -75,18 +87,9 @@ func (n *Notifier) Format(f fmt.State, _ rune) {
 }
 
 // Notify implements [backout.Notifier]. All of the cluster are told; one that takes it
-// is enough.
+// is enough, and the others have a little time left then.
 func (n *Notifier) Notify(ctx context.Context, m backout.Message) (backout.Receipt, error) {
-	errs := make([]error, len(n.peers))
-	var wg sync.WaitGroup
-	for i, p := range n.peers {
-		wg.Go(func() {
-			within, cancel := context.WithTimeout(ctx, 2*notifier.HTTPTimeout)
-			defer cancel()
-			errs[i] = n.tell(within, p, m)
-		})
-	}
-	wg.Wait()
+	errs := n.tellAll(ctx, m)
 	if i := slices.Index(errs, nil); i >= 0 {
 		return backout.Receipt{Ref: notifier.Key(m.Notice.ID), Channel: n.peers[i].host}, nil
 	}
@@ -95,6 +98,47 @@ func (n *Notifier) Notify(ctx context.Context, m backout.Message) (backout.Recei
 		return backout.Receipt{}, errs[i]
 	}
 	return backout.Receipt{}, errs[0]
+}
+
+// tellAll tells all of the cluster, and returns what came of each.
+func (n *Notifier) tellAll(ctx context.Context, m backout.Message) []error {
+	type outcome struct {
+		i   int
+		err error
+	}
+	outcomes := make(chan outcome, len(n.peers))
+	running := map[int]context.CancelFunc{}
+	for i, p := range n.peers {
+		within, cancel := context.WithTimeout(ctx, 2*notifier.HTTPTimeout)
+		defer cancel()
+		running[i] = cancel
+		go func() { outcomes <- outcome{i, n.tell(within, p, m)} }()
+	}
+	errs := make([]error, len(n.peers))
+	var late <-chan time.Time
+	for len(running) > 0 {
+		select {
+		case o := <-outcomes:
+			errs[o.i] = o.err
+			delete(running, o.i)
+			if o.err == nil && late == nil {
+				late = time.After(grace)
+				n.leave(running, func(p peer) bool { return time.Now().UnixNano() < p.slow.Load() })
+			}
+		case <-late:
+			n.leave(running, func(p peer) bool { p.slow.Store(time.Now().Add(slowFor).UnixNano()); return true })
+		}
+	}
+	return errs
+}
+
+// leave ends what is still under way with those that nobody waits for.
+func (n *Notifier) leave(running map[int]context.CancelFunc, left func(peer) bool) {
+	for i, cancel := range running {
+		if left(n.peers[i]) {
+			cancel()
+		}
+	}
 }
 
 // tell posts the notice's alert, and the end of those that it replaces.
