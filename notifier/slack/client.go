@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -60,10 +61,21 @@ func (c *client) post(ctx context.Context, p post) (channel, ts string, err erro
 	}
 	// Without a gate: who delivers notices waits as long as Slack says.
 	channel, ts, err = c.api.PostMessageContext(ctx, p.channel, options...)
+	if p.thread != "" && noReply(err) {
+		p.thread, p.broadcast = "", false
+		return c.post(ctx, p)
+	}
 	if err != nil {
 		return "", "", c.fault(ctx, err)
 	}
 	return channel, ts, nil
+}
+
+// noReply tells whether a message takes no replies, for instance because somebody has
+// removed it: what was to be one is then posted for itself.
+func noReply(err error) bool {
+	var answer slackgo.SlackErrorResponse
+	return errors.As(err, &answer) && slices.Contains([]string{"cannot_reply_to_message", "thread_not_found"}, answer.Err)
 }
 
 // content is a message that Slack shows as it is.

@@ -236,6 +236,27 @@ func TestThreadOfAnotherChannelIsNotReplied(t *testing.T) {
 	}
 }
 
+// TestAThreadThatTakesNoReplyKeepsNothingBack: notices go out in order, so one that is
+// tried in vain for a day would keep back all that come after it.
+func TestAThreadThatTakesNoReplyKeepsNothingBack(t *testing.T) {
+	for _, code := range []string{"cannot_reply_to_message", "thread_not_found"} {
+		w := newWorkspace(t)
+		var posted []string
+		w.say(func(rw http.ResponseWriter, r *http.Request) {
+			posted = append(posted, r.PostForm.Get("thread_ts"))
+			if r.PostForm.Has("thread_ts") {
+				sayError(code)(rw, r)
+				return
+			}
+			_, _ = rw.Write([]byte(`{"ok": true, "channel": "C024BE91L", "ts": "2.3"}`))
+		})
+		r, err := newNotifier(t, w).Notify(t.Context(), message(backout.MomentHeld, &backout.Receipt{Ref: "1.2", Channel: "C024BE91L"}))
+		if err != nil || r.Ref != "2.3" || strings.Join(posted, ",") != "1.2," {
+			t.Errorf("%s: posted in threads %q: %+v, %v", code, posted, r, err)
+		}
+	}
+}
+
 func TestErrorsAreSorted(t *testing.T) {
 	w := newWorkspace(t)
 	n := newNotifier(t, w)
