@@ -196,6 +196,24 @@ func TestLostConnectionsComeBack(t *testing.T) {
 	}
 }
 
+// TestAMessageThatIsNotUnderstoodLeavesTheConnection: clocks of veto windows would stand
+// still until Slack closes it, hours later.
+func TestAMessageThatIsNotUnderstoodLeavesTheConnection(t *testing.T) {
+	w := newWorld(t, slackfake.Options{})
+	w.open("r1", votesOf(4))
+	m := w.card("r1", slack.ActionApprove)
+	for i, message := range []string{`{"type": "something_new"}`, `"no object"`, `{no JSON`} {
+		w.slack.SendSockets(message)
+		w.click([]string{"Uana", "Uben", "Ueve"}[i], m, slack.ActionApprove) // comes after it, by the same connection
+		if ok, why := w.edge.Reach(name); !ok || w.rollbacks.votes("r1") != i+1 {
+			t.Errorf("after %s: reach %v %q, %d votes", message, ok, why, w.rollbacks.votes("r1"))
+		}
+	}
+	if strings.Contains(w.log.String(), "not connected") {
+		t.Errorf("the log says that there is no connection:\n%s", w.log.String())
+	}
+}
+
 func TestConnectionThatCannotBeOpenedSaysWhatToDo(t *testing.T) {
 	w := newWorld(t, slackfake.Options{AppScopes: []string{}}, func(c *slack.Config) { c.AppToken = backout.Secret{}; c.SigningSecret = backout.SecretValue(secret) })
 	w.config.AppToken, w.config.SigningSecret = backout.SecretValue("xapp-app"), backout.Secret{}

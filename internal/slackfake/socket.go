@@ -161,6 +161,17 @@ func (w *Workspace) RefreshSockets() {
 	}
 }
 
+// SendSockets sends a text as it is by every connection.
+func (w *Workspace) SendSockets(text string) {
+	w.sockets.mu.Lock()
+	defer w.sockets.mu.Unlock()
+	for _, one := range w.sockets.open {
+		one.mu.Lock()
+		_ = one.conn.WriteMessage(websocket.TextMessage, []byte(text))
+		one.mu.Unlock()
+	}
+}
+
 // deliver hands an envelope to one of the connections, whichever, and waits for its
 // acknowledgement.
 func (s *sockets) deliver(ctx context.Context, id string, payload json.RawMessage) ([]byte, error) {

@@ -101,8 +101,14 @@ func (s *socket) event(ctx context.Context, ev socketmode.Event) error {
 		}
 	case socketmode.EventTypeConnecting:
 		state(errors.New("the connection to Slack is being opened"))
-	case socketmode.EventTypeDisconnect, socketmode.EventTypeErrorBadMessage, socketmode.EventTypeIncomingError:
-		state(errors.New("the connection to Slack was lost, it is being opened anew"))
+	case socketmode.EventTypeDisconnect:
+		state(errLost)
+	case socketmode.EventTypeIncomingError:
+		// What is no JSON is left out, and the connection stays. So it does after what is
+		// of an unknown kind, of which another event tells.
+		if why, ok := ev.Data.(*slackgo.IncomingEventError); !ok || !malformed(why.ErrorObj) {
+			state(errLost)
+		}
 	case socketmode.EventTypeInteractive:
 		if ev.Request != nil {
 			s.answer(ctx, *ev.Request)
@@ -113,6 +119,14 @@ func (s *socket) event(ctx context.Context, ev socketmode.Event) error {
 		}
 	}
 	return nil
+}
+
+var errLost = errors.New("the connection to Slack was lost, it is being opened anew")
+
+func malformed(err error) bool {
+	_, syntax := errors.AsType[*json.SyntaxError](err)
+	_, kind := errors.AsType[*json.UnmarshalTypeError](err)
+	return syntax || kind
 }
 
 // answer lets an interaction be answered, and acknowledges it then.
