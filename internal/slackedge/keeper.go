@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -58,13 +59,19 @@ type keeper struct {
 	tasks map[place]*task
 	// busy are the channels of which a card is being edited, and by what.
 	busy map[string]*slack.Notifier
-	// paused is until when Slack lets nothing be edited, by channel.
-	paused map[string]time.Time
+	// paused are the apps that Slack has asked to wait.
+	paused []pause
 	more   chan struct{}
 }
 
+// pause is until when Slack lets an app edit nothing; the app is that of the channel.
+type pause struct {
+	app   *slack.Notifier
+	until time.Time
+}
+
 func newKeeper(e *Edge) *keeper {
-	return &keeper{e: e, tasks: map[place]*task{}, busy: map[string]*slack.Notifier{}, paused: map[string]time.Time{}, more: make(chan struct{}, 1)}
+	return &keeper{e: e, tasks: map[place]*task{}, busy: map[string]*slack.Notifier{}, more: make(chan struct{}, 1)}
 }
 
 func (k *keeper) wake() {
@@ -146,19 +153,27 @@ func (k *keeper) free(channel string) {
 	k.wake()
 }
 
-// occupied tells whether a card of the channel, or another one of its app, is being
-// edited. The caller holds mu.
-func (k *keeper) occupied(channel string) bool {
-	if _, ok := k.busy[channel]; ok {
-		return true
+// opens tells from when a card of the channel may be edited; ok is false while one of its
+// app is being edited. The caller holds mu.
+func (k *keeper) opens(channel string) (at time.Time, ok bool) {
+	if _, busy := k.busy[channel]; busy {
+		return at, false
 	}
 	n := k.e.channelNamed(channel)
+	if n == nil {
+		return at, true
+	}
 	for _, by := range k.busy {
-		if n != nil && by != nil && by.SameApp(n) {
-			return true
+		if by != nil && by.SameApp(n) {
+			return at, false
 		}
 	}
-	return false
+	for _, p := range k.paused {
+		if p.until.After(at) && p.app.SameApp(n) {
+			at = p.until
+		}
+	}
+	return at, true
 }
 
 // next takes the card whose turn it is, or says how long there is none. The card's
@@ -168,28 +183,28 @@ func (k *keeper) next(now time.Time) (best place, urgent bool, wait time.Duratio
 	defer k.mu.Unlock()
 	var chosen *task
 	wait = time.Hour
-	occupied := map[string]bool{}
+	type door struct {
+		at time.Time
+		ok bool
+	}
+	doors := map[string]door{}
 	for p, t := range k.tasks {
 		if t.due.IsZero() {
 			continue
 		}
-		if _, known := occupied[p.channel]; !known {
-			occupied[p.channel] = k.occupied(p.channel)
+		d, known := doors[p.channel]
+		if !known {
+			d.at, d.ok = k.opens(p.channel)
+			doors[p.channel] = d
 		}
-		if occupied[p.channel] {
+		if !d.ok {
 			continue
 		}
-		due := t.due
-		if until := k.paused[p.channel]; until.After(due) {
-			due = until
-		}
-		if left := due.Sub(now); left > 0 {
+		if left := max(t.due.Sub(now), d.at.Sub(now)); left > 0 {
 			wait = min(wait, left)
 			continue
 		}
-		before := chosen == nil || p.channel == "" && best.channel != "" ||
-			(p.channel == "") == (best.channel == "") && (t.urgent && !chosen.urgent || t.urgent == chosen.urgent && t.due.Before(chosen.due))
-		if before {
+		if chosen == nil || before(p, t, best, chosen) {
 			best, chosen = p, t
 		}
 	}
@@ -202,6 +217,18 @@ func (k *keeper) next(now time.Time) (best place, urgent bool, wait time.Duratio
 		k.busy[best.channel] = k.e.channelNamed(best.channel)
 	}
 	return best, urgent, 0
+}
+
+// before tells whether a card's turn is before another's: what is to be spelled out is
+// first, then what is urgent, then what is due longest.
+func before(p place, t *task, other place, than *task) bool {
+	if all := p.channel == ""; all != (other.channel == "") {
+		return all
+	}
+	if t.urgent != than.urgent {
+		return t.urgent
+	}
+	return t.due.Before(than.due)
 }
 
 // spell makes a rollback that has moved due in every channel: at once where what can
@@ -293,11 +320,7 @@ func (k *keeper) failed(p place, t *task, n *slack.Notifier, err error) {
 		return
 	case errors.As(err, &asks):
 		until := time.Now().Add(asks.RetryAfter())
-		for _, channel := range k.e.channelNames() {
-			if other := k.e.channelNamed(channel); other != nil && other.SameApp(n) {
-				k.paused[channel] = until
-			}
-		}
+		k.paused = append(slices.DeleteFunc(k.paused, func(p pause) bool { return p.app.SameApp(n) || p.until.Before(time.Now()) }), pause{n, until})
 		k.note(p.channel, p.rollback, until)
 	default:
 		wait := min(firstWait<<min(t.tries, 10), lastWait)

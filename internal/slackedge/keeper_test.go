@@ -162,6 +162,27 @@ func TestAStuckWorkspaceHoldsUpNoOther(t *testing.T) {
 	}
 }
 
+// TestAnotherAppWaitsForNoPauseOfTheFirst: what Slack has asked one app to wait is no
+// matter of the one that a reload puts in its place.
+func TestAnotherAppWaitsForNoPauseOfTheFirst(t *testing.T) {
+	w := newWorld(t, slackfake.Options{})
+	w.open("r1", votesOf(1))
+	w.card("r1", slack.ActionApprove)
+	w.slack.Limit("chat.update", time.Hour)
+	if _, err := w.rollbacks.input("r1", rollback.Hold{By: "ana", Reason: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	w.await("a refused edit", func() bool { return strings.Contains(w.log.String(), "a card was not updated") })
+	w.slack.Limit("chat.update", 0)
+	w.update(w.edge) // the same app waits on
+	w.config.APIURL = strings.Replace(w.config.APIURL, "127.0.0.1", "localhost", 1)
+	w.update(w.edge)
+	w.await("held on the card", func() bool { return strings.Contains(w.card("r1", "").Text, "is held") })
+	if n := len(w.slack.Calls("chat.update")) - w.answers("chat.update", "ok"); n != 1 {
+		t.Errorf("%d edits that Slack refused, want the first alone", n)
+	}
+}
+
 func TestCardIsPostedSoonAfterAStorm(t *testing.T) {
 	w := newWorld(t, slackfake.Options{})
 	w.slack.Limit("chat.postMessage", 2*time.Second)

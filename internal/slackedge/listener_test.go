@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,10 +16,10 @@ import (
 
 // library listens as the real one does: its pauses double up to five minutes, and it ends
 // when one is longer than the listener's patience. why tells what a try comes to.
-func library(tries *int, why func() error) func(context.Context, slack.Listener) error {
+func library(tries *atomic.Int32, why func() error) func(context.Context, slack.Listener) error {
 	return func(ctx context.Context, l slack.Listener) error {
 		for pause := 100 * time.Millisecond; ctx.Err() == nil; pause = min(2*pause, 5*time.Minute) {
-			*tries++
+			tries.Add(1)
 			err := why()
 			l.State(err)
 			switch {
@@ -41,19 +42,26 @@ func listening(listen func(context.Context, slack.Listener) error) *listener {
 // TestButtonsAreAliveSoonAfterSlackIs: however long Slack was away.
 func TestButtonsAreAliveSoonAfterSlackIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		away := errors.New("socket mode: slack server error: 503")
-		tries := 0
-		l := listening(library(&tries, func() error { return away }))
+		var away atomic.Bool
+		var tries atomic.Int32
+		l := listening(library(&tries, func() error {
+			if away.Load() {
+				return errors.New("socket mode: slack server error: 503")
+			}
+			return nil
+		}))
+		away.Store(true)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go l.run(ctx)
 		for range 3 {
-			tries, away = 0, errors.New("socket mode: slack server error: 503")
+			tries.Store(0)
+			away.Store(true)
 			time.Sleep(11 * time.Minute)
-			if l.current() == nil || tries > 40 {
-				t.Errorf("state %v after %d tries in eleven minutes", l.current(), tries)
+			if l.current() == nil || tries.Load() > 40 {
+				t.Errorf("state %v after %d tries in eleven minutes", l.current(), tries.Load())
 			}
-			away = nil
+			away.Store(false)
 			time.Sleep(30 * time.Second)
 			if err := l.current(); err != nil {
 				t.Errorf("30 s after Slack is back: %v", err)

@@ -2,6 +2,7 @@ package alertmanager
 
 import (
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,16 +24,18 @@ func TestAStuckMemberHoldsUpNoNotice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		stuck, told := true, 0
+		var stuck atomic.Bool
+		var told atomic.Int32
+		stuck.Store(true)
 		n.client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 			time.Sleep(50 * time.Millisecond)
 			if r.URL.Hostname() == "stuck" {
-				if stuck {
+				if stuck.Load() {
 					<-r.Context().Done()
 					return nil, r.Context().Err()
 				}
 				time.Sleep(100 * time.Millisecond)
-				told++
+				told.Add(1)
 			}
 			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
 		})}
@@ -40,7 +43,7 @@ func TestAStuckMemberHoldsUpNoNotice(t *testing.T) {
 		all := func(notices int) time.Duration {
 			began := time.Now()
 			for range notices {
-				if r, err := n.Notify(t.Context(), m); err != nil || r.Channel != "well:9093" && stuck {
+				if r, err := n.Notify(t.Context(), m); err != nil || r.Channel != "well:9093" && stuck.Load() {
 					t.Fatalf("taken by %q: %v", r.Channel, err)
 				}
 			}
@@ -49,10 +52,10 @@ func TestAStuckMemberHoldsUpNoNotice(t *testing.T) {
 		if d := all(30); d > 10*time.Second {
 			t.Errorf("30 notices took %v", d)
 		}
-		stuck = false
+		stuck.Store(false)
 		time.Sleep(slowFor)
-		if all(2); told != 2 {
-			t.Errorf("the other one was told of %d notices after it was well again, want both", told)
+		if all(2); told.Load() != 2 {
+			t.Errorf("the other one was told of %d notices after it was well again, want both", told.Load())
 		}
 	})
 }

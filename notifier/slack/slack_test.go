@@ -241,9 +241,9 @@ func TestThreadOfAnotherChannelIsNotReplied(t *testing.T) {
 func TestAThreadThatTakesNoReplyKeepsNothingBack(t *testing.T) {
 	for _, code := range []string{"cannot_reply_to_message", "thread_not_found"} {
 		w := newWorkspace(t)
-		var posted []string
+		threads := make(chan string, 9)
 		w.say(func(rw http.ResponseWriter, r *http.Request) {
-			posted = append(posted, r.PostForm.Get("thread_ts"))
+			threads <- r.PostForm.Get("thread_ts")
 			if r.PostForm.Has("thread_ts") {
 				sayError(code)(rw, r)
 				return
@@ -251,6 +251,11 @@ func TestAThreadThatTakesNoReplyKeepsNothingBack(t *testing.T) {
 			_, _ = rw.Write([]byte(`{"ok": true, "channel": "C024BE91L", "ts": "2.3"}`))
 		})
 		r, err := newNotifier(t, w).Notify(t.Context(), message(backout.MomentHeld, &backout.Receipt{Ref: "1.2", Channel: "C024BE91L"}))
+		close(threads)
+		var posted []string
+		for thread := range threads {
+			posted = append(posted, thread)
+		}
 		if err != nil || r.Ref != "2.3" || strings.Join(posted, ",") != "1.2," {
 			t.Errorf("%s: posted in threads %q: %+v, %v", code, posted, r, err)
 		}
