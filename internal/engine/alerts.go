@@ -258,7 +258,7 @@ func (e *Engine) cancelResolved(target string) {
 // more. One older than what is remembered of alerts is left to people.
 func (e *Engine) cancelSettled(r backout.Rollback) {
 	unknown := time.Since(r.OpenedAt) > e.remember
-	if r.Trigger.Verdict == nil || r.Status.Final() || r.Level >= 0 || unknown || e.stillRed(r) {
+	if r.Trigger.Verdict == nil || r.Status.Final() || rollback.Started(r) || unknown || e.stillRed(r) {
 		return
 	}
 	e.spawn(func(ctx context.Context) { e.decided(ctx, r.ID, rollback.Resolved{}) })

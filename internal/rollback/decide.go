@@ -167,7 +167,7 @@ func (d *decider) open(in Open) error {
 // resolved cancels what has not started; what has started goes on, since the
 // system is already being changed.
 func (d *decider) resolved() {
-	if d.started() || d.r.Trigger.Verdict == nil {
+	if Started(d.r) || d.r.Trigger.Verdict == nil {
 		return
 	}
 	d.close("moot", "")
@@ -354,9 +354,10 @@ func (d *decider) attempt(id string) (*backout.TargetState, error) {
 	return nil, fmt.Errorf("attempt %s: %w", id, backout.ErrStale)
 }
 
-// started tells whether any effect may have happened.
-func (d *decider) started() bool {
-	return !d.r.LevelStartedAt.IsZero() || d.r.Level > d.r.StartAt
+// Started tells whether any effect may have happened: a level that was entered has none
+// before a runner has claimed a step of it.
+func Started(r backout.Rollback) bool {
+	return !r.LevelStartedAt.IsZero() || r.Level > r.StartAt
 }
 
 func (d *decider) anyInDoubt() bool {

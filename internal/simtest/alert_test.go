@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/handlers"
 )
 
 func TestResolved_before_start_cancels(t *testing.T) {
@@ -43,6 +44,64 @@ func TestResolved_in_the_same_breath_cancels_too(t *testing.T) {
 		w.Server().Post(a, gone)
 		w.Advance(3 * time.Minute)
 		is(t, w.Rollback("CHG1-r1"), backout.RollbackCancelled)
+	})
+}
+
+// A level of which nothing has started waits for the delta of a target that is away: when
+// the target comes back, green, it is not rolled back any more.
+func TestResolved_cancels_a_level_of_which_nothing_has_started(t *testing.T) {
+	Story(t, Setup{WantsDelta: true}, func(t *testing.T, w *World) {
+		h := w.Host("web-1")
+		h.Looks(nginx(old))
+		w.OpenChange("CHG1", "web-1")
+		h.Looks(nginx(patched))
+		h.SetOffline(true)
+		w.Fire("WebErrors", "web-1")
+		w.Advance(time.Minute)
+		if r := w.Rollback("CHG1-r1"); r.Status != backout.RollbackRunning || !r.LevelStartedAt.IsZero() {
+			t.Fatalf("%s, started at %s: want L1 entered and nothing of it started", r.Status, r.LevelStartedAt)
+		}
+		if _, err := w.Server().Engine().Pause(t.Context(), as("ann"), "network works"); err != nil {
+			t.Fatal(err)
+		}
+		w.Resolve("WebErrors", "web-1")
+		h.SetOffline(false)
+		w.Advance(time.Hour)
+		if _, err := w.Server().Engine().Resume(t.Context(), as("ann"), "done"); err != nil {
+			t.Fatal(err)
+		}
+		w.Advance(10 * time.Minute)
+		is(t, w.Rollback("CHG1-r1"), backout.RollbackCancelled)
+		equal(t, "did", []string{}, w.Did())
+	})
+}
+
+// L1 was left out and L2 approved, so the rollback counts as begun when the alert resolves.
+// The approval lapses while the target is away: nothing has been done, nor is asked anew.
+func TestResolved_cancels_what_is_taken_back_later(t *testing.T) {
+	plan := asking()
+	plan.Levels[1].Approval.Votes = 1
+	setup := Setup{WantsDelta: true, Plans: []backout.Plan{plan}, Rules: strings.Replace(AutoRule, "mode: auto", "mode: ask", 1)}
+	Story(t, setup, func(t *testing.T, w *World) {
+		h := w.Host("web-1")
+		h.Looks(nginx(old))
+		w.OpenChange("CHG1", "web-1")
+		h.Looks(nginx(patched))
+		h.SetOffline(true)
+		w.Fire("WebErrors", "web-1")
+		w.Act("CHG1-r1", handlers.Action{Verb: handlers.VerbHold, Reason: "L1 does not help"})
+		w.Act("CHG1-r1", handlers.Action{Verb: handlers.VerbEscalate})
+		w.Vote("CHG1-r1", "ann", backout.ChoiceApprove)
+		w.Advance(time.Minute)
+		if r := w.Rollback("CHG1-r1"); r.Status != backout.RollbackRunning || r.Level != 1 || !r.LevelStartedAt.IsZero() {
+			t.Fatalf("%s, level %d, started at %s: want L2 entered and nothing of it started", r.Status, r.Level, r.LevelStartedAt)
+		}
+		w.Resolve("WebErrors", "web-1")
+		w.Advance(10 * time.Minute)
+		is(t, w.Rollback("CHG1-r1"), backout.RollbackCancelled)
+		h.SetOffline(false)
+		w.Advance(10 * time.Minute)
+		equal(t, "did", []string{}, w.Did())
 	})
 }
 

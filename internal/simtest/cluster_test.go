@@ -303,9 +303,9 @@ func TestStep_waits_for_a_server_that_knows_the_target(t *testing.T) {
 		w.Advance(10 * time.Second)
 		second.ForgetTarget("web-4")
 		second.Post(Alert{Name: "WebErrors", Target: "web-4"})
-		second.Post(Alert{Name: "WebErrors", Target: "web-4", Resolved: true})
 		w.Advance(time.Minute)
 		equal(t, "did", []string{"web-4 L1"}, w.Did())
+		second.Post(Alert{Name: "WebErrors", Target: "web-4", Resolved: true})
 		second.engine.Reconfigure(second.engineConfig()) // it reads the new one too
 		w.Advance(5 * time.Minute)
 		is(t, w.Rollback("CHG1-r1"), backout.RollbackRecovered)
