@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/backout-io/backout"
+	"github.com/backout-io/backout/handlers"
 	"github.com/backout-io/backout/internal/client"
 )
 
@@ -38,6 +40,25 @@ func (srv *server) asked() (id string, ask backout.Ask) {
 		return errors.Join(err, errNotYet)
 	})
 	return id, ask
+}
+
+// delivered waits until somebody has been told that the rollback asks.
+func (srv *server) delivered(id string) {
+	srv.site.t.Helper()
+	eventually(srv.site.t, 20*time.Second, "the question is delivered", func() error {
+		var all struct {
+			Items []handlers.NoticeStatus `json:"items"`
+		}
+		if err := json.Unmarshal([]byte(srv.text("/api/v1/rollbacks/"+id+"/notices")), &all); err != nil {
+			return err
+		}
+		for _, n := range all.Items {
+			if n.Notice.Moment == backout.MomentApproval && n.Delivered {
+				return nil
+			}
+		}
+		return fmt.Errorf("%+v: %w", all, errNotYet)
+	})
 }
 
 // vote answers the question as the holder of the token.
@@ -100,6 +121,7 @@ func TestKill9InAVetoWindow(t *testing.T) {
 			if n := count[backout.LevelEntered](srv, id); n != 0 && !over {
 				t.Fatalf("%d levels begin within the window", n)
 			}
+			srv.delivered(id) // what arrives later gives people their time from then on
 			srv.kill()
 			if over {
 				<-time.After(time.Until(ask.Deadline.Add(500 * time.Millisecond))) // the window is to end while nobody is there

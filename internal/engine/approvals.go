@@ -214,12 +214,13 @@ func (e *Engine) lookReach(ctx context.Context, id string, atDeadline bool) (sur
 	if !rollback.Watched(r) {
 		return true, nil
 	}
-	up, why := e.reach(ctx, r)
+	up, since, why := e.reach(ctx, r)
 	due := r.Ask.DownAt.IsZero() && !r.Ask.Deadline.IsZero() && !time.Now().Before(r.Ask.Deadline)
 	switch {
-	case up && due && e.doubts.late(id, r.Ask.ID):
-		// Who is told only now has had no time: it is given from now on.
-		up, why = false, "the question has arrived only when its time was over"
+	case up && due && (rollback.ToldLate(r.Ask, since) || e.doubts.late(id, r.Ask.ID)):
+		// Who is told only now has had no time: it is given from now on. When it was
+		// delivered is in the store: this server may have looked at nothing so far.
+		up, why = false, "the question has arrived only when its time was over, or nearly"
 		atDeadline = true
 	case !up && why == "":
 		if !due || !atDeadline || time.Since(e.doubts.last(id, r.Ask.ID)) < unknownMost {
@@ -231,7 +232,7 @@ func (e *Engine) lookReach(ctx context.Context, id string, atDeadline bool) (sur
 		e.doubts.agreed(id, r.Ask.ID, up)
 		return true, nil
 	}
-	if since := e.doubts.last(id, r.Ask.ID); time.Since(since) < reachSure && (up || !atDeadline) {
+	if otherwise := e.doubts.last(id, r.Ask.ID); time.Since(otherwise) < reachSure && (up || !atDeadline) {
 		return true, nil
 	}
 	e.doubts.forget(id)
@@ -239,11 +240,11 @@ func (e *Engine) lookReach(ctx context.Context, id string, atDeadline bool) (sur
 	return true, err
 }
 
-// reach looks whether people can be told.
-func (e *Engine) reach(ctx context.Context, r backout.Rollback) (up bool, why string) {
+// reach looks whether people can be told, and since when they have been.
+func (e *Engine) reach(ctx context.Context, r backout.Rollback) (up bool, since time.Time, why string) {
 	reach := e.cfg().Reach
 	if reach == nil {
-		return true, ""
+		return true, time.Time{}, ""
 	}
 	asked := rollback.Question(r)
 	for i := range asked {

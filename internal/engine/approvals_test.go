@@ -242,6 +242,8 @@ type fakeReach struct {
 	ok    bool
 	why   string
 	asked []backout.Notice
+	// since is when the question has been delivered.
+	since time.Time
 	// takes is how long a look takes.
 	takes time.Duration
 }
@@ -252,12 +254,19 @@ func (f *fakeReach) set(ok bool, why string) {
 	f.ok, f.why = ok, why
 }
 
-func (f *fakeReach) Reach(_ context.Context, asked []backout.Notice) (bool, string) {
+func (f *fakeReach) Reach(_ context.Context, asked []backout.Notice) (bool, time.Time, string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked = asked
 	time.Sleep(f.takes)
-	return f.ok, f.why
+	return f.ok, f.since, f.why
+}
+
+// arrives lets the question be delivered at this time.
+func (f *fakeReach) arrives(at time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ok, f.why, f.since = true, "", at
 }
 
 // vetoWorld has a plan whose L2 starts in five minutes unless somebody holds it.
@@ -460,6 +469,88 @@ func TestWhatIsNotKnownAtTheDeadlineStartsNothing(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestWhatArrivesAfterTheDeadlineStartsNothing: also for a server that has looked at
+// nothing before, since it was not there, or since another one judged until then. When it
+// was delivered is in the store.
+func TestWhatArrivesAfterTheDeadlineStartsNothing(t *testing.T) {
+	for name, tt := range map[string]struct {
+		late time.Duration // than the deadline
+		want bool
+	}{"after it": {time.Minute, false}, "just before it": {-time.Second, false}, "in time": {-2 * time.Minute, true}} {
+		t.Run(name, func(t *testing.T) {
+			withTargets(t, func(t *testing.T, w *openWorld) {
+				reach := &fakeReach{}
+				w.vetoes(reach)
+				e := w.serve("me", w.store)
+				r := w.asks(e)
+				e.Close()
+				time.Sleep(time.Until(r.Ask.Deadline.Add(time.Minute)))
+				reach.arrives(r.Ask.Deadline.Add(tt.late))
+				e = w.serve("me", w.store)
+				defer func() { e.Close() }()
+				level := func(after time.Duration) int {
+					time.Sleep(after)
+					synctest.Wait()
+					now, _ := e.rollbacks.get(r.ID)
+					return now.Level
+				}
+				if got := level(0) == 1; got != tt.want {
+					t.Fatalf("started: %t", got)
+				}
+				if tt.want {
+					return
+				}
+				if level(59*time.Second) == 1 {
+					t.Error("started before people had a minute")
+				}
+				if level(30*time.Second) != 1 {
+					t.Error("not started when they had it")
+				}
+			})
+		})
+	}
+}
+
+// TestAnotherServerStartsNothingThatArrivesLate: it has looked at nothing while the judge,
+// who is gone, did not know.
+func TestAnotherServerStartsNothingThatArrivesLate(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		reach := &fakeReach{}
+		w.vetoes(reach)
+		serve := func(server string) *Engine {
+			e := New(Options{Store: w.store, Server: server, Sender: w.mouth, Log: w.log, Peers: ownedBy{"judge"}}, w.cfg)
+			if err := e.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			return e
+		}
+		judge, other := serve("judge"), serve("other")
+		defer other.Close()
+		r := w.asks(judge)
+		time.Sleep(time.Until(r.Ask.Deadline.Add(-time.Second)))
+		judge.Close()
+		reach.arrives(r.Ask.Deadline)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if now, _ := other.rollbacks.get(r.ID); now.Level == 1 || now.Ask == nil || now.Ask.DownAt.IsZero() {
+			t.Fatalf("level %d, %+v", now.Level, now.Ask)
+		}
+		judge = serve("judge")
+		defer judge.Close()
+		time.Sleep(59 * time.Second)
+		synctest.Wait()
+		if now, _ := other.rollbacks.get(r.ID); now.Level == 1 {
+			t.Error("started before people had a minute")
+		}
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		if now, _ := other.rollbacks.get(r.ID); now.Level != 1 {
+			t.Errorf("not started: %+v", now.Ask)
+		}
+	})
 }
 
 // TestVetoWindowThatNobodyWatchesRuns: where the plan says so, and where nobody can say.

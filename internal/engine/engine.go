@@ -69,10 +69,11 @@ type Config struct {
 }
 
 // Reacher tells whether anybody who can act can be told of a question and can answer it:
-// whether one of the channels works that its notices go by. A no without a reason says
-// that it is not known yet.
+// whether one of the channels works that its notices go by, and since when they have
+// been told by it; zero when it is not known. A no without a reason says that it is not
+// known yet.
 type Reacher interface {
-	Reach(ctx context.Context, asked []backout.Notice) (ok bool, why string)
+	Reach(ctx context.Context, asked []backout.Notice) (ok bool, since time.Time, why string)
 }
 
 // FiringAlerts asks Alertmanager for the fingerprints of what is firing now.

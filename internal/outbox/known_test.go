@@ -46,7 +46,7 @@ func ask(t *testing.T, b *outbox.Outbox, q backout.Notice) {
 func looks(t *testing.T, b *outbox.Outbox, q backout.Notice, lasting time.Duration, wantOK bool, wantWhy string) {
 	t.Helper()
 	for end := time.Now().Add(lasting); !time.Now().After(end); time.Sleep(2 * time.Second) {
-		if ok, why := b.Reach(t.Context(), []backout.Notice{q}); ok != wantOK || !strings.Contains(why, wantWhy) {
+		if ok, _, why := b.Reach(t.Context(), []backout.Notice{q}); ok != wantOK || !strings.Contains(why, wantWhy) {
 			t.Fatalf("%s before the end: %t %q, want %t %q", time.Until(end), ok, why, wantOK, wantWhy)
 		}
 	}
@@ -93,7 +93,7 @@ func TestAnotherNoticeDoesNotAnswerForTheQuestion(t *testing.T) {
 		looks(t, b.Outbox, q, 20*time.Second, false, "chat: the question has not arrived: slack says token_revoked")
 		wantIDs(t, "chat", chat, "n2")
 		time.Sleep(8 * time.Second)
-		_, _ = b.Reach(t.Context(), []backout.Notice{q})
+		_, _, _ = b.Reach(t.Context(), []backout.Notice{q})
 		time.Sleep(2 * time.Second)
 		wantIDs(t, "chat", chat, "n2", q.ID)
 		looks(t, b.Outbox, q, time.Minute, true, "")
@@ -139,7 +139,7 @@ func TestAChannelRepairedOnItsOtherSideIsTriedAgain(t *testing.T) {
 		looks(t, b.Outbox, q, time.Minute, false, "not_in_channel")
 		chat.set(nil, false)
 		for end := time.Now().Add(10 * time.Minute); time.Now().Before(end); time.Sleep(2 * time.Second) {
-			_, _ = b.Reach(t.Context(), []backout.Notice{q})
+			_, _, _ = b.Reach(t.Context(), []backout.Notice{q})
 		}
 		looks(t, b.Outbox, q, time.Minute, true, "")
 		wantIDs(t, "chat", chat, q.ID)
@@ -192,7 +192,7 @@ func TestAQuestionThatIsTooLargeArrivesWithoutItsDetails(t *testing.T) {
 				chat.set(nil, false)
 				b.update(t, map[string]backout.Notifier{"chat": chat, "mail": mail}, map[string][]string{"ops": {to}})
 				for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(2 * time.Second) {
-					_, _ = b.Reach(t.Context(), []backout.Notice{q})
+					_, _, _ = b.Reach(t.Context(), []backout.Notice{q})
 				}
 				looks(t, b.Outbox, q, time.Minute, true, "")
 			})
@@ -306,7 +306,7 @@ func TestAStoreThatDoesNotAnswerIsNoSilence(t *testing.T) {
 		ask(t, b.Outbox, q)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if ok, why := b.Reach(ctx, []backout.Notice{q}); ok || why != "" {
+		if ok, _, why := b.Reach(ctx, []backout.Notice{q}); ok || why != "" {
 			t.Errorf("%t %q", ok, why)
 		}
 	})

@@ -27,14 +27,15 @@ const notArrived = "the question has not arrived yet"
 // question itself has been delivered by one of the channels that it is routed to now, by
 // whichever server and at whatever time, and who got it there can answer. How other
 // notices fare says nothing of it. A no without a reason means that it is not known yet:
-// it is on its way.
+// it is on its way. Since is when the first of them had it; zero where an older release
+// has not kept it.
 //
 // While it has reached nobody, the question is put where it was never sent, as after
 // other routes were read, and handed over again where it was given up.
-func (b *Outbox) Reach(ctx context.Context, asked []backout.Notice) (ok bool, why string) {
+func (b *Outbox) Reach(ctx context.Context, asked []backout.Notice) (ok bool, since time.Time, why string) {
 	ways := b.waysOf(asked)
 	if len(ways) == 0 {
-		return false, "no channel leads to anybody of " + quoted(audiencesOf(asked)) + " who can act"
+		return false, time.Time{}, "no channel leads to anybody of " + quoted(audiencesOf(asked)) + " who can act"
 	}
 	var failing []string
 	var open []func()
@@ -48,7 +49,10 @@ func (b *Outbox) Reach(ctx context.Context, asked []backout.Notice) (ok bool, wh
 		told, why := b.told(w, d, there)
 		switch {
 		case told:
-			return true, ""
+			if !ok || d.At.Before(since) {
+				ok, since = true, d.At
+			}
+			continue
 		case why == "":
 			unknown = true
 			continue
@@ -58,13 +62,13 @@ func (b *Outbox) Reach(ctx context.Context, asked []backout.Notice) (ok bool, wh
 			open = append(open, func() { b.carry(ctx, w, d, there) })
 		}
 	}
-	if unknown {
-		return false, ""
+	if ok || unknown {
+		return ok, since, ""
 	}
 	for _, carry := range open {
 		carry()
 	}
-	return false, strings.Join(failing, "; ")
+	return false, time.Time{}, strings.Join(failing, "; ")
 }
 
 // told tells it of one channel.

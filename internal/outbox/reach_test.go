@@ -35,7 +35,7 @@ func sendAll(t *testing.T, b *outbox.Outbox, asked []backout.Notice) {
 
 func wantReach(t *testing.T, b *outbox.Outbox, asked []backout.Notice, wantOK bool, wantWhy string) {
 	t.Helper()
-	ok, why := b.Reach(t.Context(), asked)
+	ok, _, why := b.Reach(t.Context(), asked)
 	if ok != wantOK || !strings.Contains(why, wantWhy) || wantWhy == "" && why != "" {
 		t.Errorf("%t %q, want %t %q", ok, why, wantOK, wantWhy)
 	}
@@ -77,6 +77,31 @@ func TestReachTellsWhetherTheQuestionHasArrived(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		wantReach(t, b.Outbox, q, true, "") // they have read it
+	})
+}
+
+// TestReachTellsSinceWhenPeopleKnow: since the first channel had the question, whichever
+// server asks.
+func TestReachTellsSinceWhenPeopleKnow(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, b *bench) {
+		chat, mail := &people{}, &people{}
+		b.update(t, map[string]backout.Notifier{"chat": chat, "mail": mail}, map[string][]string{"ops": {"chat"}, "boss": {"mail"}})
+		chat.set(errors.New("slack answers 500"), false)
+		q := question("q1", "L1", "ops", "boss")
+		sendAll(t, b.Outbox, q)
+		first := time.Now()
+		time.Sleep(time.Second)
+		chat.set(nil, false)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		for _, asked := range [][]backout.Notice{q, {q[1]}} {
+			if ok, since, _ := b.Reach(t.Context(), asked); !ok || since.Sub(first).Abs() > time.Second {
+				t.Errorf("%t since %s, want since %s", ok, since, first)
+			}
+		}
+		if ok, since, _ := b.Reach(t.Context(), q[:1]); !ok || since.Sub(first) < time.Second {
+			t.Errorf("%t since %s, want since later than %s", ok, since, first)
+		}
 	})
 }
 
@@ -190,7 +215,7 @@ func TestReachAsksTheChannelsThatTheQuestionGoesTo(t *testing.T) {
 			sendAll(t, b.Outbox, asked)
 			time.Sleep(2 * time.Minute) // the pager's next try
 			synctest.Wait()
-			ok, why := b.Reach(t.Context(), asked)
+			ok, _, why := b.Reach(t.Context(), asked)
 			if ok != tc.want || !strings.Contains(why, tc.why) {
 				t.Errorf("%s: %t %q", tc.name, ok, why)
 			}

@@ -214,6 +214,26 @@ func regrouped(ask *backout.Ask, members string) bool {
 	return slices.ContainsFunc(ask.Votes, func(v backout.Vote) bool { return v.Members != "" && v.Members != members })
 }
 
+// atLeast is the time that people have from when they can be told.
+func atLeast(ask *backout.Ask) time.Duration {
+	window := time.Duration(ask.Policy.Expires)
+	if ask.Policy.Mode == backout.ApprovalVeto {
+		window = time.Duration(ask.Policy.Veto)
+	}
+	return min(window/2, upAtLeast)
+}
+
+// ToldLate tells whether a question that was delivered then has left people less than
+// they have at least. One that was asked anew in its last minute ends when the old one
+// would have, so only what arrives after that is late.
+func ToldLate(ask *backout.Ask, delivered time.Time) bool {
+	last := ask.Deadline.Add(-atLeast(ask))
+	if ask.AskedAt.After(last) {
+		last = ask.Deadline
+	}
+	return delivered.After(last) || delivered.Equal(ask.Deadline)
+}
+
 // reached lets the clock of a question stand still while nobody can be told of it.
 func (d *decider) reached(in Reached) {
 	ask := d.r.Ask
@@ -223,11 +243,7 @@ func (d *decider) reached(in Reached) {
 	switch down := !ask.DownAt.IsZero(); {
 	case in.OK && down:
 		// A question that was asked anew keeps its deadline: the plan has its whole time.
-		window := time.Duration(ask.Policy.Expires)
-		if ask.Policy.Mode == backout.ApprovalVeto {
-			window = time.Duration(ask.Policy.Veto)
-		}
-		left := max(ask.Deadline.Sub(ask.DownAt), min(window/2, upAtLeast))
+		left := max(ask.Deadline.Sub(ask.DownAt), atLeast(ask))
 		d.emit(backout.ChannelsUp{AskID: ask.ID, Deadline: d.at.Add(left)})
 	case !in.OK && !down:
 		d.emit(backout.ChannelsDown{AskID: ask.ID, Reason: in.Why})
