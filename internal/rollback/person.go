@@ -11,7 +11,9 @@ import (
 func (d *decider) person(in Input) error {
 	switch in := in.(type) {
 	case Hold:
-		if d.r.Status == backout.RollbackHeld || d.r.Status == backout.RollbackAborting {
+		// A hold for a doubt ends by itself when the doubt does, a person's does not.
+		held := d.r.Status == backout.RollbackHeld && d.r.HeldCause != backout.HoldDoubt
+		if held || d.r.Status == backout.RollbackAborting {
 			return fmt.Errorf("rollback %s is %s already: %w", d.r.ID, d.r.Status, backout.ErrRefused)
 		}
 		d.hold(backout.HoldPerson, "held", fmt.Sprintf("held by %s: %s", in.By, in.Reason), in.By)

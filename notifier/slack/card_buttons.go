@@ -30,7 +30,9 @@ func buttons(v View) []slackgo.BlockElement {
 	if moves && r.Ask != nil && len(r.Ask.Policy.Groups) > 0 {
 		button(ActionApprove, "Roll back now").WithStyle(slackgo.StylePrimary).WithConfirm(confirm(r, v.Now))
 	}
-	if moves {
+	// A hold for a doubt ends with the doubt; a person's stands.
+	doubted := r.Status == backout.RollbackHeld && r.HeldCause == backout.HoldDoubt && r.PausedAt.IsZero()
+	if moves || doubted {
 		button(ActionHold, "Hold")
 	}
 	if moves && r.Ask != nil {

@@ -108,6 +108,11 @@ func TestOnlyWhatCanBeDecidedHasAButton(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
+	doubted := cards()["held"]
+	doubted.Rollback.HeldCause = backout.HoldDoubt
+	if got := strings.Join(buttonsIn(t, Draw(doubted)), " "); got != "hold" {
+		t.Errorf("held for a doubt: %q", got)
+	}
 	empty := cards()["votes"]
 	empty.Rollback.Ask = &backout.Ask{ID: "a", Level: 1, Policy: backout.Approval{Mode: backout.ApprovalRequired, Votes: 1}}
 	if got := strings.Join(buttonsIn(t, Draw(empty)), " "); got != "hold deny" {
