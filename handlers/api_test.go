@@ -105,6 +105,7 @@ func TestBadRequestsAre400NamingTheMistake(t *testing.T) {
 		{"rollbacks/R1/act", `{"verb":"resolve"}`, "attempt_id"},
 		{"rollbacks/R1/act", `{"verb":"resolve","attempt_id":"a1","verdict":"maybe"}`, `verdict "maybe"`},
 		{"rollbacks/R1/act", `{"verb":"hold","verdict":"failed"}`, "belong to resolve"},
+		{"rollbacks/R1/act", `{"verb":"hold","since":"2026-01-02T02:03:00Z"}`, "belongs to release and resume"},
 		{"rollbacks/R1/act", `{"verb":"break_glass","reason":"alone"}`, "ask_id: missing"},
 		{"rollbacks/R1/act", `{"verb":"break_glass","ask_id":"q1","reason":" "}`, "reason: missing"},
 		{"rollbacks/R1/act", `{"verb":"review"}`, "reason: missing"},

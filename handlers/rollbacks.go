@@ -111,6 +111,9 @@ func (a Action) check() error {
 		if a.AttemptID != "" || a.Verdict != "" {
 			return invalid("attempt_id and verdict belong to resolve, not to %s", a.Verb)
 		}
+		if !a.Since.IsZero() && a.Verb != VerbRelease && a.Verb != VerbResume {
+			return invalid("since belongs to release and resume, not to %s", a.Verb)
+		}
 		return nil
 	case VerbBreakGlass, VerbReview:
 		switch {

@@ -129,6 +129,10 @@ type Action struct {
 	// verb is refused with [backout.ErrStale] once it was left. A release that lets a level
 	// begin which no group may approve must name that one.
 	Level string `json:"level,omitempty"`
+	// Since, when it is set, is since when the rollback is held (held_at), or paused
+	// (paused_at), as the actor has it before them: a release, or a resume, is refused with
+	// [backout.ErrStale] once that hold or pause is over and another one stands.
+	Since time.Time `json:"since,omitzero"`
 	// Approver says that the actor has the role to approve here. Whoever judges roles sets
 	// it; no request can.
 	Approver bool `json:"-"`

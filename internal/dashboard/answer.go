@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/handlers"
@@ -32,7 +33,7 @@ func (d *Dashboard) answerRollback(w http.ResponseWriter, r *http.Request, by ha
 	if err != nil {
 		return err
 	}
-	form, err := handlers.Form(w, r, maxForm, "answer", "ask_id", "attempt_id", "level", "reason", "back")
+	form, err := handlers.Form(w, r, maxForm, "answer", "ask_id", "attempt_id", "level", "since", "reason", "back")
 	if err != nil {
 		return err
 	}
@@ -69,7 +70,13 @@ func (d *Dashboard) give(ctx context.Context, by handlers.Actor, id string, form
 		if reason == "" {
 			reason = "no reason was given on the dashboard"
 		}
-		_, err = rollbacks.Act(ctx, by, id, handlers.Action{Verb: verb, Reason: reason, AskID: ask, Level: form("level")})
+		a := handlers.Action{Verb: verb, Reason: reason, AskID: ask, Level: form("level")}
+		if since := form("since"); since != "" {
+			if a.Since, err = time.Parse(time.RFC3339Nano, since); err != nil {
+				return handlers.Refuse(http.StatusBadRequest, "invalid", "since: want a time of RFC 3339")
+			}
+		}
+		_, err = rollbacks.Act(ctx, by, id, a)
 		return err
 	case handlers.VerbPause, handlers.VerbEscalate, handlers.VerbAbort, handlers.VerbBreakGlass, handlers.VerbReview:
 		if reason == "" {

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/handlers"
@@ -72,6 +73,29 @@ func TestAnAnswerReachesTheServices(t *testing.T) {
 	}
 }
 
+// TestGoingOnEndsTheStopThatWasOnThePage: its form says which hold or pause it ends.
+func TestGoingOnEndsTheStopThatWasOnThePage(t *testing.T) {
+	at := time.Date(2026, 1, 2, 2, 3, 4, 5, time.UTC)
+	held, paused := deciding("CHG1-r1"), deciding("CHG1-r1")
+	held.Status, held.HeldAt, held.HeldCause, held.HeldReason = backout.RollbackHeld, at, backout.HoldPerson, "held by carl: STOP"
+	paused.PausedAt, paused.PausedBy = at, "carl"
+	for verb, r := range map[handlers.Verb]backout.Rollback{handlers.VerbRelease: held, handlers.VerbResume: paused} {
+		f := &fake{rollbacks: []backout.Rollback{r}, offers: map[string][]handlers.Offer{"CHG1-r1": {{Answer: string(verb)}}}}
+		var done handlers.Action
+		f.onAct = func(_ handlers.Actor, _ string, a handlers.Action) error {
+			done = a
+			return nil
+		}
+		s := siteOf(t, f)
+		_, form, _ := strings.Cut(s.page("ann", "/rollbacks/CHG1-r1"), `name="since" value="`)
+		since, _, _ := strings.Cut(form, `"`)
+		s.post("ann", "/rollbacks/CHG1-r1/answer", "answer", string(verb), "since", since)
+		if done.Verb != verb || !done.Since.Equal(at) {
+			t.Errorf("%s: the page names %q, done is %+v", verb, since, done)
+		}
+	}
+}
+
 // TestAnAnswerThatIsNoneStandsOnThePage: it reaches nothing, and says what is wrong.
 func TestAnAnswerThatIsNoneStandsOnThePage(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -86,6 +110,7 @@ func TestAnAnswerThatIsNoneStandsOnThePage(t *testing.T) {
 		"glass without why":    {[]string{"answer", "break_glass", "ask_id", "q1"}, "reason: missing"},
 		"a review without why": {[]string{"answer", "review", "ask_id", "q1"}, "reason: missing"},
 		"no answer":            {[]string{"ask_id", "q1"}, "want one that the page offers"},
+		"no time":              {[]string{"answer", "release", "since", "yesterday"}, "since: want a time"},
 		"a verb of the API":    {[]string{"answer", "resolve", "attempt_id", "a1"}, "want one that the page offers"},
 	} {
 		s := siteOf(t, &fake{rollbacks: []backout.Rollback{deciding("CHG1-r1")}})

@@ -176,14 +176,14 @@ func (e *Engine) actInput(ctx context.Context, by handlers.Actor, id string, a h
 	case handlers.VerbHold:
 		in = rollback.Hold{By: by.Name, Reason: a.Reason}
 	case handlers.VerbRelease:
-		in = rollback.Release{By: by.Name, Reason: a.Reason, Level: a.Level, Approver: a.Approver}
+		in = rollback.Release{By: by.Name, Reason: a.Reason, Level: a.Level, Approver: a.Approver, Since: a.Since}
 	case handlers.VerbPause:
 		in = rollback.Pause{By: by.Name, Reason: a.Reason}
 	case handlers.VerbResume:
 		if err := e.resumable(ctx); err != nil {
 			return nil, fmt.Errorf("resume rollback %s: %w", id, err)
 		}
-		in = rollback.Resume{By: by.Name}
+		in = rollback.Resume{By: by.Name, Since: a.Since}
 	case handlers.VerbEscalate:
 		in = rollback.Escalate{By: by.Name, Reason: a.Reason, From: a.Level, Approver: a.Approver}
 	case handlers.VerbAbort:

@@ -108,16 +108,20 @@ type (
 	}
 	// Hold stops the rollback until it is released.
 	Hold struct{ By, Reason string }
-	// Release ends a hold. Where no group may approve a level, an approver lets it begin:
+	// Release ends a hold; with Since only the one that began then. Where no group may approve a level, an approver lets it begin:
 	// they name the Level, and Approver says that they have the role here.
 	Release struct {
 		By, Reason, Level string
 		Approver          bool
+		Since             time.Time
 	}
 	// Pause freezes the rollback.
 	Pause struct{ By, Reason string }
-	// Resume ends a pause.
-	Resume struct{ By string }
+	// Resume ends a pause; with Since only the one that began then.
+	Resume struct {
+		By    string
+		Since time.Time
+	}
 	// Escalate leaves the level now; with From, which is a level's name, only that one.
 	Escalate struct {
 		By, Reason, From string

@@ -3,6 +3,7 @@ package rollback
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/backout-io/backout"
 )
@@ -28,7 +29,11 @@ func (d *decider) person(in Input) error {
 		if d.r.PausedAt.IsZero() {
 			return fmt.Errorf("rollback %s is not paused: %w", d.r.ID, backout.ErrRefused)
 		}
-		d.emit(backout.Resumed(in))
+		if another(in.Since, d.r.PausedAt) {
+			return fmt.Errorf("rollback %s is paused anew since %s, by %s: %s: look again before you resume it: %w",
+				d.r.ID, d.r.PausedAt.UTC().Format(time.RFC3339), d.r.PausedBy, d.r.PausedReason, backout.ErrStale)
+		}
+		d.emit(backout.Resumed{By: in.By})
 	case Escalate:
 		return d.escalate(in)
 	case Abort:
@@ -47,10 +52,17 @@ func (d *decider) hold(cause backout.HoldCause, outcome, reason, by string) {
 	d.emit(backout.HeldBack{Cause: cause, Reason: reason, By: by})
 }
 
+// another tells whether somebody who named the beginning of what they end means an
+// earlier stop than the one of now.
+func another(since, now time.Time) bool { return !since.IsZero() && !since.Equal(now) }
+
 func (d *decider) release(in Release) error {
 	switch {
 	case d.r.Status != backout.RollbackHeld:
 		return fmt.Errorf("rollback %s is not held: %w", d.r.ID, backout.ErrRefused)
+	case another(in.Since, d.r.HeldAt):
+		return fmt.Errorf("rollback %s is held anew since %s, %s: look again before you release it: %w",
+			d.r.ID, d.r.HeldAt.UTC().Format(time.RFC3339), d.r.HeldReason, backout.ErrStale)
 	case d.anyInDoubt():
 		return fmt.Errorf("rollback %s has an attempt in doubt; resolve it first: %w", d.r.ID, backout.ErrRefused)
 	case d.r.HeldCause != backout.HoldNobody && in.Level != "":

@@ -2,7 +2,9 @@ package ui
 
 import (
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/backout-io/backout"
 )
@@ -27,7 +29,9 @@ type Action struct {
 	// AskID and AttemptID are what it is about; Level the level that was seen.
 	AskID, AttemptID string
 	Level            string
-	Choices          []Choice
+	// Since is when the hold or pause that it ends began.
+	Since   string
+	Choices []Choice
 }
 
 // Choice is one button of an action.
@@ -53,12 +57,27 @@ func (c *Card) Offer(offers []Offer) {
 				a.Level = c.Rollback.Frozen.Plan.Levels[i].Name // a second press must not leave the level after it too
 				a.Key += "-" + a.Level
 			}
+			if since := c.stopped(o.Answer); !since.IsZero() {
+				a.Since = since.UTC().Format(time.RFC3339Nano) // nobody ends a later stop than the one they have read of
+				a.Key += "-" + strconv.FormatInt(since.UnixNano(), 36)
+			}
 			if a.Choices == nil {
 				a.Choices = []Choice{{o.Answer, a.Label, a.Tone}}
 			}
 			c.Actions = append(c.Actions, a)
 		}
 	}
+}
+
+// stopped is when the stop began that the answer ends; zero for any other answer.
+func (c *Card) stopped(answer string) time.Time {
+	switch answer {
+	case "release":
+		return c.Rollback.HeldAt
+	case "resume":
+		return c.Rollback.PausedAt
+	}
+	return time.Time{}
 }
 
 func (c *Card) action(o Offer) (Action, bool) {

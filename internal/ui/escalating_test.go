@@ -111,3 +111,26 @@ func TestAYesInPlaceOfAGroupIsAFormOfItsOwn(t *testing.T) {
 		t.Errorf("%+v\n%+v", a, b)
 	}
 }
+
+// TestGoingOnNamesTheStopThatItEnds: another hold, or pause, is another form, and names its
+// own beginning.
+func TestGoingOnNamesTheStopThatItEnds(t *testing.T) {
+	at := time.Date(2026, 1, 2, 2, 3, 4, 5, time.UTC)
+	action := func(answer string, r backout.Rollback) Action {
+		c := Card{Rollback: r}
+		c.Offer([]Offer{{Answer: answer}})
+		return c.Actions[0]
+	}
+	for answer, of := range map[string]func(at time.Time) backout.Rollback{
+		"release": func(at time.Time) backout.Rollback { return backout.Rollback{Level: -1, HeldAt: at} },
+		"resume":  func(at time.Time) backout.Rollback { return backout.Rollback{Level: -1, PausedAt: at} },
+	} {
+		first, second := action(answer, of(at)), action(answer, of(at.Add(time.Nanosecond)))
+		if first.Key == second.Key || first.Since != "2026-01-02T02:03:04.000000005Z" || second.Since == first.Since {
+			t.Errorf("%s: %+v and then %+v", answer, first, second)
+		}
+	}
+	if a := action("hold", backout.Rollback{Level: -1, HeldAt: at}); a.Since != "" || a.Key != "hold" {
+		t.Errorf("%+v", a)
+	}
+}
