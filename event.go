@@ -89,6 +89,8 @@ type (
 		Reason string `json:"reason"`
 		Votes  int    `json:"votes,omitempty"`
 		Needed int    `json:"needed"`
+		// Members is a digest of who was in the asked groups then, as in [Vote].
+		Members string `json:"members,omitempty"`
 	}
 	// Reviewed is what somebody else says of that afterwards. It may follow the end.
 	Reviewed struct {

@@ -357,6 +357,8 @@ type Ask struct {
 	// LastCallAt is when people were called for the last time, shortly before the
 	// deadline; zero before that.
 	LastCallAt time.Time `json:"last_call_at,omitzero"`
+	// Members is a digest of who was in the asked groups when one person broke the glass.
+	Members string `json:"members,omitempty"`
 	// DownAt is since when nobody can be told of it, and its clock stands still, for
 	// DownReason; zero while somebody can. Downs counts how often that was so.
 	DownAt     time.Time `json:"down_at,omitzero"`

@@ -578,6 +578,35 @@ func TestVetoWindowThatNobodyWatchesRuns(t *testing.T) {
 	}
 }
 
+// TestOtherMembersVoidABrokenGlass: who broke it did so as one of the groups.
+func TestOtherMembersVoidABrokenGlass(t *testing.T) {
+	withTargets(t, func(t *testing.T, w *openWorld) {
+		w.cfg.Groups = map[string][]string{"sre": {"carol", "dan"}}
+		w.cfg.Plans["web"].Levels[1].Approval.Votes = 2
+		e := w.serve("me", w.store)
+		defer func() { e.Close() }()
+		r := w.asks(e)
+		carol := handlers.Actor{Name: "carol", Groups: []string{"sre"}, Via: "cli"}
+		if _, err := e.Act(t.Context(), carol, r.ID, handlers.Action{Verb: handlers.VerbBreakGlass, AskID: r.Ask.ID, Reason: "alone"}); err != nil {
+			t.Fatal(err)
+		}
+		reload := func(people ...string) backout.Rollback {
+			cfg := *w.cfg
+			cfg.Groups = map[string][]string{"sre": people}
+			e.Reconfigure(&cfg)
+			synctest.Wait()
+			now, _ := e.rollbacks.get(r.ID)
+			return now
+		}
+		if now := reload("dan", "carol"); now.Ask != nil || now.Level != 1 {
+			t.Fatalf("the same people: %+v", now.Ask)
+		}
+		if now := reload("dan", "erin"); now.Ask == nil || now.Ask.Renews != r.Ask.ID || now.Level == 1 || len(now.Reviews) != 1 {
+			t.Fatalf("other people: level %d, %+v, %+v", now.Level, now.Ask, now.Reviews)
+		}
+	})
+}
+
 // TestOtherMembersVoidAVote: at a reload, and when the files changed while no server ran.
 func TestOtherMembersVoidAVote(t *testing.T) {
 	for _, restart := range []bool{false, true} {

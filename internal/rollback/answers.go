@@ -11,9 +11,9 @@ import (
 func decided(r *backout.Rollback, at time.Time, done backout.Decided) {
 	done.At = at
 	if ask := r.Ask; ask != nil {
-		done.Level, done.Refused, done.Groups = ask.Level, ask.Refused, ask.Policy.Groups
+		done.Level, done.Refused, done.Groups, done.Members = ask.Level, ask.Refused, ask.Policy.Groups, ask.Members
 		for _, v := range ask.Votes {
-			if v.Members != "" {
+			if v.Members != "" && ask.Members == "" { // else one person's word let it begin
 				done.Members = v.Members
 			}
 		}
@@ -35,6 +35,7 @@ func applyAnswer(r *backout.Rollback, at time.Time, e backout.Event) {
 		}
 		decided(r, at, done)
 	case backout.GlassBroken:
+		withAsk(r, e.AskID, func(ask *backout.Ask) { ask.Members = e.Members })
 		r.Reviews = append(slices.Clone(r.Reviews), backout.Review{AskID: e.AskID, Level: e.Level, By: e.By, Reason: e.Reason, At: at})
 	case backout.Reviewed:
 		r.Reviews = slices.Clone(r.Reviews)

@@ -260,7 +260,7 @@ func (d *decider) breakGlass(in BreakGlass) error {
 	}
 	ask := *d.r.Ask
 	d.emit(backout.GlassBroken{
-		AskID: ask.ID, Level: ask.Level, By: v.User, Via: v.Via, Reason: v.Reason, Votes: ask.Approvals(), Needed: max(1, ask.Policy.Votes),
+		AskID: ask.ID, Level: ask.Level, By: v.User, Via: v.Via, Reason: v.Reason, Votes: ask.Approvals(), Needed: max(1, ask.Policy.Votes), Members: v.Members,
 	})
 	d.close("break_glass", v.User)
 	d.beginAsked(ask, "break-glass by "+v.User+": "+v.Reason, true)
