@@ -36,6 +36,7 @@ func (l *loader) approval(place levelPlace, plan backout.Plan, level backout.Lev
 		l.bounds(place, level, &a)
 		l.heard(e, plan, level, a)
 		l.oneMore(place, plan, level, a)
+		l.askedFirst(e.Pos, plan, level, a)
 		return a
 	case backout.ApprovalNone:
 	}
@@ -125,20 +126,45 @@ func (l *loader) required(place levelPlace, plan backout.Plan, level backout.Lev
 // enough refuses an approval that can never be given. With a group that is not
 // known that is said already; who is in one, only an identity provider may know.
 func (l *loader) enough(a backout.Approval, author, level string, at strictyaml.Pos) {
+	if who := l.tooFew(a, author); who != "" {
+		l.add(at.Problem(fmt.Sprintf("%s needs approvals (votes: %d), and %s", level, a.Votes, who),
+			"add users with tokens to its groups, or ask for fewer votes; the plan's author does not count"))
+	}
+}
+
+// askedFirst warns of a level that starts unless somebody holds it, for which a rule in
+// mode ask or a limit would ask people who cannot answer.
+func (l *loader) askedFirst(at strictyaml.Pos, plan backout.Plan, level backout.Level, a backout.Approval) {
+	if len(a.Groups) == 0 {
+		return // those of later levels may answer
+	}
+	a.Votes = 1
+	if a.KnownExploitedVote {
+		if l.tooFew(a, plan.Author) != "" {
+			return // that nobody can give the one vote more has been said
+		}
+		a.Votes++
+	}
+	if who := l.tooFew(a, plan.Author); who != "" {
+		l.add(at.Warning(fmt.Sprintf("%s needs approvals (votes: %d) where a rule in mode ask or a limit asks for it first, and %s", level.Name, a.Votes, who),
+			"add users with tokens to its groups, or leave groups out: then those of later levels may answer"))
+	}
+}
+
+// tooFew says who can vote, where that is not enough and it is known.
+func (l *loader) tooFew(a backout.Approval, author string) string {
 	known := l.cfg.groupNames()
 	if !l.clean || l.cfg.Auth.OIDC.On() || slices.ContainsFunc(a.Groups, func(g string) bool { return !slices.Contains(known, g) }) {
-		return
+		return ""
 	}
 	can := l.approvers(a.Groups, author)
-	if len(can) >= a.Votes {
-		return
+	switch {
+	case len(can) >= a.Votes:
+		return ""
+	case len(can) > 0:
+		return "only " + quoteAll(can) + " can vote"
 	}
-	who := "nobody can vote"
-	if len(can) > 0 {
-		who = "only " + quoteAll(can) + " can vote"
-	}
-	l.add(at.Problem(fmt.Sprintf("%s needs approvals (votes: %d), and %s", level, a.Votes, who),
-		"add users with tokens to its groups, or ask for fewer votes; the plan's author does not count"))
+	return "nobody can vote"
 }
 
 // why says in words where the need for an approval comes from.

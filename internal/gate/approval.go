@@ -21,6 +21,7 @@ func (v *verdict) checkApprovers(f Facts) {
 				l.Approval.Votes = 0
 				v.checkRequired(f, l)
 			}
+			v.checkAskedFirst(f, l)
 			if a.Veto <= 0 {
 				v.noLevel(CheckApproval, l.Name, "its veto window has no length, so nobody could hold it", "give veto, such as 5m")
 			}
@@ -62,6 +63,27 @@ func (v *verdict) checkRequired(f Facts, l backout.Level) {
 		fmt.Sprintf("%d votes are needed and %d people of %s could give one: requester and plan author do not count, nor does who may not approve there",
 			a.Votes, len(able), strings.Join(a.Groups, ", ")),
 		"add people to the groups, give them the role approver there, or ask for fewer votes")
+}
+
+// checkAskedFirst: a limit of the plan, and a rule in mode ask, ask for a level that
+// starts unless somebody holds it, and then the groups that it names must be able to
+// answer. The rules are not known here, so without a limit too few people are a warning.
+func (v *verdict) checkAskedFirst(f Facts, l backout.Level) {
+	needed, able := 1, len(approvers(f, l.Approval.Groups))
+	if oneMore(f, l.Approval) {
+		needed++
+	}
+	said := needed > 1 && able == 0 // that nobody can give even the one vote more
+	if len(l.Approval.Groups) == 0 || f.OpenGroups || able >= needed || said {
+		return
+	}
+	tell, asks := v.warn, "a rule in mode ask"
+	if f.Plan.Limits != (backout.Limits{}) {
+		tell, asks = v.noLevel, "a limit of the plan"
+	}
+	tell(CheckApproval, l.Name,
+		fmt.Sprintf("%s would ask for it first: %d votes would be needed and %d people of %s could give one", asks, needed, able, strings.Join(l.Approval.Groups, ", ")),
+		"add people to the groups, or leave groups out: then those of later levels may answer")
 }
 
 // oneMore tells whether the level takes one vote more than its plan says by itself.

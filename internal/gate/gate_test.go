@@ -118,6 +118,21 @@ func TestNo(t *testing.T) {
 			},
 			backout.Violation{Check: "approval", Level: "L1"},
 		},
+		"a limit asks before a veto window, and nobody can answer": {
+			func(f *Facts) {
+				f.Plan.Levels[0].Approval = backout.Approval{Mode: backout.ApprovalVeto, Veto: 1, Groups: []string{"gone"}}
+				f.Plan.Limits.TargetsPerHour = 1
+			},
+			backout.Violation{Check: "approval", Level: "L1"},
+		},
+		"a limit asks before a veto window, for one vote more": {
+			func(f *Facts) {
+				f.Groups["one"] = []string{"carol"}
+				f.Plan.Levels[0].Approval = backout.Approval{Mode: backout.ApprovalVeto, Veto: 1, Groups: []string{"one"}, KnownExploitedVote: true}
+				f.Plan.Limits.TargetsPerHour, f.Exploited = 1, []string{"CVE-1"}
+			},
+			backout.Violation{Check: "approval", Level: "L1"},
+		},
 		"empty veto":                    {func(f *Facts) { f.Plan.Levels[0].Approval.Mode = backout.ApprovalVeto }, backout.Violation{Check: "approval", Level: "L1"}},
 		"approval mode unknown":         {func(f *Facts) { f.Plan.Levels[0].Approval.Mode = "" }, backout.Violation{Check: "approval", Level: "L1"}},
 		"last level by itself":          {func(f *Facts) { f.Plan.Levels[1].Approval.OnExpiry = backout.ExpiryGo }, backout.Violation{Check: "approval", Level: "L2"}},
@@ -239,9 +254,12 @@ func TestWarnings(t *testing.T) {
 		level string
 	}{
 		"destructive, unasked": {func(f *Facts) { f.Plan.Levels[1].Approval = backout.Approval{Mode: backout.ApprovalNone} }, "approval", "L2"},
-		"alerts only":          {func(f *Facts) { f.Plan.Verify.Checks = nil }, "verify", ""},
-		"alerts ignored":       {func(f *Facts) { f.Plan.Verify.IgnoreAlerts = true }, "verify", ""},
-		"no hold":              {func(f *Facts) { f.Plan.Verify.HoldFor = 0 }, "verify", ""},
+		"nobody to ask first": {func(f *Facts) {
+			f.Plan.Levels[0].Approval = backout.Approval{Mode: backout.ApprovalVeto, Veto: 1, Groups: []string{"gone"}}
+		}, "approval", "L1"},
+		"alerts only":    {func(f *Facts) { f.Plan.Verify.Checks = nil }, "verify", ""},
+		"alerts ignored": {func(f *Facts) { f.Plan.Verify.IgnoreAlerts = true }, "verify", ""},
+		"no hold":        {func(f *Facts) { f.Plan.Verify.HoldFor = 0 }, "verify", ""},
 		"nobody who can act is told": {func(f *Facts) {
 			f.Readers, f.Audiences = map[string]bool{"board": true, "record": true}, map[string][]string{"board": {"m"}, "record": {"m"}, "ops": {"m"}}
 			f.Plan.Audience = []string{"record"}
