@@ -22,10 +22,14 @@ import (
 	"github.com/backout-io/backout/rules"
 )
 
-// busySite is a site whose steps never end: what has begun runs on.
+// busySite is a site whose steps begin at once and never end: what has begun runs on,
+// and no resolved alert cancels it. The replay takes the same of a level that is entered.
 type busySite struct{ *fakeSite }
 
-func (busySite) Run(ctx context.Context, _ runner.Job) runner.Result {
+func (busySite) Run(ctx context.Context, j runner.Job) runner.Result {
+	if _, err := j.Claim(ctx, runner.Claimed{}); err != nil {
+		return runner.Result{Err: err}
+	}
 	<-ctx.Done()
 	return runner.Result{}
 }
