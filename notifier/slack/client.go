@@ -72,10 +72,12 @@ func (c *client) post(ctx context.Context, p post) (channel, ts string, err erro
 }
 
 // noReply tells whether a message takes no replies, for instance because somebody has
-// removed it: what was to be one is then posted for itself.
+// removed it or locked its thread: what was to be one is then posted for itself.
 func noReply(err error) bool {
 	var answer slackgo.SlackErrorResponse
-	return errors.As(err, &answer) && slices.Contains([]string{"cannot_reply_to_message", "thread_not_found"}, answer.Err)
+	return errors.As(err, &answer) && slices.Contains([]string{
+		"cannot_reply_to_message", "thread_not_found", "restricted_action_thread_locked", "restricted_action_non_threadable_channel",
+	}, answer.Err)
 }
 
 // content is a message that Slack shows as it is.

@@ -239,7 +239,9 @@ func TestThreadOfAnotherChannelIsNotReplied(t *testing.T) {
 // TestAThreadThatTakesNoReplyKeepsNothingBack: notices go out in order, so one that is
 // tried in vain for a day would keep back all that come after it.
 func TestAThreadThatTakesNoReplyKeepsNothingBack(t *testing.T) {
-	for _, code := range []string{"cannot_reply_to_message", "thread_not_found"} {
+	for _, code := range []string{
+		"cannot_reply_to_message", "thread_not_found", "restricted_action_thread_locked", "restricted_action_non_threadable_channel",
+	} {
 		w := newWorkspace(t)
 		threads := make(chan string, 9)
 		w.say(func(rw http.ResponseWriter, r *http.Request) {
