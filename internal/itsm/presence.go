@@ -6,9 +6,11 @@ import (
 )
 
 const (
-	// presenceLife is how long it counts whether there is a record: one that is made
-	// later, or that the user may see later, is found.
+	// presenceLife is how long it counts that there is a record.
 	presenceLife = 10 * time.Minute
+	// absenceLife is how long it counts that there is none: one that is made later, or
+	// that the user may see later, is to have what is written from then on.
+	absenceLife = time.Minute
 	// maxPresence bounds the memory.
 	maxPresence = 4096
 )
@@ -44,5 +46,9 @@ func (p *Presence) Put(id string, there bool) {
 	if p.known == nil || len(p.known) >= maxPresence {
 		p.known = map[string]presence{}
 	}
-	p.known[id] = presence{there, time.Now().Add(presenceLife)}
+	life := absenceLife
+	if there {
+		life = presenceLife
+	}
+	p.known[id] = presence{there, time.Now().Add(life)}
 }

@@ -15,15 +15,20 @@ func TestPresenceIsForgotten(t *testing.T) {
 		}
 		p.Put("a", false)
 		p.Put("b", true)
-		time.Sleep(presenceLife - time.Second)
+		time.Sleep(absenceLife - time.Second)
 		if there, known := p.Get("a"); there || !known {
 			t.Errorf("a: %v, known %v", there, known)
 		}
+		time.Sleep(time.Second)
+		if _, known := p.Get("a"); known {
+			t.Error("a record that is made meanwhile is not found")
+		}
+		time.Sleep(presenceLife - absenceLife - time.Second)
 		if there, known := p.Get("b"); !there || !known {
 			t.Errorf("b: %v, known %v", there, known)
 		}
 		time.Sleep(time.Second)
-		if _, known := p.Get("a"); known {
+		if _, known := p.Get("b"); known {
 			t.Error("known for ever")
 		}
 		for i := range 3 * maxPresence {

@@ -360,3 +360,28 @@ func TestAKeyThatNamesNoIssue(t *testing.T) {
 		}
 	})
 }
+
+// TestAnIssueThatTheGateHasReadGetsTheNotices: whoever is told that there is none makes
+// it, and the notices of the window that then opens belong there.
+func TestAnIssueThatTheGateHasReadGetsTheNotices(t *testing.T) {
+	both(t, func(t *testing.T, cloud bool) {
+		j, c := site(t, cloud)
+		c.Record = key
+		n := newNotifier(t, c)
+		m := message(backout.MomentGateRefused)
+		m.Notice.ChangeID = "OPS-17"
+		send(t, n, m)
+		j.AddIssue("OPS-17", map[string]any{fields.Plan: nil, fields.Start: "2026-03-14T01:00:00.000+0000", fields.End: "2026-03-14T04:00:00.000+0000"})
+		j.Approve("OPS-17", []itsmfake.Approval{})
+		if _, err := n.Record(t.Context(), backout.ChangeSpec{ID: "OPS-17"}); err != nil {
+			t.Fatal(err)
+		}
+		m = message(backout.MomentWindowOpened)
+		m.Notice.ChangeID = "OPS-17"
+		send(t, n, m)
+		raw, _ := json.Marshal(j.Issue("OPS-17").Fields[fields.Plan])
+		if got := j.Issue("OPS-17").Comments; len(got) != 1 || !strings.Contains(itsm.FieldText(raw), m.Notice.PlanHash) || len(j.Issue(key).Comments) != 1 {
+			t.Errorf("%d comments in its issue, %d in the channel's, plan %s", len(got), len(j.Issue(key).Comments), raw)
+		}
+	})
+}

@@ -42,6 +42,8 @@ func (n *Notifier) Record(ctx context.Context, c backout.ChangeSpec) (backout.IT
 	if err != nil {
 		return r, err
 	}
+	// What is told from now on belongs there, also where there was none a moment ago.
+	n.keys.Put(id, true)
 	for _, name := range []string{f.Start, f.End, f.Plan} {
 		if _, ok := issue.Fields[name]; !ok {
 			return r, backout.Permanent(fmt.Errorf("issue %s has no field %q", id, name))

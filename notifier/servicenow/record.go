@@ -23,6 +23,8 @@ func (n *Notifier) Record(ctx context.Context, c backout.ChangeSpec) (backout.IT
 	if err != nil {
 		return r, err
 	}
+	// What is told from now on belongs there, also where there was none a moment ago.
+	n.numbers.Put(id, true)
 	columns := n.config.Columns
 	for _, name := range []string{columns.Approval, columns.Start, columns.End, columns.Plan, "active"} {
 		if _, ok := row[name]; !ok {

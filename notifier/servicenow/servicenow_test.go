@@ -396,6 +396,29 @@ func TestAnIdThatNamesNoRecord(t *testing.T) {
 	}
 }
 
+// TestARecordThatTheGateHasReadGetsTheNotices: whoever is told that there is none makes
+// it, and the notices of the window that then opens belong there.
+func TestARecordThatTheGateHasReadGetsTheNotices(t *testing.T) {
+	s, url := instance(t)
+	c := basic(url)
+	c.Record = number
+	n := newNotifier(t, c)
+	m := message(backout.MomentGateRefused)
+	m.Notice.ChangeID = "CHG0030002"
+	send(t, n, m)
+	s.AddChange("CHG0030002", map[string]string{"approval": "approved", "state": "-2"})
+	if _, err := n.Record(t.Context(), backout.ChangeSpec{ID: "CHG0030002"}); err != nil {
+		t.Fatal(err)
+	}
+	m = message(backout.MomentWindowOpened)
+	m.Notice.ChangeID = "CHG0030002"
+	send(t, n, m)
+	got := s.Change("CHG0030002")
+	if len(got.Notes) != 1 || !strings.Contains(got.Columns["backout_plan"], m.Notice.PlanHash) || len(s.Change(number).Notes) != 1 {
+		t.Errorf("%d notes in its record, %d in the channel's, plan %q", len(got.Notes), len(s.Change(number).Notes), got.Columns["backout_plan"])
+	}
+}
+
 // TestAnotherRecordKeepsItsColumns: plan and outcome are of the change's own record; in
 // the one for all others they would stand for whatever came last.
 func TestAnotherRecordKeepsItsColumns(t *testing.T) {
