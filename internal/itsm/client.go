@@ -123,10 +123,18 @@ func (c *Client) send(ctx context.Context, r request, body []byte) (*http.Respon
 	return resp, used, nil
 }
 
+// errNoAPI is a 404 that is a page for people: a proxy says it where the system is away,
+// or it is not at this address. Nothing is known of any record then.
+var errNoAPI = fmt.Errorf("%w, by a page for people: is the address right", backout.ErrNotFound)
+
 // answer reads what came back.
 func (c *Client) answer(ctx context.Context, resp *http.Response, out any) error {
 	if resp.StatusCode == http.StatusNotFound {
-		return backout.Permanent(fmt.Errorf("call %s: %w", c.host, backout.ErrNotFound))
+		said := backout.ErrNotFound
+		if pageError(c.host, resp) != nil {
+			said = errNoAPI
+		}
+		return backout.Permanent(fmt.Errorf("call %s: %w", c.host, said))
 	}
 	if err := notifier.HTTPAnswer(c.host, resp); err != nil {
 		return err

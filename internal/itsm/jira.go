@@ -3,6 +3,7 @@ package itsm
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -38,13 +39,16 @@ func (j Jira) path(rest string) string {
 	return "/rest/api/2/" + rest
 }
 
-// Issue reads some fields of an issue.
+// Issue reads some fields of an issue. None of that key wraps [ErrNoRecord].
 func (j Jira) Issue(ctx context.Context, key string, fields string) (Issue, error) {
 	if !IsKey(key) {
 		return Issue{}, backout.Permanent(fmt.Errorf("%q cannot be the key of an issue: %w", key, backout.ErrNotFound))
 	}
 	var out Issue
 	err := j.call(ctx, request{method: http.MethodGet, path: j.path("issue/" + key), query: url.Values{"fields": {fields}}, out: &out})
+	if errors.Is(err, backout.ErrNotFound) && !errors.Is(err, errNoAPI) {
+		err = backout.Permanent(fmt.Errorf("issue %s: %w", key, ErrNoRecord))
+	}
 	return out, err
 }
 

@@ -92,7 +92,10 @@ func (n *Notifier) there(ctx context.Context, key string) (bool, error) {
 	if err != nil && !errors.Is(err, backout.ErrNotFound) {
 		return false, fmt.Errorf("look for %s: %w", key, err)
 	}
-	n.keys.Put(key, err == nil)
+	// What only a proxy says is of this notice alone.
+	if err == nil || errors.Is(err, itsm.ErrNoRecord) {
+		n.keys.Put(key, err == nil)
+	}
 	return err == nil, nil
 }
 

@@ -385,3 +385,23 @@ func TestAnIssueThatTheGateHasReadGetsTheNotices(t *testing.T) {
 		}
 	})
 }
+
+// TestAPageThatSaysNotFoundIsOfNoIssue: a proxy answers so while the site is away.
+func TestAPageThatSaysNotFoundIsOfNoIssue(t *testing.T) {
+	j, c := site(t, true)
+	c.Record = key
+	j.AddIssue("OPS-17", nil)
+	n := newNotifier(t, c)
+	m := message(backout.MomentHeld)
+	m.Notice.ChangeID = "OPS-17"
+	j.Fail(itsmfake.Status(404))
+	if _, err := n.Notify(t.Context(), m); !backout.IsPermanent(err) {
+		t.Errorf("nothing is there: %v", err)
+	}
+	j.Fail(nil)
+	m.Notice.ID = "other"
+	send(t, n, m)
+	if own, others := len(j.Issue("OPS-17").Comments), len(j.Issue(key).Comments); own != 1 || others != 0 {
+		t.Errorf("%d comments in its issue, %d in the channel's", own, others)
+	}
+}
