@@ -69,16 +69,18 @@ type Notifier struct {
 
 type peer struct {
 	address, host string
-	// slow is until when nobody waits for it, in nanoseconds since 1970.
+	// slow is until when it gets only the little grace, in nanoseconds since 1970.
 	slow *atomic.Int64
 }
 
 const (
 	// grace is how long a notice that one has taken waits for the others.
 	grace = 2 * time.Second
-	// slowFor is how long nobody waits for one that needed longer: it would delay all
-	// notices that come after.
-	slowFor = 30 * time.Second
+	// slowFor is how long one that needed longer gets only littleGrace, unless it takes a
+	// notice within that: it would delay all notices that come after. What it does not
+	// take it never hears, so one that is well again is to be told at once.
+	slowFor     = 30 * time.Second
+	littleGrace = 250 * time.Millisecond
 )
 
 // Format implements [fmt.Formatter]: no verb reaches a secret.
@@ -115,16 +117,22 @@ func (n *Notifier) tellAll(ctx context.Context, m backout.Message) []error {
 		go func() { outcomes <- outcome{i, n.tell(within, p, m)} }()
 	}
 	errs := make([]error, len(n.peers))
-	var late <-chan time.Time
+	var soon, late <-chan time.Time
 	for len(running) > 0 {
 		select {
 		case o := <-outcomes:
 			errs[o.i] = o.err
 			delete(running, o.i)
-			if o.err == nil && late == nil {
-				late = time.After(grace)
-				n.leave(running, func(p peer) bool { return time.Now().UnixNano() < p.slow.Load() })
+			if o.err != nil {
+				continue
 			}
+			n.peers[o.i].slow.Store(0)
+			if late == nil {
+				soon = time.After(littleGrace)
+				late = time.After(grace)
+			}
+		case <-soon:
+			n.leave(running, func(p peer) bool { return time.Now().UnixNano() < p.slow.Load() })
 		case <-late:
 			n.leave(running, func(p peer) bool { p.slow.Store(time.Now().Add(slowFor).UnixNano()); return true })
 		}

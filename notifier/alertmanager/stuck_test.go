@@ -26,6 +26,8 @@ func TestAStuckMemberHoldsUpNoNotice(t *testing.T) {
 		}
 		var stuck atomic.Bool
 		var told atomic.Int32
+		var needs atomic.Int64
+		needs.Store(int64(100 * time.Millisecond))
 		stuck.Store(true)
 		n.client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 			time.Sleep(50 * time.Millisecond)
@@ -34,7 +36,10 @@ func TestAStuckMemberHoldsUpNoNotice(t *testing.T) {
 					<-r.Context().Done()
 					return nil, r.Context().Err()
 				}
-				time.Sleep(100 * time.Millisecond)
+				time.Sleep(time.Duration(needs.Load()))
+				if err := r.Context().Err(); err != nil {
+					return nil, err
+				}
 				told.Add(1)
 			}
 			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
@@ -49,13 +54,16 @@ func TestAStuckMemberHoldsUpNoNotice(t *testing.T) {
 			}
 			return time.Since(began)
 		}
-		if d := all(30); d > 10*time.Second {
+		if d := all(30); d > 12*time.Second {
 			t.Errorf("30 notices took %v", d)
 		}
 		stuck.Store(false)
-		time.Sleep(slowFor)
 		if all(2); told.Load() != 2 {
 			t.Errorf("the other one was told of %d notices after it was well again, want both", told.Load())
+		}
+		needs.Store(int64(time.Second))
+		if all(1); told.Load() != 3 {
+			t.Errorf("one that is well again has no more than %v", littleGrace)
 		}
 	})
 }
