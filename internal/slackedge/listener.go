@@ -18,6 +18,9 @@ const (
 	// longestPause is how long buttons, and with them the clocks of veto windows, may
 	// stay dead after the way to Slack is open again.
 	longestPause = 25 * time.Second
+	// shortPause comes after what was a connection: it keeps one that ends at once, time
+	// and again, from asking Slack without a pause.
+	shortPause = time.Second
 )
 
 // listener is one Socket Mode connection.
@@ -47,11 +50,12 @@ func (l *listener) run(ctx context.Context) {
 	patience := longestPause
 	for ctx.Err() == nil {
 		err := l.listen(ctx, slack.Listener{Interaction: l.take, State: l.note, Patience: patience})
+		had := l.hadOne()
 		patience = 0
-		if l.hadOne() {
+		if had {
 			patience = longestPause
 		}
-		sleep(ctx, pauseAfter(err))
+		sleep(ctx, pauseAfter(err, had))
 	}
 }
 
@@ -64,16 +68,21 @@ func (l *listener) hadOne() bool {
 	return had
 }
 
-// pauseAfter is how long nothing is tried after an error.
-func pauseAfter(err error) time.Duration {
+// pauseAfter is how long nothing is tried after an error; had says that there was a
+// connection before it.
+func pauseAfter(err error, had bool) time.Duration {
+	pause := longestPause
+	if had {
+		pause = shortPause
+	}
 	var asks interface{ RetryAfter() time.Duration }
 	switch {
 	case backout.IsPermanent(err):
 		return hopeless
 	case errors.As(err, &asks):
-		return max(asks.RetryAfter(), longestPause)
+		return max(asks.RetryAfter(), pause)
 	}
-	return longestPause
+	return pause
 }
 
 func (l *listener) note(err error) {

@@ -81,7 +81,42 @@ func TestAPauseThatSlackAsksForIsKept(t *testing.T) {
 		errors.New("503"): longestPause, notifier.RetryAfter(errors.New("429"), time.Minute): time.Minute,
 		notifier.RetryAfter(errors.New("429"), time.Second): longestPause, refused: hopeless,
 	} {
-		if got := pauseAfter(err); got != want {
+		if got := pauseAfter(err, false); got != want {
+			t.Errorf("%v: %v, want %v", err, got, want)
+		}
+	}
+}
+
+// TestALongConnectionIsOpenedAnewAtOnce: also when there was a failure before it, which
+// took the patience.
+func TestALongConnectionIsOpenedAnewAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls int
+		var lost time.Time
+		ctx, cancel := context.WithCancel(t.Context())
+		l := listening(func(_ context.Context, l slack.Listener) error {
+			failed := errors.New("socket mode: slack server error: 503")
+			calls++
+			switch calls {
+			case 2:
+				l.State(nil)
+				time.Sleep(time.Hour)
+				lost = time.Now()
+			case 3:
+				if d := time.Since(lost); d > 2*time.Second || l.Patience != longestPause {
+					t.Errorf("opened anew after %v with a patience of %v", d, l.Patience)
+				}
+				cancel()
+			}
+			l.State(failed)
+			return failed
+		})
+		l.run(ctx)
+	})
+	for err, want := range map[error]time.Duration{
+		notifier.RetryAfter(errors.New("429"), time.Minute): time.Minute, backout.Permanent(errors.New("invalid_auth")): hopeless,
+	} {
+		if got := pauseAfter(err, true); got != want {
 			t.Errorf("%v: %v, want %v", err, got, want)
 		}
 	}
