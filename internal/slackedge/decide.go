@@ -35,7 +35,9 @@ var errReplayed = fmt.Errorf("it has come before: %w", backout.ErrExists)
 // from takes: what one app's connection or signature brings says nothing about another
 // app's.
 func (e *Edge) interaction(ctx context.Context, delivery string, payload []byte, from func(*slack.Notifier) bool) (slack.Reply, error) {
-	ctx, cancel := context.WithTimeout(ctx, budget)
+	// What ends the connection ends no decision: of one that is broken off nobody would
+	// know whether it counts.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), budget)
 	defer cancel()
 	in, err := slack.ParseInteraction(payload)
 	if err != nil {

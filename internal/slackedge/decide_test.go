@@ -1,6 +1,7 @@
 package slackedge_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -313,4 +314,25 @@ func TestAFormThatFailedMayBeSentAgain(t *testing.T) {
 	if _, err := w.slack.Submit(t.Context(), form, values); err != nil || w.rollbacks.votes("r1") != 1 {
 		t.Errorf("%v, %d votes", err, w.rollbacks.votes("r1"))
 	}
+}
+
+// TestAClickOutlivesItsConnection: what is being decided when a reload ends the
+// connection, or the connection breaks, counts; only Slack is not told.
+func TestAClickOutlivesItsConnection(t *testing.T) {
+	w := newWorld(t, slackfake.Options{})
+	w.open("r1", votesOf(1))
+	m := w.card("r1", slack.ActionApprove)
+	pressed, ended := make(chan struct{}), make(chan struct{})
+	w.rollbacks.mu.Lock()
+	w.rollbacks.stall = func(ctx context.Context) error {
+		close(pressed)
+		<-ended
+		return ctx.Err()
+	}
+	w.rollbacks.mu.Unlock()
+	go func() { _, _ = w.slack.Click(t.Context(), "Uana", channel, m.TS, slack.ActionApprove) }()
+	<-pressed
+	w.edge.Update(nil)
+	close(ended)
+	w.await("the vote", func() bool { return w.rollbacks.votes("r1") == 1 })
 }

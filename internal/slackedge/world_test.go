@@ -43,6 +43,7 @@ type rollbacks struct {
 	watch   []func(string)
 	tell    func(backout.Notice)
 	refuse  error
+	stall   func(context.Context) error // comes before a vote
 	decided map[string]time.Time // when each vote or action was on record
 }
 
@@ -118,7 +119,15 @@ func (r *rollbacks) RollbackLog(_ context.Context, id string) ([]handlers.LogEnt
 	return slices.Clone(r.logs[id]), nil
 }
 
-func (r *rollbacks) Vote(_ context.Context, by handlers.Actor, id, ask string, choice backout.Choice, reason string) (backout.Rollback, error) {
+func (r *rollbacks) Vote(ctx context.Context, by handlers.Actor, id, ask string, choice backout.Choice, reason string) (backout.Rollback, error) {
+	r.mu.Lock()
+	stall := r.stall
+	r.mu.Unlock()
+	if stall != nil {
+		if err := stall(ctx); err != nil {
+			return backout.Rollback{}, err
+		}
+	}
 	return r.input(id, rollback.Vote{AskID: ask, Vote: backout.Vote{User: by.Name, Groups: by.Groups, Choice: choice, Reason: reason, Via: by.Via}})
 }
 
