@@ -169,7 +169,7 @@ func (e *Edge) connect() {
 			continue
 		}
 		ctx, cancel := context.WithCancel(e.ctx)
-		l := &listener{e: e, n: n, channel: name, cancel: cancel, listen: n.Listen, state: errConnecting}
+		l := &listener{e: e, n: n, channel: name, cancel: cancel, listen: n.Listen, state: slack.ErrConnecting}
 		e.listeners = append(e.listeners, l)
 		e.tasks.Go(func() { l.run(ctx) })
 	}
@@ -215,7 +215,7 @@ func (e *Edge) Reach(channel string) (ok bool, why string) {
 			return true, ""
 		}
 	}
-	return false, errConnecting.Error()
+	return false, slack.ErrConnecting.Error()
 }
 
 // Close ends connections and edits and waits for them. What was shown is kept; the

@@ -10,8 +10,6 @@ import (
 	"github.com/backout-io/backout/notifier/slack"
 )
 
-var errConnecting = errors.New("the connection to Slack is being opened")
-
 const (
 	// hopeless is how long to wait before a token that Slack has refused is tried again.
 	hopeless = 5 * time.Minute
@@ -88,6 +86,10 @@ func pauseAfter(err error, had bool) time.Duration {
 func (l *listener) note(err error) {
 	l.mu.Lock()
 	before := l.state
+	if before != nil && errors.Is(err, slack.ErrConnecting) {
+		l.mu.Unlock() // that it is tried anew cures nothing: why it failed stays the reason
+		return
+	}
 	l.state, l.opened = err, l.opened || err == nil
 	l.mu.Unlock()
 	switch {

@@ -1,9 +1,11 @@
 package slackedge
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -20,6 +22,7 @@ func library(tries *atomic.Int32, why func() error) func(context.Context, slack.
 	return func(ctx context.Context, l slack.Listener) error {
 		for pause := 100 * time.Millisecond; ctx.Err() == nil; pause = min(2*pause, 5*time.Minute) {
 			tries.Add(1)
+			l.State(slack.ErrConnecting)
 			err := why()
 			l.State(err)
 			switch {
@@ -36,7 +39,7 @@ func library(tries *atomic.Int32, why func() error) func(context.Context, slack.
 }
 
 func listening(listen func(context.Context, slack.Listener) error) *listener {
-	return &listener{e: &Edge{o: Options{Log: slog.New(slog.DiscardHandler)}}, listen: listen, state: errConnecting}
+	return &listener{e: &Edge{o: Options{Log: slog.New(slog.DiscardHandler)}}, listen: listen, state: slack.ErrConnecting}
 }
 
 // TestButtonsAreAliveSoonAfterSlackIs: however long Slack was away.
@@ -120,4 +123,28 @@ func TestALongConnectionIsOpenedAnewAtOnce(t *testing.T) {
 			t.Errorf("%v: %v, want %v", err, got, want)
 		}
 	}
+}
+
+// TestATroubleIsSaidOnce: however often it is tried anew, and whoever asks hears what it
+// is, not that it is being tried.
+func TestATroubleIsSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said bytes.Buffer
+		var tries atomic.Int32
+		why := errors.New("socket mode: slack server error: 503")
+		var l *listener
+		l = listening(library(&tries, func() error {
+			if is := l.current(); tries.Load() > 1 && !errors.Is(is, why) {
+				t.Errorf("at try %d the reason is: %v", tries.Load(), is)
+			}
+			return why
+		}))
+		l.e.o.Log = slog.New(slog.NewTextHandler(&said, nil))
+		ctx, cancel := context.WithTimeout(t.Context(), 11*time.Minute)
+		defer cancel()
+		l.run(ctx)
+		if n := strings.Count(said.String(), "level=WARN"); n != 1 || tries.Load() < 20 {
+			t.Errorf("%d warnings of %d tries:\n%s", n, tries.Load(), said.String())
+		}
+	})
 }

@@ -44,7 +44,7 @@ type rollbacks struct {
 	tell    func(backout.Notice)
 	refuse  error
 	stall   func(context.Context) error // comes before a vote
-	decided map[string]time.Time // when each vote or action was on record
+	decided map[string]time.Time        // when each vote or action was on record
 }
 
 func newRollbacks() *rollbacks {

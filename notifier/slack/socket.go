@@ -30,7 +30,8 @@ type Listener struct {
 	// called from several goroutines. An error leaves it unanswered: the person sees a
 	// warning and presses again.
 	Interaction func(ctx context.Context, envelope string, payload []byte) (Reply, error)
-	// State is told of every change: nil when a connection is open, why not otherwise.
+	// State is told of every change: nil when a connection is open, [ErrConnecting] when
+	// one is being opened, why it is not otherwise.
 	State func(error)
 	// Patience is how long the pause before the next try may be. The library's grow to
 	// minutes, in which nobody could press anything although the way is open again.
@@ -100,7 +101,7 @@ func (s *socket) event(ctx context.Context, ev socketmode.Event) error {
 			}
 		}
 	case socketmode.EventTypeConnecting:
-		state(errors.New("the connection to Slack is being opened"))
+		state(ErrConnecting)
 	case socketmode.EventTypeDisconnect:
 		state(errLost)
 	case socketmode.EventTypeIncomingError:
@@ -120,6 +121,9 @@ func (s *socket) event(ctx context.Context, ev socketmode.Event) error {
 	}
 	return nil
 }
+
+// ErrConnecting says that a connection is being opened, for the first time or anew.
+var ErrConnecting = errors.New("the connection to Slack is being opened")
 
 var errLost = errors.New("the connection to Slack was lost, it is being opened anew")
 
