@@ -36,6 +36,7 @@ type Dashboard struct {
 	logs         logs
 	explanations explanations
 	spans        spans
+	ended        allEnded
 	// explaining has room for the questions that are answered at once.
 	explaining chan struct{}
 
@@ -51,7 +52,7 @@ type Dashboard struct {
 
 // New returns the dashboard. [Dashboard.Close] ends it.
 func New(o Options) *Dashboard {
-	d := &Dashboard{o: o, hub: newHub(), explaining: make(chan struct{}, explainsAtOnce)}
+	d := &Dashboard{o: o, hub: newHub(), explaining: make(chan struct{}, explainsAtOnce), ended: allEnded{turn: newTurn()}}
 	d.hub.stop = o.Services.Insight.Watch(d.hub.changed)
 	return d
 }
@@ -73,6 +74,9 @@ type page struct {
 	slow bool
 	// params are the parameters of the address that it knows.
 	params []string
+	// gather reads, for a stream, what takes long: before its turn to be built comes, for
+	// which all other open pages wait. Nil where nothing does.
+	gather func(ctx context.Context, q *query) error
 	build  func(ctx context.Context, q *query) (ui.Content, error)
 }
 
@@ -83,6 +87,8 @@ type query struct {
 	// get returns a parameter of the address.
 	get func(name string) string
 	now time.Time
+	// ended is what was gathered of rollbacks; nil on a page that is loaded.
+	ended *endings
 	// typed is what was typed into a form that was refused; nil on every other page.
 	typed *typed
 }
@@ -96,7 +102,7 @@ func (d *Dashboard) pages() []page {
 		{path: "/drift/{digest}", doc: "How a target differs from its baseline.", here: "rollbacks", params: []string{"part"}, build: d.drift},
 		{path: "/settings", doc: "How the server and what it leans on are, and one's own API tokens.", here: "settings", build: d.settings},
 		{path: "/settings/examine", doc: "The same after everything was asked whether it would work.", here: "settings", slow: true, build: d.examine},
-		{path: "/rollbacks", doc: "All rollbacks, those under way first, and how long their levels took.", here: "rollbacks", live: true, liveAt: "/live/rollbacks", params: rollbacksParams, build: d.rollbacks},
+		{path: "/rollbacks", doc: "All rollbacks, those under way first, and how long their levels took.", here: "rollbacks", live: true, liveAt: "/live/rollbacks", params: rollbacksParams, gather: d.gatherEnded, build: d.rollbacks},
 		{path: "/rollbacks/{id}", doc: "One rollback: how it stands, why, who was told, and everything that happened.", here: "rollbacks", live: true, params: rollbackParams, build: d.rollback},
 		{path: "/rollbacks/{id}/records/{seq}", doc: "One record of the log of a rollback.", here: "rollbacks", build: d.rollbackRecord},
 		{path: "/changes/{id}/records/{seq}", doc: "One record of the log of a change.", here: "changes", build: d.changeRecord},

@@ -250,8 +250,11 @@ func (f *fake) ReleaseHold(ctx context.Context, by handlers.Actor, change, targe
 
 func (f *fake) ListRollbacks(ctx context.Context, filter handlers.RollbackFilter) ([]backout.Rollback, error) {
 	method := "ListRollbacks"
-	if filter.Unreviewed {
+	switch {
+	case filter.Unreviewed:
 		method = "ListUnreviewed" // so that a page counts once among what was heard
+	case filter == (handlers.RollbackFilter{}):
+		method = "ListAllRollbacks" // which is dear
 	}
 	list, err := all(ctx, f, method, &f.rollbacks)
 	return slices.DeleteFunc(list, func(r backout.Rollback) bool {

@@ -72,6 +72,12 @@ func (t turn) take(ctx context.Context) error {
 	}
 }
 
+func (t turn) takeWithin(ctx context.Context, most time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	return t.take(ctx)
+}
+
 func (t turn) give() { <-t }
 
 // changed wakes every stream. It does not block.
@@ -112,10 +118,9 @@ func (h *hub) view(key string) (s *shared, leave func()) {
 // asOf returns the page as of the version or a later one, rendered by whoever comes first.
 // What changes without anybody telling, such as a limit that passes, is looked at again
 // with every beat.
-func (s *shared) asOf(ctx context.Context, h *hub, now time.Time, render func(context.Context) ([]byte, error)) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, rendering)
-	defer cancel()
-	if err := s.turn.take(ctx); err != nil {
+// gather reads before that what would keep all other pages waiting.
+func (s *shared) asOf(ctx context.Context, h *hub, now time.Time, gather func(context.Context) error, render func(context.Context) ([]byte, error)) ([]byte, error) {
+	if err := s.turn.takeWithin(ctx, rendering); err != nil {
 		return nil, err
 	}
 	defer s.turn.give()
@@ -123,6 +128,11 @@ func (s *shared) asOf(ctx context.Context, h *hub, now time.Time, render func(co
 	if s.version >= version && now.Sub(s.at) < beat/2 {
 		return s.text, nil
 	}
+	if err := gather(ctx); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, rendering)
+	defer cancel()
 	if err := h.rendering.take(ctx); err != nil {
 		return nil, err
 	}
@@ -147,6 +157,9 @@ func (d *Dashboard) follow(p page) func(http.ResponseWriter, *http.Request, hand
 			return nil
 		}
 		// A page that there is none of is told before the stream begins.
+		if err := s.gather(r.Context(), s.q); err != nil {
+			return err
+		}
 		if _, err := p.build(r.Context(), s.q); err != nil {
 			return err
 		}
@@ -253,7 +266,9 @@ func (s *stream) may(ctx context.Context) bool {
 
 // refresh sends the page if it looks different from what was sent last.
 func (s *stream) refresh(ctx context.Context, shared *shared) error {
-	text, err := shared.asOf(ctx, s.d.hub, time.Now(), s.render)
+	q := *s.q
+	q.now = time.Now()
+	text, err := shared.asOf(ctx, s.d.hub, q.now, func(ctx context.Context) error { return s.gather(ctx, &q) }, func(ctx context.Context) ([]byte, error) { return s.render(ctx, &q) })
 	switch {
 	case errors.Is(err, backout.ErrForbidden), errors.Is(err, backout.ErrNotFound):
 		_ = s.send("event: anew\ndata: gone\n\n")
@@ -276,15 +291,21 @@ func (s *stream) refresh(ctx context.Context, shared *shared) error {
 	return nil
 }
 
+func (s *stream) gather(ctx context.Context, q *query) error {
+	if s.p.gather == nil {
+		return nil
+	}
+	return s.p.gather(ctx, q)
+}
+
 // render is the page as one event.
-func (s *stream) render(ctx context.Context) ([]byte, error) {
-	q := *s.q
+func (s *stream) render(ctx context.Context, q *query) ([]byte, error) {
 	q.now = time.Now()
-	content, err := s.p.build(ctx, &q)
+	content, err := s.p.build(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	frame, err := s.d.frame(ctx, &q, s.p)
+	frame, err := s.d.frame(ctx, q, s.p)
 	if err != nil {
 		return nil, err
 	}

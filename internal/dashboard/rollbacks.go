@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -26,7 +25,42 @@ var statuses = []backout.RollbackStatus{
 
 // rollbacks builds the list of all rollbacks.
 func (d *Dashboard) rollbacks(ctx context.Context, q *query) (ui.Content, error) {
-	out := ui.Rollbacks{
+	out, err := rollbacksAsked(q)
+	if err != nil {
+		return nil, err
+	}
+	active, ended, err := d.everyRollback(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	out.All = len(active) + len(ended.list)
+	active = slices.DeleteFunc(active, func(r backout.Rollback) bool { return !endingOf(&r).isChosen(out) })
+	slices.SortFunc(active, func(a, b backout.Rollback) int { return endingOf(&a).newestFirst(endingOf(&b)) })
+	var found []*ending
+	for _, e := range ended.list {
+		if e.isChosen(out) {
+			found = append(found, e)
+		}
+	}
+	out.Found = len(active) + len(found)
+	out.Pages = max((out.Found+rollbackRows-1)/rollbackRows, 1)
+	out.Number = min(out.Number, out.Pages)
+	first := (out.Number - 1) * rollbackRows
+	out.First = first + 1
+	list, err := d.rollbackRows(ctx, q, active, found, first)
+	if err != nil {
+		return nil, err
+	}
+	for i := range list {
+		out.Rows = append(out.Rows, ui.RollbackRow{Card: ui.Card{Rollback: list[i]}, Due: ui.Due(&list[i])})
+	}
+	d.durations(ctx, q, out, list)
+	return *out, nil
+}
+
+// rollbacksAsked reads what is asked for.
+func rollbacksAsked(q *query) (*ui.Rollbacks, error) {
+	out := &ui.Rollbacks{
 		Change: strings.TrimSpace(q.get("change")), Status: q.get("status"), Target: strings.TrimSpace(q.get("target")), Number: 1,
 	}
 	if out.Status != "" && !slices.Contains(statuses, backout.RollbackStatus(out.Status)) {
@@ -42,43 +76,36 @@ func (d *Dashboard) rollbacks(ctx context.Context, q *query) (ui.Content, error)
 	for _, s := range statuses {
 		out.Statuses = append(out.Statuses, ui.NewStatusChoice(s, out.Status))
 	}
-	list, err := d.o.Services.Rollbacks.ListRollbacks(ctx, handlers.RollbackFilter{})
-	if err != nil {
-		return nil, err
-	}
-	out.All = len(list)
-	list = slices.DeleteFunc(list, func(r backout.Rollback) bool { return !isChosen(&out, &r) })
-	slices.SortStableFunc(list, func(a, b backout.Rollback) int {
-		return cmp.Or(over(&a)-over(&b), b.OpenedAt.Compare(a.OpenedAt), cmp.Compare(a.ID, b.ID))
-	})
-	out.Found, out.Pages = len(list), max((len(list)+rollbackRows-1)/rollbackRows, 1)
-	out.Number = min(out.Number, out.Pages)
-	first := (out.Number - 1) * rollbackRows
-	out.First = first + 1
-	list = list[first:min(first+rollbackRows, len(list))]
-	for i := range list {
-		out.Rows = append(out.Rows, ui.RollbackRow{Card: ui.Card{Rollback: list[i]}, Due: ui.Due(&list[i])})
-	}
-	d.durations(ctx, q, &out, list)
 	return out, nil
 }
 
-func over(r *backout.Rollback) int {
-	if r.Status.Final() {
-		return 1
+// rollbackRows are the rows from the first on: those under way, then those that have ended.
+func (d *Dashboard) rollbackRows(ctx context.Context, q *query, active []backout.Rollback, ended []*ending, first int) ([]backout.Rollback, error) {
+	out := slices.Clone(active[min(first, len(active)):min(first+rollbackRows, len(active))])
+	from := max(first-len(active), 0)
+	for _, e := range ended[from:min(from+rollbackRows-len(out), len(ended))] {
+		r, err := d.o.Services.Rollbacks.Rollback(ctx, e.id)
+		switch {
+		case notTheirs(err): // any more: the next view lists anew
+			d.ended.keep(readerKey(q.by), nil)
+		case err != nil:
+			return nil, err
+		default:
+			out = append(out, r)
+		}
 	}
-	return 0
+	return out, nil
 }
 
 // isChosen tells whether the rollback is among those that were asked for: part of a name
 // is enough.
-func isChosen(out *ui.Rollbacks, r *backout.Rollback) bool {
-	if out.Status != "" && string(r.Status) != out.Status || !has(r.ChangeID, out.Change) {
+func (a *ending) isChosen(out *ui.Rollbacks) bool {
+	if out.Status != "" && string(a.status) != out.Status || !has(a.change, out.Change) {
 		return false
 	}
-	return out.Target == "" || slices.ContainsFunc(r.Targets, func(t backout.TargetState) bool { return has(t.Name, out.Target) })
+	return out.Target == "" || slices.ContainsFunc(a.targets, func(name string) bool { return has(name, out.Target) })
 }
 
 func has(name, part string) bool {
-	return strings.Contains(strings.ToLower(name), strings.ToLower(part))
+	return part == "" || strings.Contains(strings.ToLower(name), strings.ToLower(part))
 }

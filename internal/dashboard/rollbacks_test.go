@@ -63,7 +63,7 @@ func TestAllRollbacks(t *testing.T) {
 		}
 	}
 	wants(t, siteOf(t, &fake{}).page("vic", "/rollbacks"), "Nothing has been rolled back yet")
-	down := siteOf(t, &fake{errs: map[string]error{"ListRollbacks": backout.ErrUnavailable}})
+	down := siteOf(t, &fake{errs: map[string]error{"ListAllRollbacks": backout.ErrUnavailable}})
 	if w := down.get("vic", "/rollbacks"); w.Code != http.StatusServiceUnavailable {
 		t.Errorf("answered %d", w.Code)
 	}

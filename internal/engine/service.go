@@ -14,7 +14,7 @@ import (
 )
 
 // ListRollbacks implements [handlers.Rollbacks]: the newest first.
-func (e *Engine) ListRollbacks(_ context.Context, f handlers.RollbackFilter) ([]backout.Rollback, error) {
+func (e *Engine) ListRollbacks(ctx context.Context, f handlers.RollbackFilter) ([]backout.Rollback, error) {
 	var out []backout.Rollback
 	take := func(_ string, r backout.Rollback) {
 		if (f.ChangeID == "" || f.ChangeID == r.ChangeID) && !(f.ActiveOnly && r.Status.Final()) && (!f.Unreviewed || r.Unreviewed()) {
@@ -32,7 +32,14 @@ func (e *Engine) ListRollbacks(_ context.Context, f handlers.RollbackFilter) ([]
 			}
 		}
 	default:
-		e.rollbacks.all(take)
+		e.rollbacks.each(func(id string, v *version[backout.Rollback]) {
+			if ctx.Err() == nil { // of years there is much to unpack
+				take(id, e.rollbacks.open(v))
+			}
+		})
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
 	slices.SortFunc(out, func(a, b backout.Rollback) int {
 		return cmp.Or(b.OpenedAt.Compare(a.OpenedAt), cmp.Compare(a.ID, b.ID))
