@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -19,8 +20,8 @@ const (
 	readLogs    = time.Second
 	// keptSpans is of how many rollbacks it is kept.
 	keptSpans = 2000
-	// spansRest is how long the log of one that is under way is not read again, whatever
-	// happens to it: an open page is made anew with each of its steps.
+	// spansRest is how long a log is not read again that could not be read, or that of one
+	// that is under way, whatever happens to it: an open page is made anew with each step.
 	spansRest = 10 * time.Second
 	// runningStep is how often the bar of a level that runs grows: an open page is sent
 	// again when it does.
@@ -39,11 +40,14 @@ type readSpans struct {
 	revision uint64
 	over     bool
 	at       time.Time
+	// failed tells that it could not be read when it was asked for last, at that time.
+	failed bool
 }
 
 // holds tells whether that is enough to know of the rollback as it is now.
 func (s *readSpans) holds(r *backout.Rollback, now time.Time) bool {
-	return s.over || s.revision == r.Revision && r.Revision != 0 || !r.Status.Final() && now.Sub(s.at) < spansRest
+	rests := now.Sub(s.at) < spansRest && (s.failed || !r.Status.Final())
+	return rests || s.over || s.revision == r.Revision && r.Revision != 0
 }
 
 // spansOf says when the levels of the rollback ran. One that has left no level behind says
@@ -61,26 +65,31 @@ func (d *Dashboard) spansOf(ctx context.Context, r *backout.Rollback, left *int)
 	known, found := d.spans.kept[r.ID]
 	d.spans.mu.Unlock()
 	now := time.Now()
-	if found && known.holds(r, now) {
-		return known.levels, true
-	}
-	if *left == 0 || ctx.Err() != nil {
-		return known.levels, found // as far as it was known
+	if found && known.holds(r, now) || *left == 0 || ctx.Err() != nil {
+		return known.levels, known.levels != nil // as far as it was known
 	}
 	*left--
 	// Read past the logs that open pages use.
 	log, err := d.o.Services.Rollbacks.RollbackLog(ctx, r.ID)
-	if err != nil {
-		return known.levels, found
+	switch {
+	case errors.Is(err, context.Canceled): // whoever asked went away
+	case err != nil:
+		known.at, known.failed = now, true
+		d.spans.keep(r.ID, known)
+	default:
+		known = readSpans{levels: slices.Clip(pastOf(log).spans(len(r.Frozen.Plan.Levels))), revision: r.Revision, over: r.Status.Final(), at: now}
+		d.spans.keep(r.ID, known)
 	}
-	out = slices.Clip(pastOf(log).spans(len(r.Frozen.Plan.Levels)))
-	d.spans.mu.Lock()
-	defer d.spans.mu.Unlock()
-	if d.spans.kept == nil || len(d.spans.kept) >= keptSpans {
-		d.spans.kept = map[string]readSpans{}
+	return known.levels, known.levels != nil
+}
+
+func (s *spans) keep(id string, read readSpans) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kept == nil || len(s.kept) >= keptSpans {
+		s.kept = map[string]readSpans{}
 	}
-	d.spans.kept[r.ID] = readSpans{out, r.Revision, r.Status.Final(), now}
-	return out, true
+	s.kept[id] = read
 }
 
 // leftAt is when the level was over that the rollback came to last; zero while it is not.
@@ -126,11 +135,22 @@ func (d *Dashboard) timed(r *backout.Rollback, spans []ui.Span, now time.Time) c
 		level := chart.TimedLevel{Name: l.Name, Took: s.Ended.Sub(s.Started), Limit: time.Duration(l.EscalateAfter), Outcome: "did not help"}
 		switch {
 		case s.Ended.IsZero():
-			level.Running, level.Took, level.Outcome = true, max(now.Sub(s.Started).Truncate(runningStep), 0), ""
+			level.Running, level.Took, level.Outcome = true, ran(now.Sub(s.Started), level.Limit), ""
 		case i == r.Level && r.Status.Final():
 			level.Outcome = strings.ReplaceAll(string(r.Status), "_", " ")
 		}
 		out.Levels = append(out.Levels, level)
 	}
 	return out
+}
+
+// ran is how long a level has run, in steps: not less than it is, and over its limit only
+// when it is.
+func ran(d, limit time.Duration) time.Duration {
+	d = max(d, 0)
+	steps := (d + runningStep - 1).Truncate(runningStep)
+	if limit > 0 && d <= limit {
+		return min(steps, limit)
+	}
+	return steps
 }

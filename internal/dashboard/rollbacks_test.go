@@ -14,6 +14,8 @@ import (
 
 	"github.com/backout-io/backout"
 	"github.com/backout-io/backout/handlers"
+	"github.com/backout-io/backout/internal/chart"
+	"github.com/backout-io/backout/internal/ui"
 )
 
 var inList = regexp.MustCompile(`<th scope="row"><a href="/rollbacks/([^"]+)">`)
@@ -178,4 +180,50 @@ func TestFewLogsAreReadForThePicture(t *testing.T) {
 	f.rollbacks = append(f.rollbacks, f.rollbacks[0])
 	f.rollbacks[len(f.rollbacks)-1].ID = "LOST-r1"
 	wants(t, s.page("vic", "/rollbacks"), "Not in the picture yet: 1 rollback of these", "CHG000-r1")
+}
+
+// TestALogThatCannotBeReadRests: it is not asked for again with every step of others, but
+// after a while.
+func TestALogThatCannotBeReadRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lost, other := endedAfter("LOST-r1", taleStart, time.Hour), running("RUN-r1")
+		lost.Level, lost.Revision, other.LevelStartedAt = 1, 4, time.Now()
+		f := &fake{rollbacks: []backout.Rollback{lost, other}, errs: map[string]error{"RollbackLog": backout.ErrUnavailable}}
+		s := siteOf(t, f)
+		o, closeIt := s.followAs("vic", "/live/rollbacks")
+		defer closeIt()
+		for range 20 {
+			s.set(func() { f.rollbacks[1].Targets[0].Tries++ })
+			time.Sleep(settle)
+		}
+		synctest.Wait()
+		pages := o.pages()
+		wants(t, pages[len(pages)-1], "Not in the picture yet: 1 rollback of these")
+		if n := len(s.heard("RollbackLog")); n != 1 {
+			t.Errorf("the log was asked for %d times in 3 s", n)
+		}
+		f.set(func() {
+			f.errs, f.logs = nil, map[string][]handlers.LogEntry{"LOST-r1": {
+				logEntry("LOST-r1", 1, backout.Record{At: taleStart, Events: []backout.Event{backout.LevelEntered{}, backout.ClockStarted{}}}),
+			}}
+		})
+		time.Sleep(spansRest + beat)
+		synctest.Wait()
+		pages = o.pages()
+		lacks(t, pages[len(pages)-1], "Not in the picture")
+	})
+}
+
+// TestALevelThatJustBeganRunsForSoMuch: what is rounded, so that an open page is sent
+// seldom, is never less than it is.
+func TestALevelThatJustBeganRunsForSoMuch(t *testing.T) {
+	r := running("RUN-r1")
+	r.Frozen.Plan.Levels[0].EscalateAfter = backout.Duration(100 * time.Second)
+	for ran, want := range map[time.Duration]string{0: "runs for 0s", 14 * time.Second: "runs for 15s", 15 * time.Second: "runs for 15s", 61 * time.Second: "runs for 1m15s", 99 * time.Second: "runs for 1m40s of 1m40s", 101 * time.Second: "runs for 1m45s, 5s over its 1m40s"} {
+		now := time.Now()
+		timed := (&Dashboard{}).timed(&r, []ui.Span{{Started: now.Add(-ran)}}, now)
+		if words := (chart.Durations{Rollbacks: []chart.Timed{timed}}).Words(); !strings.Contains(words[1], want) {
+			t.Errorf("after %v: %q", ran, words)
+		}
+	}
 }
