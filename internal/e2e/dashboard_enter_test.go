@@ -57,15 +57,7 @@ func showing(t *testing.T, f ui.Frame, c ui.Content) *http.ServeMux {
 // TestDashboardHoldSaysWhichOnAPhone: Hold is under the thumb there, away from its card,
 // and with several rollbacks says which it is of.
 func TestDashboardHoldSaysWhichOnAPhone(t *testing.T) {
-	var cards []ui.Card
-	for i, id := range []string{"CHG1-r1", "CHG2-r1"} {
-		card := ui.Card{Rollback: backout.Rollback{ID: id, ChangeID: id[:4], Status: backout.RollbackRunning, LevelDeadline: time.Now().Add(time.Duration(i+1) * time.Hour)}}
-		card.Offer([]ui.Offer{{Answer: "hold"}})
-		cards = append(cards, card)
-	}
-	srv := httptest.NewServer(showing(t, ui.Frame{}, ui.Now{Rollbacks: cards}))
-	t.Cleanup(srv.Close)
-	p := browsertest.Open(t, srv.URL)
+	p := holding(t, "CHG1-r1", "CHG2-r1")
 	for width, want := range map[int][]string{360: {"Hold CHG1-r1", "Hold"}, 1280: {"Hold", "Hold"}} {
 		p.Emulate(browsertest.View{Width: width, Height: 740})
 		p.Go("/")
@@ -75,6 +67,46 @@ func TestDashboardHoldSaysWhichOnAPhone(t *testing.T) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("%d px wide the buttons say %q, want %q", width, got, want)
+		}
+		browsertest.FitsWidth(t, p)
+		browsertest.Accessible(t, p)
+	}
+}
+
+// holding is Now with these rollbacks, each of which can be held.
+func holding(t *testing.T, ids ...string) *browsertest.Page {
+	t.Helper()
+	var cards []ui.Card
+	for i, id := range ids {
+		card := ui.Card{Rollback: backout.Rollback{ID: id, ChangeID: id[:4], Status: backout.RollbackRunning, LevelDeadline: time.Now().Add(time.Duration(i+1) * time.Hour)}}
+		card.Offer([]ui.Offer{{Answer: "hold"}})
+		cards = append(cards, card)
+	}
+	srv := httptest.NewServer(showing(t, ui.Frame{}, ui.Now{Rollbacks: cards}))
+	t.Cleanup(srv.Close)
+	return browsertest.Open(t, srv.URL)
+}
+
+// TestDashboardHoldStaysAWordOnAPhone: however long the name is that it says, Hold stands
+// in one piece, the bar is no higher than the room below the page, and who listens hears all.
+func TestDashboardHoldStaysAWordOnAPhone(t *testing.T) {
+	for _, length := range []int{7, 29, 40, 128} {
+		id := strings.Repeat("CHG0041014-", 12)[:length-3] + "-r1"
+		p := holding(t, id, "CHG2-r1")
+		p.Emulate(browsertest.View{Width: 360, Height: 740})
+		p.Go("/")
+		const bar = `const bar = document.querySelector("form.act.safe"), button = bar.querySelector("button");`
+		if lines := browsertest.Eval[int](p, `(() => {`+bar+` const word = document.createRange(); word.selectNode(button.firstChild); return word.getClientRects().length })()`); lines != 1 {
+			t.Errorf("with an id of %d characters Hold stands in %d pieces", length, lines)
+		}
+		if over := browsertest.Eval[float64](p, `(() => {`+bar+` return bar.getBoundingClientRect().height - parseFloat(getComputedStyle(document.body).paddingBottom) })()`); over > 0 {
+			t.Errorf("with an id of %d characters the bar is %v px too high", length, over)
+		}
+		if cut := browsertest.Eval[bool](p, `(() => {`+bar+` return button.scrollHeight > button.clientHeight + 1 })()`); cut && length <= 40 {
+			t.Errorf("an id of %d characters is cut", length)
+		}
+		if name := browsertest.Eval[string](p, `(() => {`+bar+` return button.getAttribute("aria-label") })()`); name != "Hold "+id {
+			t.Errorf("it is called %q", name)
 		}
 		browsertest.FitsWidth(t, p)
 		browsertest.Accessible(t, p)
