@@ -98,15 +98,16 @@ func TestReadinessOfOneChange(t *testing.T) {
 	})
 }
 
-// TestWhatSaysNoStandsBeforeTheTable: also where it is about the change, and every check on
-// its targets says yes.
+// TestWhatSaysNoStandsBeforeTheTable: also where it is in no table, since it is about the
+// change or no answer of a check on a target, and every check there says yes.
 func TestWhatSaysNoStandsBeforeTheTable(t *testing.T) {
 	c := planned("CHG1", time.Now().Add(time.Hour), "web-1")
 	c.GateAt, c.Violations = time.Now(), []backout.Violation{{Check: "overlap", Reason: "CHG2 is about web-1 at that time", Fix: "move one of them"}}
+	c.Violations = append(c.Violations, backout.Violation{Check: "capture", Target: "web-1", Reason: "there is no baseline", Fix: "take one"})
 	answer := handlers.GateResult{ChangeID: c.ID, At: c.GateAt, Violations: c.Violations, Looks: []handlers.GateLook{{Target: "web-1", Level: "L1", Check: "dnf.undo", OK: true}}}
 	page := siteOf(t, &fake{changes: []backout.Change{c}, gates: map[string]handlers.GateResult{c.ID: answer}}).page("vic", "/readiness")
-	wants(t, page, "refused", "What says no is about the change; on its targets no check does: 1 answer on 1 target.")
-	lacks(t, page, "Every check says yes")
+	wants(t, page, "refused", "1 answer on 1 target, all yes; what says no stands below.", "there is no baseline")
+	lacks(t, page, "Every check says yes", "no check does")
 	if no, table := strings.Index(page, "CHG2 is about web-1"), strings.Index(page, "<table"); no < 0 || table < no {
 		t.Errorf("what says no stands at %d, the table at %d", no, table)
 	}

@@ -42,7 +42,7 @@ func (d *Dashboard) rollbacks(ctx context.Context, q *query) (ui.Content, error)
 			found = append(found, e)
 		}
 	}
-	out.Found = len(active) + len(found)
+	out.UnderWay, out.Found = len(active), len(active)+len(found)
 	out.Pages = max((out.Found+rollbackRows-1)/rollbackRows, 1)
 	out.Number = min(out.Number, out.Pages)
 	first := (out.Number - 1) * rollbackRows

@@ -48,6 +48,8 @@ func TestAllRollbacks(t *testing.T) {
 	if diff := cmp.Diff([]string{"RUN-r1", "NEW-r1", "OLD-r1"}, shownIn(page)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	wants(t, page, "<title>(1) rollbacks ·", `data-tone="bad"`)
+	wants(t, s.page("vic", "/rollbacks?status=recovered"), "<title>rollbacks ·", `data-tone="quiet"`)
 	wants(t, page, "3 rollbacks: those under way first", "recovered", "42m", "next <time", "1 of 1", "<svg", "over by 12m", `href="/rollbacks/OLD-r1"`, "The same in words", "escalate_after", `aria-current="page">Rollbacks`)
 	for query, want := range map[string][]string{
 		"?change=chg7": {"RUN-r1"}, "?target=DB": {"RUN-r1"}, "?status=recovered": {"NEW-r1", "OLD-r1"}, "?change=CHG1&target=web-1": {"NEW-r1", "OLD-r1"}, "?target=nobody": nil,

@@ -165,12 +165,13 @@ func (t GateTable) Counts() string {
 	return fmt.Sprintf("%d of %s say no, on %d of %s.", t.BadCells, plural(t.Cells, "answer"), t.BadTargets, plural(t.Targets, "target"))
 }
 
-// Counts says how much says no. What is about the change, such as an overlap, is no answer
-// of a target's: that all of these say yes is not the whole then.
+// Counts says how much says no. What is about the change, such as an overlap, or was found
+// before a check was asked is no answer in the table: that all of these say yes is not the
+// whole then.
 func (r ReadySection) Counts() string {
 	t := r.Table
 	if len(r.No.List) > 0 && t.Cells > 0 && t.BadCells == 0 {
-		return fmt.Sprintf("What says no is about the change; on its targets no check does: %s on %s.", plural(t.Cells, "answer"), plural(t.Targets, "target"))
+		return fmt.Sprintf("%s on %s, all yes; what says no stands below.", plural(t.Cells, "answer"), plural(t.Targets, "target"))
 	}
 	return t.Counts()
 }

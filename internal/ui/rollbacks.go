@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"fmt"
 	"net/url"
 	"strconv"
 	"time"
@@ -16,6 +17,8 @@ type Rollbacks struct {
 	Change, Status, Target string
 	Statuses               []StatusChoice
 	Found, All             int
+	// UnderWay is how many of those that were found have not ended, shown or not.
+	UnderWay int
 	// First is the place of the first row that is shown, from 1; Number is the page.
 	First, Number, Pages int
 	// Picture shows how long levels took against their limits; Words say the same.
@@ -53,7 +56,20 @@ func (r RollbackRow) Took() string { return took(r.Card.Rollback.OpenedAt, r.Car
 func (Rollbacks) Page() string { return "rollbacks" }
 
 // Title implements [Content].
-func (Rollbacks) Title() string { return "rollbacks" }
+func (r Rollbacks) Title() string {
+	if r.UnderWay > 0 {
+		return fmt.Sprintf("(%d) rollbacks", r.UnderWay)
+	}
+	return "rollbacks"
+}
+
+// Tone is how bad things are, for the browser's tab.
+func (r Rollbacks) Tone() string {
+	if r.UnderWay > 0 {
+		return bad
+	}
+	return quiet
+}
 
 // NewStatusChoice names a status that rows can be chosen by.
 func NewStatusChoice(value backout.RollbackStatus, chosen string) StatusChoice {
