@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,8 +16,8 @@ import (
 
 // endingPage serves a page on which a pause can be given a reason. Its stream ends, and
 // says that the page is to be loaded anew, whenever something is sent to end; from then on
-// it is refused until the page was loaded again.
-func endingPage(t *testing.T, end <-chan struct{}) (url string, loads, refusals *atomic.Int32) {
+// it is answered with the status until the page was loaded again.
+func endingPage(t *testing.T, end <-chan struct{}, status int) (url string, loads, refusals *atomic.Int32) {
 	t.Helper()
 	card := ui.Card{Rollback: backout.Rollback{ID: "CHG1-r1", ChangeID: "CHG1", Status: backout.RollbackRunning}}
 	card.Offer([]ui.Offer{{Answer: "pause"}})
@@ -26,7 +27,7 @@ func endingPage(t *testing.T, end <-chan struct{}) (url string, loads, refusals 
 	mux.HandleFunc("GET /live", func(w http.ResponseWriter, r *http.Request) {
 		if ended.Load() {
 			refusals.Add(1)
-			http.Error(w, "sign in", http.StatusUnauthorized)
+			http.Error(w, "not now", status)
 			return
 		}
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -53,12 +54,19 @@ func endingPage(t *testing.T, end <-chan struct{}) (url string, loads, refusals 
 
 // TestDashboardStaysWhileSomebodyTypes: a page that is to be loaded anew, since its session
 // has ended, takes no reason away that somebody has typed. It says that it may be old, and
-// offers to be loaded; with nothing typed it loads itself.
+// offers to be loaded; with nothing typed it loads itself. A server that does not answer
+// then either makes no difference.
 func TestDashboardStaysWhileSomebodyTypes(t *testing.T) {
+	for _, status := range []int{http.StatusUnauthorized, http.StatusServiceUnavailable} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) { staysWhileSomebodyTypes(t, status) })
+	}
+}
+
+func staysWhileSomebodyTypes(t *testing.T, status int) {
 	end := make(chan struct{})
-	url, loads, refusals := endingPage(t, end)
+	url, loads, refusals := endingPage(t, end, status)
 	ann := &look{Page: browsertest.Open(t, url), t: t, name: "ann", scripts: true}
-	for _, words := range []string{"401", "htmx:", "ERR_"} {
+	for _, words := range []string{fmt.Sprint(status), "htmx:", "ERR_"} {
 		ann.Allow(words)
 	}
 	ann.Go("/")
@@ -75,6 +83,9 @@ func TestDashboardStaysWhileSomebodyTypes(t *testing.T) {
 	ann.WaitFor(named("#badge.stale", "stale 3s"))
 	if typed := browsertest.Eval[string](ann.Page, `document.querySelector("details[open] input[name=reason]")?.value ?? "no form is open"`); typed != "it is the disk" || loads.Load() != 1 {
 		t.Errorf("the form has %q, and the page was loaded %d times", typed, loads.Load())
+	}
+	if said := browsertest.Eval[string](ann.Page, `document.getElementById("lost").textContent`); !strings.Contains(said, "What you have typed stays") {
+		t.Errorf("said aloud is %q", said)
 	}
 	browsertest.Accessible(t, ann.Page)
 

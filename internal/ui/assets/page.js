@@ -123,7 +123,8 @@
     put(badge, lost ? "stale " + lasting(Math.round(quiet / 1000)) : "live");
     if (lost !== stale) {
       stale = lost;
-      put(document.getElementById("lost"), stale ? "The server is not heard: what you see may be old." : "The server is heard again.");
+      // Where the page waits to be loaded anew, it has said more than that.
+      if (document.getElementById("anew").hidden) put(document.getElementById("lost"), stale ? "The server is not heard: what you see may be old." : "The server is heard again.");
     }
     if (!stale) return;
     if (!connection) { anew(); return; }
