@@ -48,6 +48,15 @@ type album struct {
 	bytes int
 }
 
+// showOpened brings what was opened on a press into view, and tells whether its button is;
+// true where nothing was opened.
+const showOpened = `(() => {
+  const opened = document.querySelector("details.act[open]");
+  opened?.scrollIntoView({block: "nearest", behavior: "instant"});
+  const at = opened?.querySelector("button").getBoundingClientRect();
+  return !at || at.top >= 0 && at.bottom <= innerHeight;
+})()`
+
 // take takes the page in each view.
 func (a *album) take(l *look, name string) {
 	a.t.Helper()
@@ -62,6 +71,9 @@ func (a *album) take(l *look, name string) {
 	for suffix, v := range pictureViews {
 		l.Emulate(v)
 		browsertest.Eval[any](l.Page, `scrollTo(0, 0); location.hash && document.querySelector(location.hash)?.scrollIntoView({behavior: "instant"})`)
+		if seen := browsertest.Eval[bool](l.Page, showOpened); !seen {
+			a.t.Errorf("the picture of %s%s does not show what was opened for it", name, suffix)
+		}
 		data := smaller(a.t, l.Picture())
 		file := name + suffix + ".png"
 		if slices.Contains(a.names, file) {
