@@ -81,6 +81,25 @@ func (p *person) become(who identity) {
 
 func newGeneration() string { return randomHex(16) }
 
+// generate gives a person a generation whose document has none, as servers leave it that
+// know of none: what is made without one would end with the next login, which draws one.
+func (s *Service) generate(ctx context.Context, p *person) error {
+	if p.Generation != "" {
+		return nil
+	}
+	return s.change(ctx, personID(p.Name), func(now *person) error {
+		had := now.Generation != ""
+		if !had {
+			now.Generation = newGeneration()
+		}
+		*p = *now
+		if had {
+			return errSame
+		}
+		return nil
+	})
+}
+
 // account names what the person signs in with, until it may be somebody else's: another
 // account, another password, and a name that was let go are another one.
 func (p *person) account() string {

@@ -19,6 +19,29 @@ func (c creating) Create(ctx context.Context, key string, value []byte) (uint64,
 	return c.Put(ctx, key, value, 0)
 }
 
+// lender makes API tokens for those who have signed in.
+func lender(s *Service) *tokens.Service {
+	return tokens.New(tokens.Options{Documents: creating{s.docs.(*memory)}, Now: func(ctx context.Context, o tokens.Owner) (handlers.Actor, string, error) {
+		return s.Person(ctx, o.Name)
+	}})
+}
+
+// lend makes an API token with a session.
+func lend(t *testing.T, s *Service, api *tokens.Service, session string) string {
+	t.Helper()
+	actor, err := seen(s, session)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := api.CreateToken(t.Context(), actor, handlers.TokenRequest{
+		Note: "pipeline", Roles: []backout.Role{backout.RoleApprover}, Labels: map[string]string{"env": "prod"}, ExpiresIn: backout.Duration(time.Hour),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made.Token.Reveal()
+}
+
 // TestANameGivenAnewInheritsNoAPIToken: whoever has a name after a --forget, or a local
 // user's after another password, inherits no API token of it. A login with the same
 // password ends none.
@@ -26,24 +49,12 @@ func TestANameGivenAnewInheritsNoAPIToken(t *testing.T) {
 	provider := &Provider{Issuer: "https://id.example.org"}
 	config := testConfig(provider)
 	s := virtual(t, config)
-	api := tokens.New(tokens.Options{Documents: creating{s.docs.(*memory)}, Now: func(ctx context.Context, o tokens.Owner) (handlers.Actor, string, error) {
-		return s.Person(ctx, o.Name)
-	}})
+	api := lender(s)
 	glass := identity{Name: "glass", Local: true}
 	alice := identity{Name: "alice", Issuer: provider.Issuer, Subject: "1", Groups: []string{"sre"}}
 	lent := func(who identity) string {
 		t.Helper()
-		actor, err := seen(s, begun(t, s, who))
-		if err != nil {
-			t.Fatal(err)
-		}
-		made, err := api.CreateToken(t.Context(), actor, handlers.TokenRequest{
-			Note: "pipeline", Roles: []backout.Role{backout.RoleApprover}, Labels: map[string]string{"env": "prod"}, ExpiresIn: backout.Duration(time.Hour),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return made.Token.Reveal()
+		return lend(t, s, api, begun(t, s, who))
 	}
 	ended := func(what, token string, who identity) {
 		t.Helper()
@@ -80,6 +91,33 @@ func TestANameGivenAnewInheritsNoAPIToken(t *testing.T) {
 	}
 	if _, err := s.SlackActor(t.Context(), "T1", "UG"); !errors.Is(err, backout.ErrNotFound) {
 		t.Errorf("a local user's name that was let go has its Slack account: %v", err)
+	}
+}
+
+// TestATokenOfASessionFromBeforeOutlivesTheNextLogin: a person's document may know of no
+// generation, and its session go on: what they make with it does not end when they sign in
+// again.
+func TestATokenOfASessionFromBeforeOutlivesTheNextLogin(t *testing.T) {
+	provider := &Provider{Issuer: "https://id.example.org"}
+	s := virtual(t, testConfig(provider))
+	api := lender(s)
+	for _, who := range []identity{{Name: "glass", Local: true}, {Name: "alice", Issuer: provider.Issuer, Subject: "1", Groups: []string{"sre"}}} {
+		session := begun(t, s, who)
+		err := s.change(t.Context(), personID(who.Name), func(p *person) error {
+			p.Generation = ""
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := lend(t, s, api, session)
+		begun(t, s, who)
+		if _, err := api.Bearer(t.Context(), token); err != nil {
+			t.Errorf("%s signed in again, and the token is over: %v", who.Name, err)
+		}
+	}
+	if _, _, err := s.Person(t.Context(), "nobody"); !errors.Is(err, backout.ErrNotFound) || strings.Contains(s.docs.(*memory).all(), personID("nobody")) {
+		t.Errorf("who never signed in: %v", err)
 	}
 }
 

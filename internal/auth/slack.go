@@ -218,6 +218,9 @@ func (s *Service) Person(ctx context.Context, name string) (who handlers.Actor, 
 	if p.Name != name || name == "" {
 		return handlers.Actor{}, "", fmt.Errorf("%w: nobody called %.128q has signed in", backout.ErrNotFound, name)
 	}
+	if err := s.generate(ctx, &p); err != nil {
+		return handlers.Actor{}, "", err
+	}
 	who, err = s.remembered(&p)
 	return who, p.account(), err
 }
