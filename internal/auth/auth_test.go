@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -33,12 +34,12 @@ type memory struct {
 	before func(key string)
 }
 
-func (m *memory) Get(_ context.Context, key string) (store.Document, error) {
+func (m *memory) Get(ctx context.Context, key string) (store.Document, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	doc, ok := m.docs[key]
-	if m.down != nil {
-		return doc, m.down
+	if err := cmp.Or(m.down, ctx.Err()); err != nil {
+		return doc, err
 	}
 	if !ok {
 		return doc, backout.ErrNotFound
@@ -46,14 +47,14 @@ func (m *memory) Get(_ context.Context, key string) (store.Document, error) {
 	return doc, nil
 }
 
-func (m *memory) Put(_ context.Context, key string, value []byte, revision uint64) (uint64, error) {
+func (m *memory) Put(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	if m.before != nil {
 		m.before(key)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.down != nil {
-		return 0, m.down
+	if err := cmp.Or(m.down, ctx.Err()); err != nil {
+		return 0, err
 	}
 	if m.docs[key].Revision != revision {
 		return 0, fmt.Errorf("put %s: %w", key, backout.ErrConflict)

@@ -29,7 +29,7 @@ func (s *Service) shutOut(ctx context.Context, name string, forget bool) error {
 			errs = append(errs, s.unlinked(ctx, name, a.Team, a.User))
 		}
 		if was.Subject != "" {
-			errs = append(errs, s.unbind(ctx, was.Issuer, was.Subject, name))
+			errs = append(errs, s.rename(ctx, was.Issuer, was.Subject, name, ""))
 		}
 		if err := errors.Join(errs...); err != nil {
 			return err

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -34,31 +35,76 @@ func (s *Service) bind(ctx context.Context, who identity) (now bool, err error) 
 	if err := p.mayBe(who); err != nil {
 		return false, err
 	}
+	var was naming
 	err = changed(func() error {
-		var known naming
-		revision, err := s.read(ctx, namingKey(who.Issuer, who.Subject), &known)
-		if err != nil || known.Name == who.Name {
+		was = naming{}
+		revision, err := s.read(ctx, namingKey(who.Issuer, who.Subject), &was)
+		if err != nil || was.Name == who.Name {
 			return err
 		}
-		if known.Name != "" {
-			return refused(fmt.Sprintf("this account was %s here before, and is %s now: an admin can let the old name go (backout session end --user %s --forget)", known.Name, who.Name, known.Name))
+		if err := s.noLonger(ctx, who, was.Name); err != nil {
+			return err
 		}
 		err = s.write(ctx, namingKey(who.Issuer, who.Subject), naming{Name: who.Name}, revision)
 		now = err == nil
 		return err
 	})
-	return now, err
+	if !now {
+		return false, err
+	}
+	// Again, for a login with the other name that came between: see [Service.still].
+	if err := s.noLonger(ctx, who, was.Name); err != nil {
+		return false, errors.Join(err, s.rename(ctx, who.Issuer, who.Subject, who.Name, was.Name))
+	}
+	return true, nil
 }
 
-// unbind lets an account of the provider have another name, if it has this one.
-func (s *Service) unbind(ctx context.Context, issuer, subject, name string) error {
+// noLonger refuses an account that has another name. It has one only when the name's own
+// document says so: else a login was cut off between the two.
+func (s *Service) noLonger(ctx context.Context, who identity, other string) error {
+	if other == "" {
+		return nil
+	}
+	var p person
+	if _, err := s.read(ctx, personPrefix+personID(other), &p); err != nil {
+		return err
+	}
+	if p.Issuer == who.Issuer && p.Subject == who.Subject {
+		return refused(fmt.Sprintf("this account was %s here before, and is %s now: an admin can let the old name go (backout session end --user %s --forget)", other, who.Name, other))
+	}
+	return nil
+}
+
+// still refuses a login whose account was given another name, or let go, before the
+// name's document said whose it is, and takes it out of the document: of two logins with
+// two names each writes first and looks then, so that one sees the other.
+func (s *Service) still(ctx context.Context, who identity) error {
+	if who.Local {
+		return nil
+	}
+	var known naming
+	if _, err := s.read(ctx, namingKey(who.Issuer, who.Subject), &known); err != nil || known.Name == who.Name {
+		return err
+	}
+	err := s.change(ctx, personID(who.Name), func(p *person) error {
+		if p.Issuer != who.Issuer || p.Subject != who.Subject {
+			return errSame
+		}
+		p.Issuer, p.Subject, p.Sessions, p.Slack, p.Out, p.Generation = "", "", nil, nil, true, newGeneration()
+		return nil
+	})
+	return errors.Join(refused(fmt.Sprintf("the name %s was changed while you signed in: sign in again", who.Name)), err)
+}
+
+// rename gives an account of the provider another name, "" for none, if it has this one.
+func (s *Service) rename(ctx context.Context, issuer, subject, name, other string) error {
 	return changed(func() error {
 		var known naming
 		revision, err := s.read(ctx, namingKey(issuer, subject), &known)
 		if err != nil || known.Name != name {
 			return err
 		}
-		return s.write(ctx, namingKey(issuer, subject), naming{}, revision)
+		return s.write(ctx, namingKey(issuer, subject), naming{Name: other}, revision)
 	})
 }
 

@@ -160,6 +160,87 @@ func TestARefusedLoginTakesNoName(t *testing.T) {
 	}
 }
 
+// TestANameThatNobodyConfirmsLocksNobodyOut: an account has the name that the name's own
+// document says, too. A login that was cut off between the two, or a document that names
+// somebody else, keeps nobody out for good.
+func TestANameThatNobodyConfirmsLocksNobodyOut(t *testing.T) {
+	provider := &Provider{Issuer: "https://id.example.org"}
+	s := virtual(t, testConfig(provider))
+	docs := &failing{memory: s.docs.(*memory), in: 2}
+	s.docs = docs
+	login := func(subject, name string) error {
+		_, err := s.begin(t.Context(), identity{Name: name, Issuer: provider.Issuer, Subject: subject}, "", "test", false)
+		return err
+	}
+	if err := login("1", "alicee"); !errors.Is(err, backout.ErrUnavailable) {
+		t.Fatal(err)
+	}
+	if err := login("1", "alice"); err != nil {
+		t.Errorf("after a login that was cut off: %v", err)
+	}
+	if err := login("1", "alicee"); err == nil || !strings.Contains(err.Error(), "was alice here before") {
+		t.Errorf("a second name: %v", err)
+	}
+	if err := s.write(t.Context(), namingKey(provider.Issuer, "2"), naming{Name: "alice"}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := login("2", "bob"); err != nil {
+		t.Errorf("an account that is said to be somebody else: %v", err)
+	}
+}
+
+// TestTwoNamesAtOnceAreOne: of two logins of one account with two names one wins at most,
+// whoever comes between whose writes, and also when the one that loses goes away.
+func TestTwoNamesAtOnceAreOne(t *testing.T) {
+	provider := &Provider{Issuer: "https://id.example.org"}
+	for _, cut := range []bool{false, true} {
+		s := virtual(t, testConfig(provider))
+		memory := s.docs.(*memory)
+		login := func(ctx context.Context, name string) (string, error) {
+			b, err := s.begin(ctx, identity{Name: name, Issuer: provider.Issuer, Subject: "1"}, "", "test", false)
+			return b.Token, err
+		}
+		first, second, between := "alicee", "alice", personPrefix
+		if cut { // the naming of a login that was cut off stands, and each goes on from it
+			if err := s.write(t.Context(), namingKey(provider.Issuer, "1"), naming{Name: "alicee"}, 0); err != nil {
+				t.Fatal(err)
+			}
+			first, second, between = "alice", "alicee", subjectPrefix
+		}
+		gone, leave := context.WithCancel(t.Context())
+		token := ""
+		memory.before = func(key string) {
+			if !strings.HasPrefix(key, between) {
+				return
+			}
+			memory.before = nil
+			var err error
+			if token, err = login(t.Context(), second); err != nil {
+				t.Errorf("cut %t: who came between: %v", cut, err)
+			}
+			memory.before = func(string) {
+				memory.before = nil
+				leave()
+			}
+		}
+		if _, err := login(gone, first); err == nil || gone.Err() == nil {
+			t.Errorf("cut %t: one account is %s and %s", cut, first, second)
+		}
+		if who, err := seen(s, token); err != nil || who.Name != second {
+			t.Errorf("cut %t: the one that won: %+v %v", cut, who, err)
+		}
+		if who, _, err := s.Person(t.Context(), first); err == nil {
+			t.Errorf("cut %t: the one that lost is there: %+v", cut, who)
+		}
+		if _, err := login(t.Context(), first); err == nil || !strings.Contains(err.Error(), "was "+second+" here before") {
+			t.Errorf("cut %t: the one that lost, later: %v", cut, err)
+		}
+		if _, err := login(t.Context(), second); err != nil {
+			t.Errorf("cut %t: the one that won, again: %v", cut, err)
+		}
+	}
+}
+
 // TestALinkThatWasCutOffIsNobodys: a Slack account is somebody's only while their own
 // document has it. Whoever was cut off between the two documents keeps it from nobody.
 func TestALinkThatWasCutOffIsNobodys(t *testing.T) {

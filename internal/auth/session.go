@@ -23,6 +23,9 @@ const viaBrowser = "dashboard"
 // secretBytes is how much chance is in a token.
 const secretBytes = 32
 
+// beginTimeout is how long the store may take for a login.
+const beginTimeout = 30 * time.Second
+
 // newToken returns the prefix, 32 random bytes and the id of the document that knows its
 // hash.
 func newToken(prefix, id string) string {
@@ -66,6 +69,9 @@ type identity struct {
 
 // begin makes a session for somebody, and ends the one they come from.
 func (s *Service) begin(ctx context.Context, who identity, old, agent string, cookie bool) (started, error) {
+	// What has begun is finished, or taken back, also when who asked goes away.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), beginTimeout)
+	defer cancel()
 	config, _ := s.now()
 	now := time.Now().UTC()
 	out := started{}
@@ -106,7 +112,10 @@ func (s *Service) begin(ctx context.Context, who identity, old, agent string, co
 		return err
 	})
 	if elses && bound { // somebody else came first by a moment
-		err = errors.Join(err, s.unbind(ctx, who.Issuer, who.Subject, who.Name))
+		err = errors.Join(err, s.rename(ctx, who.Issuer, who.Subject, who.Name, ""))
+	}
+	if err == nil {
+		err = s.still(ctx, who)
 	}
 	if err != nil {
 		return started{}, err
