@@ -60,7 +60,7 @@ func (s *Service) loginAPI(w http.ResponseWriter, r *http.Request) error {
 	case byToken == byName:
 		return fmt.Errorf("%w: send an id_token, or a name and a password", backout.ErrInvalid)
 	case byToken:
-		if one, err = s.exchanged(r.Context(), provider, given); err == nil {
+		if one, err = s.exchanged(r, provider, given); err == nil {
 			err = notLocal(&config, one.Name)
 		}
 	default:
@@ -77,13 +77,13 @@ func (s *Service) loginAPI(w http.ResponseWriter, r *http.Request) error {
 }
 
 // exchanged asks the provider about what a program brought, a few at once.
-func (s *Service) exchanged(ctx context.Context, p *provider, given handlers.LoginRequest) (identity, error) {
-	leave, err := enter(ctx, s.asking)
+func (s *Service) exchanged(r *http.Request, p *provider, given handlers.LoginRequest) (identity, error) {
+	leave, err := s.asking.enter(r.Context(), source(r))
 	if err != nil {
 		return identity{}, err
 	}
 	defer leave()
-	return p.exchange(ctx, given.IDToken, given.AccessToken)
+	return p.exchange(r.Context(), given.IDToken, given.AccessToken)
 }
 
 func (s *Service) logoutAPI(w http.ResponseWriter, r *http.Request, by handlers.Actor) error {

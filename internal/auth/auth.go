@@ -103,9 +103,10 @@ type Service struct {
 	// quarter of a second.
 	hashing chan struct{}
 	// asking bounds how many ask the provider about somebody at once, and states how
-	// often for one login that was begun: anybody can begin one, and come back with
-	// what is no code.
-	asking chan struct{}
+	// often for one login that was begun: anybody can come back with what is no code.
+	// Anybody can begin many logins, too, so the places alone bound strangers: a bound on
+	// what one source may get wrong would lock out all who come by way of one proxy.
+	asking *places
 	states attempts
 	seed   maphash.Seed
 
@@ -132,7 +133,7 @@ func New(o Options, c Config) (*Service, error) {
 	s := &Service{
 		docs: o.Documents, log: o.Log, version: o.Version, http: o.HTTP, external: strings.TrimRight(o.ExternalURL, "/"),
 		base: strings.TrimRight(external.Path, "/"), cookies: cookies{secure: external.Scheme == "https" || !loopback(external.Hostname())},
-		hashing: make(chan struct{}, 2), asking: make(chan struct{}, 16), seed: maphash.MakeSeed(),
+		hashing: make(chan struct{}, 2), asking: newPlaces(16), seed: maphash.MakeSeed(),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -55,35 +55,78 @@ func TestStrangersDoNotFloodTheProvider(t *testing.T) {
 }
 
 // TestTheProviderIsAskedByFewAtOnce: who comes when as many ask it as may is told to come
-// again.
+// again, however often, and can.
 func TestTheProviderIsAskedByFewAtOnce(t *testing.T) {
 	f := newForger(t)
 	w := f.world()
 	b := w.browser()
 	state := f.begin(b, "/login/start?next=/account")
-	for range cap(w.service.asking) {
-		w.service.asking <- struct{}{}
+	for range cap(w.service.asking.all) {
+		w.service.asking.all <- struct{}{}
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	for path, r := range map[string]*http.Request{
-		"a browser": httptest.NewRequestWithContext(gone, "GET", "/login/callback?code=c&state="+url.QueryEscape(state), nil),
-		"a program": httptest.NewRequestWithContext(gone, "POST", "/api/v1/login", strings.NewReader(`{"id_token":"`+f.token("cli", "")+`"}`)),
-	} {
-		r.AddCookie(&http.Cookie{Name: "backout-login", Value: b.cookie("backout-login")})
-		r.Header.Set("Content-Type", "application/json")
-		rec := httptest.NewRecorder()
-		if w.handler.ServeHTTP(rec, r); rec.Code != http.StatusTooManyRequests {
-			t.Errorf("%s: %d %s", path, rec.Code, rec.Body)
+	for range perState + 1 {
+		for path, r := range map[string]*http.Request{
+			"a browser": httptest.NewRequestWithContext(gone, "GET", "/login/callback?code=c&state="+url.QueryEscape(state), nil),
+			"a program": httptest.NewRequestWithContext(gone, "POST", "/api/v1/login", strings.NewReader(`{"id_token":"`+f.token("cli", "")+`"}`)),
+		} {
+			r.AddCookie(&http.Cookie{Name: "backout-login", Value: b.cookie("backout-login")})
+			r.Header.Set("Content-Type", "application/json")
+			rec := httptest.NewRecorder()
+			w.handler.ServeHTTP(rec, r)
+			if rec.Code != http.StatusServiceUnavailable || rec.Header().Get("Retry-After") == "" || !strings.Contains(rec.Body.String(), "many sign in at once") {
+				t.Errorf("%s: %d %v %s", path, rec.Code, rec.Header(), rec.Body)
+			}
 		}
 	}
 	if f.asked.Load() != 0 {
 		t.Error("it was asked all the same")
 	}
-	for range cap(w.service.asking) {
-		<-w.service.asking
+	for range cap(w.service.asking.all) {
+		<-w.service.asking.all
 	}
 	f.back(b, state).want(http.StatusOK, "alice")
+	if left := len(w.service.asking.own); left != 0 {
+		t.Errorf("%d sources are remembered that are gone", left)
+	}
+}
+
+// TestOneSourceLeavesPlacesToOthers: half of those who ask the provider at once may come
+// from one source.
+func TestOneSourceLeavesPlacesToOthers(t *testing.T) {
+	f := newForger(t)
+	w := f.world()
+	b := w.browser()
+	state := f.begin(b, "/login/start?next=/account")
+	at := func(address string) *httptest.ResponseRecorder {
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		r := httptest.NewRequestWithContext(gone, "GET", "/login/callback?code=c&state="+url.QueryEscape(state), nil)
+		r.RemoteAddr = address
+		r.AddCookie(&http.Cookie{Name: "backout-login", Value: b.cookie("backout-login")})
+		rec := httptest.NewRecorder()
+		w.handler.ServeHTTP(rec, r)
+		return rec
+	}
+	var leaves []func()
+	for range cap(w.service.asking.all) / 2 {
+		leave, err := w.service.asking.enter(t.Context(), "203.0.113.9")
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaves = append(leaves, leave)
+	}
+	if rec := at("203.0.113.9:4711"); rec.Code != http.StatusServiceUnavailable || !strings.Contains(rec.Body.String(), "many sign in at once") {
+		t.Errorf("a source that has its half: %d %s", rec.Code, rec.Body)
+	}
+	f.back(b, state).want(http.StatusOK, "alice")
+	for _, leave := range leaves {
+		leave()
+	}
+	if _, err := w.service.asking.enter(t.Context(), "203.0.113.9"); err != nil {
+		t.Errorf("a source whose places are free again: %v", err)
+	}
 }
 
 // TestForgedTokensReadTheKeysSeldom: whoever sends tokens that nobody signed does not have

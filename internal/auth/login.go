@@ -1,10 +1,10 @@
 package auth
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/backout-io/backout"
@@ -47,8 +47,11 @@ func (s *Service) showLogin(w http.ResponseWriter, r *http.Request, status int, 
 // stays an error.
 func (s *Service) loginFailed(w http.ResponseWriter, r *http.Request, next string, fresh bool, err error) error {
 	status, _ := handlers.Describe(err)
-	if status == http.StatusInternalServerError {
+	switch status {
+	case http.StatusInternalServerError:
 		return err
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", strconv.Itoa(int(patience.Seconds())))
 	}
 	return s.showLogin(w, r, status, next, fresh, s.no(r, err).Error())
 }
@@ -131,7 +134,7 @@ func (s *Service) loginBack(w http.ResponseWriter, r *http.Request) error {
 	}
 	var who identity
 	if err == nil {
-		if who, err = s.redeemed(r.Context(), provider, f, query.Get("code")); err == nil {
+		if who, err = s.redeemed(r, provider, f, query.Get("code")); err == nil {
 			err = notLocal(&config, who.Name)
 		}
 	}
@@ -141,17 +144,18 @@ func (s *Service) loginBack(w http.ResponseWriter, r *http.Request) error {
 	return s.enter(w, r, who, f.Next, f.Fresh)
 }
 
-// redeemed asks the provider who came back, no more often than is of use.
-func (s *Service) redeemed(ctx context.Context, p *provider, f sealed, code string) (identity, error) {
-	if _, wait := s.states.count(map[string]int{hashed("state", f.State): perState}, time.Now()); wait > 0 {
-		return identity{}, errUsed
-	}
-	leave, err := enter(ctx, s.asking)
+// redeemed asks the provider who came back, no more often than is of use. Who found no
+// place has not asked, and may come again.
+func (s *Service) redeemed(r *http.Request, p *provider, f sealed, code string) (identity, error) {
+	leave, err := s.asking.enter(r.Context(), source(r))
 	if err != nil {
 		return identity{}, err
 	}
 	defer leave()
-	return p.redeem(ctx, f, code)
+	if _, wait := s.states.count(map[string]int{hashed("state", f.State): perState}, time.Now()); wait > 0 {
+		return identity{}, errUsed
+	}
+	return p.redeem(r.Context(), f, code)
 }
 
 // notLocal keeps the names of local users from whoever calls themselves so elsewhere.

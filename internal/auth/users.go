@@ -10,10 +10,6 @@ import (
 	"github.com/backout-io/backout/internal/password"
 )
 
-// patience is how long a login waits for others' passwords to be tried, or for others to
-// ask the provider.
-const patience = 5 * time.Second
-
 // local says who a name and a password are. Every try is told to the log; of an unknown
 // name only that it is unknown, since people type passwords into the wrong field.
 func (s *Service) local(w http.ResponseWriter, r *http.Request, name, given string) (identity, error) {
@@ -65,16 +61,4 @@ func (s *Service) matches(ctx context.Context, hash, given string) (bool, error)
 	}
 	defer leave()
 	return password.Matches(hash, given), nil
-}
-
-// enter takes one of the places, or says that there was none for too long.
-func enter(ctx context.Context, places chan struct{}) (leave func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	select {
-	case places <- struct{}{}:
-		return func() { <-places }, nil
-	case <-ctx.Done():
-		return nil, errTooMany
-	}
 }
