@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -155,11 +157,97 @@ func TestForgedTokensReadTheKeysSeldom(t *testing.T) {
 		t.Errorf("the keys were read %d times", got)
 	}
 	f.key = other
-	_, provider := w.service.now()
-	provider.keys.mu.Lock()
-	provider.keys.at = time.Now().Add(-askAgain)
-	provider.keys.mu.Unlock()
+	w.later()
 	if status, text := send(f.token("cli", "")); status != http.StatusOK {
 		t.Errorf("a new key: %d %s", status, text)
 	}
+}
+
+// later makes what is remembered of the provider's keys too old.
+func (w *world) later() {
+	_, provider := w.service.now()
+	provider.keys.mu.Lock()
+	defer provider.keys.mu.Unlock()
+	provider.keys.at = time.Now().Add(-askAgain)
+}
+
+// TestKeysThatCannotBeReadAreAskedForSeldom: also when they are refused, or nobody answers
+// there, tokens that nobody signed do not have them asked for with each.
+func TestKeysThatCannotBeReadAreAskedForSeldom(t *testing.T) {
+	f := newForger(t)
+	w := f.world()
+	f.keysDown = true
+	send := func(want int) {
+		t.Helper()
+		f.claims = func(c map[string]any) { c["jti"] = rand.Text() }
+		if status, text := w.program("POST", "/api/v1/login", "", `{"id_token":"`+f.token("cli", "")+`"}`); status != want {
+			t.Fatalf("%d %s", status, text)
+		}
+	}
+	for range 20 {
+		send(http.StatusServiceUnavailable)
+	}
+	if got := f.keysRead.Load(); got != 1 {
+		t.Errorf("the keys were asked for %d times", got)
+	}
+	_, provider := w.service.now()
+	way, tried := provider.keys.next, 0
+	provider.keys.next = tripper(func(*http.Request) (*http.Response, error) {
+		tried++
+		return nil, io.ErrUnexpectedEOF
+	})
+	w.later()
+	for range 20 {
+		send(http.StatusServiceUnavailable)
+	}
+	if tried != 1 {
+		t.Errorf("where nobody answers it was tried %d times", tried)
+	}
+	f.keysDown, provider.keys.next = false, way
+	w.later()
+	send(http.StatusOK)
+}
+
+type tripper func(*http.Request) (*http.Response, error)
+
+func (t tripper) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
+
+// TestKeysThatTakeTooLongAreAskedForSeldom: a wait that was too long is an answer, one that
+// the caller left is none.
+func TestKeysThatTakeTooLongAreAskedForSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		client, k := remember(&http.Client{Timeout: providerTimeout, Transport: tripper(func(r *http.Request) (*http.Response, error) {
+			asked++
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})})
+		k.stand("https://id.example.org/keys")
+		get := func(ctx context.Context) {
+			r, err := http.NewRequestWithContext(ctx, "GET", "https://id.example.org/keys", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res, err := client.Do(r); err == nil {
+				_ = res.Body.Close()
+				t.Errorf("an answer: %s", res.Status)
+			}
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range 3 {
+			get(gone)
+		}
+		asked = 0
+		for range 3 {
+			get(t.Context())
+		}
+		if asked != 1 {
+			t.Errorf("asked %d times", asked)
+		}
+		time.Sleep(askAgain)
+		if get(t.Context()); asked != 2 {
+			t.Errorf("asked %d times, later", asked)
+		}
+	})
 }

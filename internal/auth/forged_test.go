@@ -37,8 +37,9 @@ type forger struct {
 	// asked counts what came to the token endpoint; deny refuses every code there. ways
 	// are what it says of how clients may prove who they are.
 	asked atomic.Int32
-	// keysRead counts how often its keys were read.
+	// keysRead counts how often its keys were read; keysDown answers that with a 503.
 	keysRead atomic.Int32
+	keysDown bool
 	deny     bool
 	ways     []string
 }
@@ -68,7 +69,10 @@ func (f *forger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			out.(map[string]any)["token_endpoint_auth_methods_supported"] = f.ways
 		}
 	case "/keys":
-		f.keysRead.Add(1)
+		if f.keysRead.Add(1); f.keysDown {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
 		out = map[string]any{"keys": []any{map[string]any{
 			"kty": "RSA", "alg": "RS256", "use": "sig", "kid": "one", "n": b64(f.key.N.Bytes()), "e": b64(big.NewInt(int64(f.key.E)).Bytes()),
 		}}}

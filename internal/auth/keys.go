@@ -3,6 +3,8 @@ package auth
 import (
 	"bytes"
 	"cmp"
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -12,15 +14,24 @@ import (
 // maxKeys bounds what a provider's keys may take.
 const maxKeys = 1 << 20
 
-// keys remembers what the provider published as its keys, for askAgain: with each token
-// that no known key signed they are read anew, and anybody can send such tokens.
+// keys remembers what the provider answered when it was asked for its keys, a no too, for
+// askAgain: with each token that no known key signed they are asked for anew, and anybody
+// can send such tokens.
 type keys struct {
 	next http.RoundTripper
 
 	mu   sync.Mutex
 	from string // the address of the keys; "" until it is known
-	body []byte
+	last keysAnswer
 	at   time.Time
+}
+
+// keysAnswer is what came of asking: err when nobody answered.
+type keysAnswer struct {
+	status int
+	header http.Header
+	body   []byte
+	err    error
 }
 
 // remember returns a client that reads the keys seldom, and what it remembers.
@@ -40,27 +51,35 @@ func (k *keys) stand(address string) {
 // RoundTrip implements [http.RoundTripper].
 func (k *keys) RoundTrip(r *http.Request) (*http.Response, error) {
 	k.mu.Lock()
-	ours, body := r.Method == http.MethodGet && k.from != "" && r.URL.String() == k.from, k.body
-	fresh := body != nil && time.Since(k.at) < askAgain
+	ours, last := r.Method == http.MethodGet && k.from != "" && r.URL.String() == k.from, k.last
+	fresh := time.Since(k.at) < askAgain
 	k.mu.Unlock()
-	if ours && fresh {
-		return &http.Response{
-			Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
-			Header: http.Header{"Content-Type": {"application/json"}}, ContentLength: int64(len(body)), Body: io.NopCloser(bytes.NewReader(body)),
-		}, nil
+	if !ours {
+		return k.next.RoundTrip(r)
 	}
+	if !fresh {
+		last = k.ask(r)
+		if !errors.Is(r.Context().Err(), context.Canceled) { // else only this caller gave up
+			k.mu.Lock()
+			k.last, k.at = last, time.Now()
+			k.mu.Unlock()
+		}
+	}
+	if last.err != nil {
+		return nil, last.err
+	}
+	return &http.Response{
+		Status: http.StatusText(last.status), StatusCode: last.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
+		Header: last.header.Clone(), ContentLength: int64(len(last.body)), Body: io.NopCloser(bytes.NewReader(last.body)),
+	}, nil
+}
+
+func (k *keys) ask(r *http.Request) keysAnswer {
 	res, err := k.next.RoundTrip(r)
-	if err != nil || !ours || res.StatusCode != http.StatusOK {
-		return res, err
-	}
-	body, err = io.ReadAll(io.LimitReader(res.Body, maxKeys))
-	_ = res.Body.Close()
 	if err != nil {
-		return nil, err
+		return keysAnswer{err: err}
 	}
-	k.mu.Lock()
-	k.body, k.at = body, time.Now()
-	k.mu.Unlock()
-	res.Body = io.NopCloser(bytes.NewReader(body))
-	return res, nil
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxKeys))
+	_ = res.Body.Close()
+	return keysAnswer{status: res.StatusCode, header: res.Header, body: body, err: err}
 }
