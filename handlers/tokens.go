@@ -59,7 +59,8 @@ type TokenStatus struct {
 	// Owner made it, and acts when it is used.
 	Owner  string          `json:"owner"`
 	Grants []backout.Grant `json:"grants"`
-	// State is active, expired or revoked.
+	// State is active, expired, revoked, or ended: of another account than has its owner's
+	// name now.
 	State     string    `json:"state"`
 	CreatedAt time.Time `json:"created_at"`
 	ExpiresAt time.Time `json:"expires_at"`

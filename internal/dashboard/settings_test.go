@@ -165,11 +165,12 @@ func TestOwnTokens(t *testing.T) {
 		{ID: id, Note: "nightly", State: "active", Grants: []backout.Grant{{Role: backout.RoleAuthor, Labels: map[string]string{"env": "prod"}}}, CreatedAt: now, ExpiresAt: now.Add(time.Hour)},
 		{ID: other, Note: "laptop", State: "active", CreatedAt: now, ExpiresAt: now.Add(time.Hour), LastUsed: now.Add(-time.Hour)},
 		{ID: "1111111111111111", Note: "lost", State: "revoked", CreatedAt: now, RevokedAt: now},
+		{ID: "2222222222222222", Note: "before", State: "ended", CreatedAt: now, ExpiresAt: now.Add(time.Hour)},
 	}}
 	s := settingsOf(t, &fake{}, box)
 	page := s.page("adam", "/settings")
-	order(t, page, "nightly", id, "author where env=prod", "never used", "Revoke nightly", "laptop", "used last", "Ended of late", "lost", "revoked")
-	lacks(t, page, "Revoke lost")
+	order(t, page, "nightly", id, "author where env=prod", "never used", "Revoke nightly", "laptop", "used last", "Ended of late", "lost", "revoked", "before", "of another account or password")
+	lacks(t, page, "Revoke lost", "Revoke before")
 	if !slices.Equal(box.asked, []string{"adam false"}) {
 		t.Errorf("asked for the tokens of %q", box.asked)
 	}

@@ -102,12 +102,12 @@ func (s *Service) room(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	owned, made, now := 0, 0, time.Now()
+	owned, made, now, another := 0, 0, time.Now(), s.another(ctx)
 	for i := range list {
 		if list[i].Owner.Name != name {
 			continue
 		}
-		if state, _ := list[i].state(now); state == active {
+		if state, _ := list[i].state(now); state == active && !another(list[i].Owner) {
 			owned++
 		}
 		if now.Sub(list[i].CreatedAt) < 24*time.Hour {
@@ -121,6 +121,30 @@ func (s *Service) room(ctx context.Context, name string) error {
 		return fmt.Errorf("%w: you made %d tokens within a day: use one for longer", backout.ErrRefused, made)
 	}
 	return nil
+}
+
+// another returns what tells whether another account has an owner's name now: no token of
+// theirs works any more. It asks once for each owner, and says no while nobody knows.
+func (s *Service) another(ctx context.Context) func(Owner) bool {
+	type name struct {
+		name     string
+		signedIn bool
+	}
+	type now struct {
+		account string
+		known   bool
+	}
+	asked := map[name]now{}
+	return func(o Owner) bool {
+		key := name{o.Name, o.SignedIn}
+		has, ok := asked[key]
+		if !ok {
+			_, account, err := s.o.Now(ctx, o)
+			has = now{account, err == nil}
+			asked[key] = has
+		}
+		return has.known && has.account != o.Account
+	}
 }
 
 // all reads every token, the newest first.

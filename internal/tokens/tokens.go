@@ -111,10 +111,13 @@ const (
 	active  = "active"
 	expired = "expired"
 	revoked = "revoked"
+	// ended is one of another account than the one that has its maker's name now.
+	ended = "ended"
 )
 
-// state is where the token stands, and since when it has ended.
-func (r *record) state(now time.Time) (state string, ended time.Time) {
+// state is where the token stands by itself, and since when it is over; see
+// [Service.another].
+func (r *record) state(now time.Time) (state string, since time.Time) {
 	switch {
 	case !r.RevokedAt.IsZero():
 		return revoked, r.RevokedAt
@@ -194,15 +197,20 @@ func (s *Service) ListTokens(ctx context.Context, by handlers.Actor, all bool) (
 	if err != nil {
 		return nil, err
 	}
-	now := time.Now()
+	now, another := time.Now(), s.another(ctx)
 	var out []handlers.TokenStatus
 	for i := range list {
-		if _, ended := list[i].state(now); !ended.IsZero() && now.Sub(ended) > remembered {
+		if _, since := list[i].state(now); !since.IsZero() && now.Sub(since) > remembered {
 			continue
 		}
-		if all || list[i].Owner.Name == by.Name {
-			out = append(out, list[i].status(now))
+		if !all && list[i].Owner.Name != by.Name {
+			continue
 		}
+		one := list[i].status(now)
+		if one.State == active && another(list[i].Owner) {
+			one.State = ended
+		}
+		out = append(out, one)
 	}
 	return out, nil
 }

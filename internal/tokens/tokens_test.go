@@ -400,6 +400,35 @@ func TestOnePersonHasABoundedNumberOfTokens(t *testing.T) {
 	}
 }
 
+// TestATokenOfAnotherAccountHasEnded: what was made with another password, or by whoever had
+// the name before, does not work, is said to have ended, and takes no place of those that
+// work.
+func TestATokenOfAnotherAccountHasEnded(t *testing.T) {
+	w := newWorld()
+	w.account = "the first ann"
+	for range maxOwned {
+		w.make(t, request)
+	}
+	w.account = "the second ann"
+	made := w.make(t, request)
+	for _, by := range []string{"ann", "root"} {
+		list, err := w.ListTokens(t.Context(), w.people[by], by == "root")
+		if err != nil || len(list) != maxOwned+1 {
+			t.Fatalf("%s: %d %v", by, len(list), err)
+		}
+		for _, one := range list {
+			if want := map[bool]string{true: "active", false: "ended"}[one.ID == made.ID]; one.State != want {
+				t.Errorf("%s sees %s as %s, want %s", by, one.ID, one.State, want)
+			}
+		}
+	}
+	delete(w.people, "ann") // for a while: nobody knows whose the name will be
+	list, err := w.ListTokens(t.Context(), w.people["root"], true)
+	if err != nil || slices.ContainsFunc(list, func(s handlers.TokenStatus) bool { return s.State != "active" }) {
+		t.Errorf("without their maker: %v %+v", err, list)
+	}
+}
+
 func TestATokenEndsNoOther(t *testing.T) {
 	w := newWorld()
 	one, other := w.make(t, request), w.make(t, request)

@@ -97,7 +97,7 @@ type Reached struct {
 // Token is an API token of the person who looks.
 type Token struct {
 	ID, Note string
-	// State is active, expired or revoked.
+	// State is active, expired, revoked or ended.
 	State    string
 	Roles    []string
 	Made     time.Time

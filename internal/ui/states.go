@@ -70,7 +70,7 @@ var looks = map[string]look{
 	"outcome_moot": {"·", "does not count", quiet},
 	"level_next":   {"·", "not reached", quiet}, "level_asked": {"?", "asked for", bad}, "level_failed": {"✖", "did not help", bad},
 	"level_skipped": {"·", "left out", quiet}, "level_helped": {"✔", "recovered", good},
-	"active": {"✔", "active", good}, "expired": {"·", "expired", quiet}, "revoked": {"■", "revoked", quiet},
+	"active": {"✔", "active", good}, "expired": {"·", "expired", quiet}, "revoked": {"■", "revoked", quiet}, "ended": {"·", "ended", quiet},
 	"added": {"+", "added", wait}, "removed": {"−", "removed", bad}, "changed": {"≠", "changed", wait},
 }
 

@@ -23,6 +23,8 @@ func Tokens(list []handlers.TokenStatus, s Style, now time.Time) string {
 			state, end = s.signed(sign{"-", "-", "expired", toneDim}), "expired "+relative(t.ExpiresAt, now)
 		case "revoked":
 			state, end = s.signed(sign{"-", "-", "revoked", toneDim}), "revoked "+relative(t.RevokedAt, now)+by(t.RevokedBy)+because(t.Reason)
+		case "ended":
+			state, end = s.signed(sign{"-", "-", "ended", toneDim}), "of another account or password"
 		}
 		used := "never"
 		if !t.LastUsed.IsZero() {

@@ -64,6 +64,14 @@ func isHarmful(r rune) bool {
 	return false
 }
 
+// TestATokenThatHasEndedSaysWhy: nobody revoked it, and it has not expired.
+func TestATokenThatHasEndedSaysWhy(t *testing.T) {
+	got := Tokens([]handlers.TokenStatus{{ID: "0123456789abcdef", Owner: "ann", Note: "pipeline", State: "ended", ExpiresAt: t0.Add(time.Hour)}}, Style{}, t0)
+	if !strings.Contains(got, "ended") || !strings.Contains(got, "of another account or password") || strings.Contains(got, "active") || strings.Contains(got, "expires") {
+		t.Error(got)
+	}
+}
+
 func TestUnsafeKnowsEveryHarmfulCharacter(t *testing.T) {
 	for _, span := range harmful {
 		for r := span[0]; r <= span[1]; r++ {
