@@ -44,9 +44,9 @@ func consumerName(subject string) string {
 // for seconds when others wait behind it. Several consumers of one channel, on one server
 // or many, share it.
 //
-// A notice whose receipt is stored is never handed to fn again. While the store
-// refuses the receipt of a delivered one, it is offered again and the notice is
-// held; where ctx ends before the store takes it, the notice is handed to fn
+// A notice whose receipt is stored is never handed to fn again, unless some have yet to
+// get it. While the store refuses the receipt of a delivered one, by some or by all of the
+// channel's people, it is offered again and the notice is held; where ctx ends before the store takes it, the notice is handed to fn
 // again later, as is one whose delivery was interrupted.
 func (o *Outbox) Consume(ctx context.Context, channel string, fn DeliverFunc) error {
 	from, err := subjectFor(noticesPrefix, channel)
@@ -129,47 +129,76 @@ func (o *Outbox) deliver(ctx, whole context.Context, m jetstream.Msg, fn Deliver
 		return m.NakWithDelay(wait) // the consumer was made anew
 	}
 	receipt, why := whileTouched(ctx, m, func() (backout.Receipt, error) { return fn(ctx, p.Notice) })
-	if why == nil {
+	behind := meta.NumPending > 0
+	var partly *backout.PartlyError
+	switch {
+	case why == nil:
 		return o.afterSuccess(whole, m, at, p, receipt)
-	}
-	if ctx.Err() != nil {
+	case errors.As(why, &partly): // some have it, whatever has ended meanwhile
+		return o.afterPartly(whole, m, at, p, behind, why)
+	case ctx.Err() != nil:
 		return errors.Join(ctx.Err(), m.Nak()) // stopped, not failed
 	}
-	return o.afterFailure(ctx, m, at, p, meta.NumPending > 0, why)
+	d, err = o.failed(ctx, at, p, behind, why)
+	if err != nil {
+		return errors.Join(err, m.NakWithDelay(storePause))
+	}
+	return o.afterFailure(m, p, d, why)
 }
 
-// afterSuccess stores the receipt, as long as it takes: people have the message,
-// and without its receipt they would get it again. Once it is tried even when ctx
-// has ended.
+// afterSuccess stores the receipt.
 func (o *Outbox) afterSuccess(ctx context.Context, m jetstream.Msg, at string, p Pending, r backout.Receipt) error {
-	_, err := whileTouched(ctx, m, func() (backout.Receipt, error) {
-		for wait := firstReceiptWait; ; wait = min(2*wait, lastReceiptWait) {
-			err := o.succeeded(context.WithoutCancel(ctx), at, p, r)
-			if err == nil {
-				return r, nil
-			}
-			if !errors.Is(err, backout.ErrUnavailable) {
-				// No store would ever take it; replies will not find their thread.
-				o.log.Error("a delivered notice's receipt cannot be stored", "channel", p.Channel, "notice", p.Notice.ID, "error", err)
-				return r, nil
-			}
-			o.log.Warn("a delivered notice's receipt is not stored", "channel", p.Channel, "notice", p.Notice.ID, "again_in", wait, "error", err)
-			if !sleep(ctx, wait) {
-				return r, err
-			}
-		}
-	})
+	_, err := o.insist(ctx, m, p, func(ctx context.Context) error { return o.succeeded(ctx, at, p, r) })
 	if err != nil {
 		return errors.Join(err, m.NakWithDelay(storePause))
 	}
 	return m.Ack()
 }
 
-func (o *Outbox) afterFailure(ctx context.Context, m jetstream.Msg, at string, p Pending, behind bool, why error) error {
-	d, err := o.failed(ctx, at, p, behind, why)
-	if err != nil {
+// afterPartly stores the receipt of those who have the notice, before anything else is
+// done for the others.
+func (o *Outbox) afterPartly(ctx context.Context, m jetstream.Msg, at string, p Pending, behind bool, why error) error {
+	var d delivery
+	stored, err := o.insist(ctx, m, p, func(ctx context.Context) (err error) {
+		d, err = o.failed(ctx, at, p, behind, why)
+		return err
+	})
+	switch {
+	case err != nil:
 		return errors.Join(err, m.NakWithDelay(storePause))
+	case !stored:
+		return m.Ack()
 	}
+	return o.afterFailure(m, p, d, why)
+}
+
+// insist stores that people have the message, as long as it takes: without its receipt
+// they would get it again. Once it is tried even when ctx has ended. stored is false
+// without an error where no store would ever take it.
+func (o *Outbox) insist(ctx context.Context, m jetstream.Msg, p Pending, store func(context.Context) error) (stored bool, err error) {
+	_, err = whileTouched(ctx, m, func() (none backout.Receipt, err error) {
+		for wait := firstReceiptWait; ; wait = min(2*wait, lastReceiptWait) {
+			err = store(context.WithoutCancel(ctx))
+			if err == nil {
+				stored = true
+				return none, nil
+			}
+			if !errors.Is(err, backout.ErrUnavailable) {
+				// Replies will not find their thread.
+				o.log.Error("a delivered notice's receipt cannot be stored", "channel", p.Channel, "notice", p.Notice.ID, "error", err)
+				return none, nil
+			}
+			o.log.Warn("a delivered notice's receipt is not stored", "channel", p.Channel, "notice", p.Notice.ID, "again_in", wait, "error", err)
+			if !sleep(ctx, wait) {
+				return none, err
+			}
+		}
+	})
+	return stored, err
+}
+
+// afterFailure ends a try that has not reached everybody, by what stands of it now.
+func (o *Outbox) afterFailure(m jetstream.Msg, p Pending, d delivery, why error) error {
 	if d.settled() {
 		switch {
 		case d.State == deliveryAbandoned:
