@@ -168,7 +168,12 @@ type PartlyError struct {
 }
 
 // Error implements error.
-func (e *PartlyError) Error() string { return e.Err.Error() }
+func (e *PartlyError) Error() string {
+	if e.Err == nil {
+		return "some of the people behind the channel do not have it"
+	}
+	return e.Err.Error()
+}
 
 // Unwrap returns why not everybody has it.
 func (e *PartlyError) Unwrap() error { return e.Err }

@@ -2,6 +2,7 @@ package outbox_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net"
 	"slices"
@@ -177,6 +178,32 @@ func TestAnAddressThatIsLetInLaterGetsItsMail(t *testing.T) {
 		}
 		if all, err := b.Standing(t.Context(), time.Now()); err != nil || all["mail"].Missed != "" || all["mail"].Why != "" {
 			t.Errorf("the channel stands as %+v %v", all["mail"], err)
+		}
+	})
+}
+
+// failing is a notifier that says nothing but its error.
+type failing struct{ err error }
+
+func (f failing) Notify(context.Context, backout.Message) (backout.Receipt, error) {
+	return backout.Receipt{}, f.err
+}
+
+// TestAnErrorThatSaysNothingStopsNothing: one without a reason, and one that cannot even
+// be said.
+func TestAnErrorThatSaysNothingStopsNothing(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, b *bench) {
+		chat := &people{}
+		var none *backout.PartlyError
+		b.update(t, map[string]backout.Notifier{"bare": failing{&backout.PartlyError{Receipt: backout.Receipt{Ref: "1"}}}, "none": failing{none}, "chat": chat},
+			map[string][]string{"ops": {"bare", "none", "chat"}})
+		q := theQuestion("a1")
+		ask(t, b.Outbox, q)
+		looks(t, b.Outbox, q, time.Minute, true, "")
+		wantIDs(t, "chat", chat, q.ID)
+		all, err := b.Standing(t.Context(), time.Now().Add(-time.Hour))
+		if err != nil || !strings.Contains(all["bare"].Missed, "some of the people") || !strings.Contains(all["none"].GaveUpFor, "panicked") {
+			t.Errorf("the channels stand as %+v %v", all, err)
 		}
 	})
 }

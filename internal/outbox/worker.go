@@ -102,5 +102,8 @@ func notify(ctx context.Context, n backout.Notifier, m backout.Message) (r backo
 			r, err = backout.Receipt{}, backout.Permanent(fmt.Errorf("deliver notice: %w", errPanic))
 		}
 	}()
-	return n.Notify(ctx, m)
+	if r, err = n.Notify(ctx, m); err != nil {
+		_ = err.Error() // what cannot be said panics here, and nowhere else
+	}
+	return r, err
 }
