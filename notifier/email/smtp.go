@@ -19,7 +19,7 @@ import (
 
 // deliver hands the mail to the server for every address that does not have it
 // yet. Addresses that the server refuses do not keep the others from getting it. some
-// tells whether any address has it, by this try or one before.
+// tells that it has answered for the addresses, and that any has the mail by now.
 func (n *Notifier) deliver(ctx context.Context, noticeID string, msg *mail.Msg) (some bool, err error) {
 	select {
 	case n.busy <- struct{}{}:
@@ -28,42 +28,46 @@ func (n *Notifier) deliver(ctx context.Context, noticeID string, msg *mail.Msg) 
 		return false, ctx.Err()
 	}
 	has := n.begun.of(noticeID)
-	err = n.send(ctx, has, msg)
-	if err == nil || isRefused(err) {
-		n.begun.end(noticeID) // every address is settled
+	answered, err := n.send(ctx, has, msg)
+	if err == nil || isRefused(err) && len(has) == 0 {
+		n.begun.end(noticeID) // all have it, or none has
 	}
-	return len(has) > 0, err
+	return answered && len(has) > 0, err
 }
 
-// send is one try; it adds to has who got the mail by it.
-func (n *Notifier) send(ctx context.Context, has map[string]bool, msg *mail.Msg) error {
+// send is one try; it adds to has who got the mail by it. answered tells that the server
+// took the mail, or said why not of an address.
+func (n *Notifier) send(ctx context.Context, has map[string]bool, msg *mail.Msg) (answered bool, err error) {
 	client, hangUp, err := n.dial(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer hangUp()
 	if err := client.Mail("<" + n.from.Address + ">"); err != nil {
-		return fmt.Errorf("sender %s: %w", n.from.Address, err)
+		return false, fmt.Errorf("sender %s: %w", n.from.Address, err)
 	}
 	accepted, later, never := n.offer(client, has)
 	if len(accepted) > 0 {
 		if err := transmit(client, msg); err != nil {
-			return err
+			return false, err
 		}
 		for _, to := range accepted {
 			has[to] = true
 		}
-		_ = client.Quit()
+		// Its answer would say nothing, and some servers give none.
+		_, _ = client.Text.Cmd("QUIT")
 	}
 	err = errors.Join(later, never)
 	if err == nil {
-		return nil
+		return true, nil
 	}
+	var answer *textproto.Error
+	answered = len(accepted) > 0 || errors.As(err, &answer)
 	err = fmt.Errorf("%w (%d of %d addresses have the mail)", err, len(has), len(n.to))
 	if later == nil {
-		return refusedError{err}
+		return answered, refusedError{err}
 	}
-	return err
+	return answered, err
 }
 
 // offer names every address to the server that does not have the mail.
@@ -183,7 +187,7 @@ func ended(ctx context.Context) error {
 
 // explain makes the error people see: no secret, and what to do about it.
 func (n *Notifier) explain(ctx context.Context, err error) error {
-	if end := ended(ctx); end != nil {
+	if end := ended(ctx); end != nil && !isRefused(err) {
 		return fmt.Errorf("send mail by %s: %w", n.config.SMTP, end)
 	}
 	text := notifier.OneLine(strings.ToValidUTF8(notifier.Redact(err.Error(), n.config.Password), "\uFFFD"))
