@@ -164,6 +164,23 @@ func TestOneFullMailboxDelaysNobodyForLong(t *testing.T) {
 	})
 }
 
+// TestAFullMailboxInAStormStopsNoClock: the question is the eleventh of a channel that has
+// not reached everybody for a while.
+func TestAFullMailboxInAStormStopsNoClock(t *testing.T) {
+	byMail(t, "452 mailbox full", func(t *testing.T, b *bench, o *office) {
+		for i := range 10 {
+			b.send(t, "ops", fmt.Sprintf("n%d", i))
+		}
+		time.Sleep(12 * time.Second)
+		q := theQuestion("a1")
+		ask(t, b.Outbox, q)
+		looks(t, b.Outbox, q, 30*time.Second, true, "")
+		if got := o.has("ann@example.com"); len(got) != 11 {
+			t.Errorf("ann has %q, want each notice once", got)
+		}
+	})
+}
+
 // TestAnAddressThatIsLetInLaterGetsItsMail: some servers do so after five minutes.
 func TestAnAddressThatIsLetInLaterGetsItsMail(t *testing.T) {
 	byMail(t, "450 greylisted", func(t *testing.T, b *bench, o *office) {
@@ -178,6 +195,9 @@ func TestAnAddressThatIsLetInLaterGetsItsMail(t *testing.T) {
 		}
 		if all, err := b.Standing(t.Context(), time.Now()); err != nil || all["mail"].Missed != "" || all["mail"].Why != "" {
 			t.Errorf("the channel stands as %+v %v", all["mail"], err)
+		}
+		if d, _, err := b.store.Outbox.Delivery(t.Context(), "mail", "n1"); err != nil || !d.Delivered || d.LastError != "" {
+			t.Errorf("it stands as %+v %v, want nothing said of who is missing", d, err)
 		}
 	})
 }

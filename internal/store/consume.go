@@ -39,14 +39,17 @@ func consumerName(subject string) string {
 // ctx ends, and returns ctx's error. A notice that fails holds up those behind
 // it: it is tried again after 1 s, doubling to 60 s, or after what its error's
 // RetryAfter() says, at most 5 min; it is given up when the error is permanent or
-// the notice is older than 24 h by then. One that some of the channel's people have, as a
-// [backout.PartlyError] says, is delivered, and is tried for the others for minutes, or
-// for seconds when others wait behind it. Several consumers of one channel, on one server
+// the notice is older than 24 h by then. Several consumers of one channel, on one server
 // or many, share it.
 //
+// A notice that some of the channel's people have, as a [backout.PartlyError] says, is
+// delivered. It is tried for the others for minutes; for seconds when others wait behind
+// it, and only once where those before it have not reached everybody either; and no more
+// where its error asks for a longer wait than that.
+//
 // A notice whose receipt is stored is never handed to fn again, unless some have yet to
-// get it. While the store refuses the receipt of a delivered one, by some or by all of the
-// channel's people, it is offered again and the notice is held; where ctx ends before the store takes it, the notice is handed to fn
+// get it. While the store refuses the receipt of a delivered one, it is offered again and
+// the notice is held; where ctx ends before the store takes it, the notice is handed to fn
 // again later, as is one whose delivery was interrupted.
 func (o *Outbox) Consume(ctx context.Context, channel string, fn DeliverFunc) error {
 	from, err := subjectFor(noticesPrefix, channel)
@@ -128,18 +131,18 @@ func (o *Outbox) deliver(ctx, whole context.Context, m jetstream.Msg, fn Deliver
 	if wait := time.Until(d.LastTry.Add(d.wait(nil))); d.Tries > 0 && meta.NumDelivered == 1 && wait > 0 {
 		return m.NakWithDelay(wait) // the consumer was made anew
 	}
+	patience := o.patience(ctx, p.Channel, d, meta.NumPending > 0) // by what stands before the try
 	receipt, why := whileTouched(ctx, m, func() (backout.Receipt, error) { return fn(ctx, p.Notice) })
-	behind := meta.NumPending > 0
 	var partly *backout.PartlyError
 	switch {
 	case why == nil:
 		return o.afterSuccess(whole, m, at, p, receipt)
 	case errors.As(why, &partly): // some have it, whatever has ended meanwhile
-		return o.afterPartly(whole, m, at, p, behind, why)
+		return o.afterPartly(whole, m, at, p, patience, why)
 	case ctx.Err() != nil:
 		return errors.Join(ctx.Err(), m.Nak()) // stopped, not failed
 	}
-	d, err = o.failed(ctx, at, p, behind, why)
+	d, err = o.failed(ctx, at, p, patience, why)
 	if err != nil {
 		return errors.Join(err, m.NakWithDelay(storePause))
 	}
@@ -157,10 +160,10 @@ func (o *Outbox) afterSuccess(ctx context.Context, m jetstream.Msg, at string, p
 
 // afterPartly stores the receipt of those who have the notice, before anything else is
 // done for the others.
-func (o *Outbox) afterPartly(ctx context.Context, m jetstream.Msg, at string, p Pending, behind bool, why error) error {
+func (o *Outbox) afterPartly(ctx context.Context, m jetstream.Msg, at string, p Pending, patience time.Duration, why error) error {
 	var d delivery
 	stored, err := o.insist(ctx, m, p, func(ctx context.Context) (err error) {
-		d, err = o.failed(ctx, at, p, behind, why)
+		d, err = o.failed(ctx, at, p, patience, why)
 		return err
 	})
 	switch {

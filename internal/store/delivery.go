@@ -24,7 +24,8 @@ const (
 )
 
 // A notice that some of its channel's people have is tried for the others for partlyTried,
-// at least every partlyWait; only for partlyBehind once another notice waits behind it.
+// at least every partlyWait unless longer is asked for; only for partlyBehind once another
+// notice waits behind it.
 // Servers that want to be asked again by those they do not know mostly want it after five
 // minutes.
 const (
@@ -73,7 +74,7 @@ func (d delivery) pending(p Pending) Pending {
 // wait is how long to wait until the next try after one that failed.
 func (d delivery) wait(why error) time.Duration {
 	wait := waitAfter(d.Tries, why)
-	if !d.PartlyAt.IsZero() {
+	if !d.PartlyAt.IsZero() && asked(why) == 0 {
 		return min(wait, partlyWait)
 	}
 	return wait
@@ -140,7 +141,11 @@ func (o *Outbox) succeeded(ctx context.Context, at string, p Pending, r backout.
 	}
 	now := time.Now().UTC()
 	_, err := o.settle(ctx, at, func(before delivery) delivery {
-		return delivery{State: deliveryDone, Tries: before.Tries, LastError: before.LastError, LastTry: now, Receipt: &r, Audience: p.Notice.Audience, AgainAt: before.AgainAt, PartlyAt: before.PartlyAt}
+		done := delivery{State: deliveryDone, Tries: before.Tries, LastError: before.LastError, LastTry: now, Receipt: &r, Audience: p.Notice.Audience, AgainAt: before.AgainAt, PartlyAt: before.PartlyAt}
+		if !done.PartlyAt.IsZero() {
+			done.LastError = "" // it says who is missing, and nobody is
+		}
+		return done
 	})
 	return err
 }
@@ -166,9 +171,24 @@ func (o *Outbox) beginThread(ctx context.Context, channel, rollbackID string, r 
 	})
 }
 
-// failed writes down a failed try and returns what stands. behind tells that another
-// notice waits for it.
-func (o *Outbox) failed(ctx context.Context, at string, p Pending, behind bool, why error) (delivery, error) {
+// patience is how long a notice that some have is tried for the others. One try is enough
+// while others wait behind it and those before it have not reached everybody either: in a
+// storm each would keep the next one waiting.
+func (o *Outbox) patience(ctx context.Context, channel string, d delivery, behind bool) time.Duration {
+	if !behind {
+		return partlyTried
+	}
+	if d.PartlyAt.IsZero() {
+		if h, err := o.health(ctx, channel); err == nil && h.Missed != "" {
+			return 0
+		}
+	}
+	return partlyBehind
+}
+
+// failed writes down a failed try and returns what stands. Once some have the notice,
+// patience is how long it is tried for the others.
+func (o *Outbox) failed(ctx context.Context, at string, p Pending, patience time.Duration, why error) (delivery, error) {
 	var partly *backout.PartlyError
 	if errors.As(why, &partly) && p.Notice.RollbackID != "" {
 		if err := o.beginThread(ctx, p.Channel, p.Notice.RollbackID, partly.Receipt); err != nil {
@@ -187,7 +207,7 @@ func (o *Outbox) failed(ctx context.Context, at string, p Pending, behind bool, 
 		case next.PartlyAt.IsZero() && over:
 			next.State, next.Channel, next.Since, next.Notice = deliveryAbandoned, p.Channel, p.Since, &p.Notice
 		case next.PartlyAt.IsZero():
-		case over, tried >= partlyTried, behind && tried >= partlyBehind:
+		case over, tried >= patience, asked(why) > patience-tried:
 			next.State = deliveryDone
 		}
 		return next
@@ -198,11 +218,19 @@ func (o *Outbox) failed(ctx context.Context, at string, p Pending, behind bool, 
 	return d, o.list(ctx, p.Channel, p.Notice.ID, d)
 }
 
+// asked is how long the channel asks to be left alone; zero when it does not.
+func asked(why error) time.Duration {
+	var asks interface{ RetryAfter() time.Duration }
+	if errors.As(why, &asks) {
+		return max(0, asks.RetryAfter())
+	}
+	return 0
+}
+
 // waitAfter returns how long to wait after a failed try.
 func waitAfter(tries int, why error) time.Duration {
-	var asks interface{ RetryAfter() time.Duration }
-	if errors.As(why, &asks) && asks.RetryAfter() > 0 {
-		return min(asks.RetryAfter(), maxAsked)
+	if asks := asked(why); asks > 0 {
+		return min(asks, maxAsked)
 	}
 	wait := firstWait
 	for range tries - 1 {

@@ -87,3 +87,30 @@ func TestPartlyReceiptThatCannotBeStoredIsGivenUp(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatIsAskedForIsWaitedForOnceSomeHaveTheNotice, or the others are tried no more where
+// that is longer than they would be.
+func TestWhatIsAskedForIsWaitedForOnceSomeHaveTheNotice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := start(t).Outbox
+		asks := 90 * time.Second
+		var at []time.Time
+		defer consume(t, o, "slack", func(_ context.Context, n backout.Notice) (backout.Receipt, error) {
+			at = append(at, time.Now())
+			return backout.Receipt{}, &backout.PartlyError{Receipt: backout.Receipt{Ref: n.ID}, Err: askedFor(asks)}
+		})()
+		put(t, o, "slack", "a")
+		time.Sleep(20 * time.Minute)
+		synctest.Wait()
+		if len(at) != 5 || at[1].Sub(at[0]) < asks {
+			t.Errorf("tried at %v, want every 90 s for six minutes", at)
+		}
+		asks, at = time.Hour, nil
+		put(t, o, "slack", "b", "c")
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if waiting, err := o.Waiting(t.Context()); len(at) != 2 || err != nil || len(waiting) != 0 {
+			t.Errorf("tried at %v, %d wait %v; want each once", at, len(waiting), err)
+		}
+	})
+}
