@@ -53,16 +53,21 @@ func toldBy(before backout.Rollback, seq uint64, rec backout.Record) []backout.N
 }
 
 // actingFirst sorts what is told of one event to several audiences: a channel that serves
-// more than one is told once, and whoever can act must be told as such.
+// more than one is told once, and whoever can act must be told as such. What an audience
+// is told that is gone from the config goes to all who can act, and comes behind what they
+// are told themselves.
 func (c *Config) actingFirst(notices []backout.Notice) {
 	if c.Acts == nil {
 		return
 	}
 	rank := func(n backout.Notice) int {
-		if c.Acts(n.Audience) {
-			return 0
+		switch gone := c.Audiences != nil && len(c.Audiences[n.Audience]) == 0; {
+		case !c.Acts(n.Audience):
+			return 2
+		case gone:
+			return 1
 		}
-		return 1
+		return 0
 	}
 	for begin, end := 0, 0; begin < len(notices); begin = end {
 		for end = begin; end < len(notices) && notices[end].ID == notices[begin].ID; end++ {

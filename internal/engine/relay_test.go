@@ -112,3 +112,15 @@ func TestWhoCanActIsToldFirst(t *testing.T) {
 	}
 	(&Config{}).actingFirst(notices)
 }
+
+// TestAnAudienceThatIsGoneIsToldBehindThoseThatAreThere: all who can act get what it is
+// told, and those that are there in words of their own.
+func TestAnAudienceThatIsGoneIsToldBehindThoseThatAreThere(t *testing.T) {
+	n := func(audience string) backout.Notice { return backout.Notice{ID: "1", Audience: audience} }
+	notices := []backout.Notice{n("board"), n("old"), n("ops")}
+	c := &Config{Acts: func(audience string) bool { return audience != "board" }, Audiences: map[string][]string{"ops": {"chat"}, "board": {"chat"}}}
+	c.actingFirst(notices)
+	if diff := cmp.Diff([]backout.Notice{n("ops"), n("old"), n("board")}, notices); diff != "" {
+		t.Error(diff)
+	}
+}
