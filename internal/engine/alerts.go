@@ -78,9 +78,13 @@ const kindPostable = "v2"
 
 // handle notes what the alerts say and judges them.
 func (e *Engine) handle(alerts []backout.Alert, at time.Time) {
+	// The watchdog first: its end says what the ends beside it are worth.
+	for i := range alerts {
+		e.monitoring.takes(&alerts[i], at)
+	}
 	for i := range alerts {
 		a := &alerts[i]
-		if e.monitoring.takes(a, at) {
+		if e.monitoring.is(a) {
 			continue
 		}
 		targets := e.world.observe(a, at)
@@ -92,7 +96,7 @@ func (e *Engine) handle(alerts []backout.Alert, at time.Time) {
 			continue
 		}
 		for _, target := range targets {
-			e.cancelResolved(target)
+			e.onTarget(target, e.cancelSettled)
 		}
 	}
 }
@@ -238,30 +242,45 @@ func (e *Engine) openByVerdict(ctx context.Context, v backout.Verdict, a *backou
 	r, err := e.begin(ctx, "", c, opening{opened: opened, decide: decide, across: acrossChanges(throttle)})
 	if err == nil {
 		// It may have resolved while the rollback was not there to be cancelled.
-		e.cancelSettled(r)
+		e.cancelQuiet(r)
 	}
 	return err
 }
 
-// cancelResolved cancels what has not started on a target that is not red any
-// more.
-func (e *Engine) cancelResolved(target string) {
+// onTarget gives the rollbacks that are active on a target.
+func (e *Engine) onTarget(target string, do func(r backout.Rollback)) {
 	for _, c := range e.world.ChangesOn(target) {
-		id := c.ActiveRollback(target)
-		if r, ok := e.rollbacks.get(id); ok {
-			e.cancelSettled(r)
+		if r, ok := e.rollbacks.get(c.ActiveRollback(target)); ok {
+			do(r)
 		}
 	}
 }
 
 // cancelSettled cancels a rollback that has not started and has no reason to any
-// more. One older than what is remembered of alerts is left to people.
+// more. One older than what is remembered of alerts is left to people. While monitoring is
+// blind every alert seems to be over, and none counts as resolved.
 func (e *Engine) cancelSettled(r backout.Rollback) {
 	unknown := time.Since(r.OpenedAt) > e.remember
-	if r.Trigger.Verdict == nil || r.Status.Final() || rollback.Started(r) || unknown || e.stillRed(r) {
+	if r.Trigger.Verdict == nil || r.Status.Final() || rollback.Started(r) || unknown || e.stillRed(r) || e.monitoring.red() != "" {
 		return
 	}
 	e.spawn(func(ctx context.Context) { e.decided(ctx, r.ID, rollback.Resolved{}) })
+}
+
+// cancelQuiet is cancelSettled where nobody says just now that an alert is resolved: it
+// may have ended while monitoring was blind, which takes back no level that was entered.
+func (e *Engine) cancelQuiet(r backout.Rollback) {
+	if r.Level < 0 || e.monitoring.during(r.OpenedAt, time.Now().UTC()) == "" {
+		e.cancelSettled(r)
+	}
+}
+
+// cancelUnconfirmed is cancelSettled where an alert is only heard of no more: it is
+// unknown, not resolved. That ends what waits, and no level that was entered.
+func (e *Engine) cancelUnconfirmed(r backout.Rollback) {
+	if r.Level < 0 {
+		e.cancelSettled(r)
+	}
 }
 
 // stillRed tells whether an alert that speaks for the rollback fires still.
@@ -289,7 +308,7 @@ func (e *Engine) judgeAll(ctx context.Context) {
 	now := time.Now().UTC()
 	e.throttles.forget(now)
 	for _, target := range e.world.expire(now) {
-		e.cancelResolved(target)
+		e.onTarget(target, e.cancelUnconfirmed)
 	}
 	for _, a := range e.world.redOnLive() {
 		if ctx.Err() != nil {

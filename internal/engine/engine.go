@@ -406,7 +406,7 @@ func (e *Engine) takeUp() {
 			return
 		}
 		e.metrics.found(r)
-		e.cancelSettled(r)
+		e.cancelQuiet(r)
 		e.carryOut(rollback.Outstanding(r))
 		for _, t := range r.Targets {
 			if t.Phase == backout.TargetRunning && t.Attempt != nil && e.mine(t.Attempt.Runner) {

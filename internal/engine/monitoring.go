@@ -168,7 +168,7 @@ func (m *monitoring) run(ctx context.Context) {
 }
 
 // look brings the document up to date, owes every green target another look once
-// monitoring was blind, and tells people.
+// monitoring was blind, cancels what waits for nothing when it is back, and tells people.
 func (m *monitoring) look(ctx context.Context) error {
 	cfg := m.e.cfg().Monitoring
 	m.mu.Lock()
@@ -184,6 +184,9 @@ func (m *monitoring) look(ctx context.Context) error {
 	m.mu.Unlock()
 	if was {
 		m.oweRed()
+	}
+	if was && !is {
+		m.e.rollbacks.awake(func(_ string, r backout.Rollback) { m.e.cancelUnconfirmed(r) })
 	}
 	if err := m.read(ctx); err != nil {
 		return err
