@@ -69,6 +69,9 @@ type Rollback struct {
 	LevelEnteredAt time.Time `json:"level_entered_at,omitzero"`
 	// LevelStartedAt is when the level's first step started; zero before.
 	LevelStartedAt time.Time `json:"level_started_at,omitzero"`
+	// BegunAt is when a runner first claimed a step of any level; zero while nothing can
+	// have happened.
+	BegunAt time.Time `json:"begun_at,omitzero"`
 	// LevelDeadline is when the level's time is up. Until its first step has
 	// started it bounds the wait for a runner.
 	LevelDeadline time.Time `json:"level_deadline,omitzero"`
@@ -96,11 +99,15 @@ type Rollback struct {
 	// ReopenedAt is when going back first reopened what the patch had closed.
 	ReopenedAt time.Time `json:"reopened_at,omitzero"`
 	// HeldAt is set while the rollback is held, with the cause, the reason in
-	// words, and the status it goes back to. Its clocks stand still.
+	// words, and the status it goes back to. It is when the hold began that stands now,
+	// and tells it from another: one may take another's place, and it does not move.
 	HeldAt     time.Time      `json:"held_at,omitzero"`
 	HeldCause  HoldCause      `json:"held_cause,omitempty"`
 	HeldReason string         `json:"held_reason,omitempty"`
 	HeldStatus RollbackStatus `json:"held_status,omitempty"`
+	// StillSince is since when its clocks stand still for holds; the time before a pause
+	// ended has been given back already.
+	StillSince time.Time `json:"still_since,omitzero"`
 	// FailuresAccepted is set when a person released a hold at stop_at_failures
 	// in this level.
 	FailuresAccepted bool `json:"failures_accepted,omitempty"`

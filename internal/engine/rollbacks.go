@@ -58,7 +58,7 @@ func (e *Engine) rollbackMoved(_ context.Context, _ string, before, after backou
 	}
 	e.carryOut(commands)
 	if before.Level >= 0 && after.Level < 0 {
-		e.cancelQuiet(after) // taken back: its alerts may have resolved while it counted as begun
+		e.cancelUnconfirmed(after) // taken back: its alerts may have ended unconfirmed while it had entered a level
 	}
 	if after.Status.Final() && !before.Status.Final() {
 		e.spawn(func(ctx context.Context) { e.rollbackEnded(ctx, after) })

@@ -20,7 +20,7 @@ const (
 	// snapshot would be wrong, whatever the release;
 	// TestFoldsAreThoseOfTheSchema says when.
 	snapshotFormat = 2
-	foldSchema     = 12
+	foldSchema     = 13
 )
 
 // snapshotDoc says what a snapshot covers and which artifacts it is made of.

@@ -141,6 +141,9 @@ func applyTarget(r *backout.Rollback, at time.Time, e backout.Event) {
 			t.GreenSince, t.Red, t.Drift = time.Time{}, "", nil // of before the step
 		})
 	case backout.StepStarted:
+		if r.BegunAt.IsZero() {
+			r.BegunAt = at
+		}
 		with(r, e.Target, func(t *backout.TargetState) {
 			if t.Attempt != nil {
 				t.Attempt.Runner, t.Attempt.StartedAt, t.Attempt.Deadline = e.Runner, at, e.Deadline
@@ -231,9 +234,9 @@ func applyStop(r *backout.Rollback, at time.Time, e backout.Event) {
 	switch e := e.(type) {
 	case backout.HeldBack:
 		if r.Status != backout.RollbackHeld {
-			r.HeldStatus, r.HeldAt = r.Status, at
+			r.HeldStatus, r.StillSince = r.Status, at
 		}
-		r.Status, r.HeldCause, r.HeldReason = backout.RollbackHeld, e.Cause, e.Reason
+		r.Status, r.HeldAt, r.HeldCause, r.HeldReason = backout.RollbackHeld, at, e.Cause, e.Reason
 	case backout.Released:
 		if r.HeldCause == backout.HoldFailures {
 			r.FailuresAccepted = true
@@ -246,24 +249,30 @@ func applyStop(r *backout.Rollback, at time.Time, e backout.Event) {
 		if !r.PausedAt.IsZero() {
 			end = r.PausedAt
 		}
-		shift(r, max(0, end.Sub(r.HeldAt)))
-		r.Status, r.HeldStatus, r.HeldCause, r.HeldReason, r.HeldAt = r.HeldStatus, "", "", "", time.Time{}
+		shift(r, max(0, end.Sub(r.StillSince)))
+		r.Status = r.HeldStatus
+		unheld(r)
 	case backout.Paused:
 		r.PausedAt, r.PausedBy, r.PausedReason = at, e.By, e.Reason
 	case backout.Resumed:
 		switch {
-		case r.HeldAt.IsZero():
+		case r.StillSince.IsZero():
 			shift(r, at.Sub(r.PausedAt))
-		case !r.HeldAt.Before(r.PausedAt):
+		case !r.StillSince.Before(r.PausedAt):
 			shift(r, at.Sub(r.PausedAt))
-			r.HeldAt = at
+			r.StillSince = at
 		}
 		r.PausedAt, r.PausedBy, r.PausedReason = time.Time{}, "", ""
 	case backout.AbortRequested:
 		r.Status, r.Reason, r.Given = backout.RollbackAborting, e.Reason, nil
-		r.HeldStatus, r.HeldCause, r.HeldReason, r.HeldAt = "", "", "", time.Time{}
+		unheld(r)
 		r.PausedAt, r.PausedBy, r.PausedReason = time.Time{}, "", ""
 	}
+}
+
+func unheld(r *backout.Rollback) {
+	r.HeldStatus, r.HeldCause, r.HeldReason = "", "", ""
+	r.HeldAt, r.StillSince = time.Time{}, time.Time{}
 }
 
 // shift moves every clock that stood still. A target must be green without a

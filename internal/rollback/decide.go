@@ -356,9 +356,7 @@ func (d *decider) attempt(id string) (*backout.TargetState, error) {
 
 // Started tells whether any effect may have happened: a level that was entered has none
 // before a runner has claimed a step of it.
-func Started(r backout.Rollback) bool {
-	return !r.LevelStartedAt.IsZero() || r.Level > r.StartAt
-}
+func Started(r backout.Rollback) bool { return !r.BegunAt.IsZero() }
 
 func (d *decider) anyInDoubt() bool {
 	return slices.ContainsFunc(d.r.Targets, func(t backout.TargetState) bool { return t.Phase == backout.TargetInDoubt })

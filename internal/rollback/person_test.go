@@ -59,3 +59,48 @@ func TestNobodyEndsAStopThatTheyHaveNotRead(t *testing.T) {
 		})
 	}
 }
+
+// TestAHoldIsNamedByWhenItBegan: by the time of that hold and no other, however long the
+// clocks have stood still, or when a pause over it ends.
+func TestAHoldIsNamedByWhenItBegan(t *testing.T) {
+	now := storyStart
+	var r backout.Rollback
+	give := func(in Input) error {
+		now = now.Add(time.Minute)
+		_, after, err := Advance(r, now, in, false)
+		r = after
+		return err
+	}
+	taken := func(in Input) {
+		t.Helper()
+		if err := give(in); err != nil {
+			t.Fatalf("%T: %v", in, err)
+		}
+	}
+	taken(Open{Opened: backout.Opened{RollbackID: "CHG1-r1", ChangeID: "CHG1", Targets: []string{"web-1"}, Frozen: backout.FrozenPlan{Plan: backout.Plan{
+		Levels: []backout.Level{{Name: "L1", EscalateAfter: backout.Duration(time.Hour), Steps: []backout.Step{{Uses: "command"}}}},
+	}}}})
+	attempt := r.Targets[0].Attempt.ID
+	taken(Claim{AttemptID: attempt, Runner: "server-1"})
+	deadline := r.LevelDeadline
+	taken(Doubt{AttemptID: attempt, Reason: "the server died"})
+	doubt := r.HeldAt
+	taken(Hold{By: "carl", Reason: "STOP"})
+	taken(Resolve{AttemptID: attempt, Verdict: DoubtDidNot, By: "bob"})
+	if err := give(Release{By: "ann", Since: doubt}); !errors.Is(err, backout.ErrStale) || !strings.Contains(err.Error(), "carl: STOP") {
+		t.Errorf("Ann, who saw the doubt: %v", err)
+	}
+	taken(Release{By: "ann", Since: r.HeldAt})
+	if moved := r.LevelDeadline.Sub(deadline); moved != 4*time.Minute {
+		t.Errorf("the deadline moved by %s, want 4m: the clock stands still since the doubt", moved)
+	}
+	deadline = r.LevelDeadline
+	taken(Pause{By: "bob"})
+	taken(Hold{By: "carl", Reason: "STOP"})
+	seen := r.HeldAt
+	taken(Resume{By: "bob"})
+	taken(Release{By: "ann", Since: seen})
+	if moved := r.LevelDeadline.Sub(deadline); moved != 3*time.Minute {
+		t.Errorf("the deadline moved by %s, want 3m: paused, and held", moved)
+	}
+}

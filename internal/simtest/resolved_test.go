@@ -24,6 +24,22 @@ func entered(t *testing.T, w *World, fire func()) *Host {
 	return h
 }
 
+// L1's time is up before anybody could claim it, and L2 is entered.
+func TestResolved_cancels_a_later_level_when_none_has_started(t *testing.T) {
+	Story(t, Setup{WantsDelta: true}, func(t *testing.T, w *World) {
+		h := entered(t, w, func() { w.Fire("WebErrors", "web-1") })
+		w.Advance(30 * time.Minute)
+		if r := w.Rollback("CHG1-r1"); r.Level != 1 || r.Status != backout.RollbackRunning {
+			t.Fatalf("%s, level %d: want L2 entered", r.Status, r.Level)
+		}
+		w.Resolve("WebErrors", "web-1")
+		is(t, w.Rollback("CHG1-r1"), backout.RollbackCancelled)
+		h.SetOffline(false)
+		w.Advance(10 * time.Minute)
+		equal(t, "did", []string{}, w.Did())
+	})
+}
+
 // When Prometheus dies every alert seems to be over: that takes back nothing of what was
 // entered, also once somebody watches again.
 func TestResolved_while_monitoring_is_blind_cancels_no_level(t *testing.T) {
@@ -97,4 +113,22 @@ func TestExpired_cancels_no_level_that_was_entered(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The approval lapses while the target is away. What waits again, and has no alert that is
+// known to fire, is not asked for anew.
+func TestExpired_cancels_what_is_taken_back(t *testing.T) {
+	plan := asking()
+	plan.Levels[0].Approval = plan.Levels[1].Approval
+	plan.Levels[0].Approval.Votes = 1
+	Story(t, Setup{WantsDelta: true, Plans: []backout.Plan{plan}}, func(t *testing.T, w *World) {
+		entered(t, w, func() {
+			w.Server().PostDirect(Alert{Name: "WebErrors", Target: "web-1"})
+			w.Vote("CHG1-r1", "ann", backout.ChoiceApprove)
+		})
+		w.Advance(8 * time.Minute)
+		is(t, w.Rollback("CHG1-r1"), backout.RollbackRunning)
+		w.Advance(2 * time.Minute)
+		is(t, w.Rollback("CHG1-r1"), backout.RollbackCancelled)
+	})
 }

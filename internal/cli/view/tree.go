@@ -183,7 +183,7 @@ func expiry(p backout.Approval) string {
 // standing is the time by which the rollback's clocks are read: they stand still
 // while it is held or paused.
 func standing(r *backout.Rollback, now time.Time) time.Time {
-	for _, since := range []time.Time{r.HeldAt, r.PausedAt} {
+	for _, since := range []time.Time{r.StillSince, r.PausedAt} {
 		if !since.IsZero() && since.Before(now) {
 			now = since
 		}

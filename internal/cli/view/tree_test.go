@@ -87,7 +87,7 @@ func recorded() map[string]Picture {
 			r.Reviews = []backout.Review{{By: "ana", Reason: "alone on call"}, {By: "bob", Reason: "seen", ReviewedBy: "ana"}}
 		}),
 		"held": with(func(r *backout.Rollback) {
-			r.Status, r.HeldAt, r.HeldReason = backout.RollbackHeld, after(8*time.Minute), "an attempt is in doubt"
+			r.Status, r.HeldAt, r.StillSince, r.HeldReason = backout.RollbackHeld, after(8*time.Minute), after(8*time.Minute), "an attempt is in doubt"
 			r.Targets[1].Phase = backout.TargetInDoubt
 		}),
 		"paused": with(func(r *backout.Rollback) {
