@@ -111,10 +111,7 @@ func (a Action) check() error {
 		if a.AttemptID != "" || a.Verdict != "" {
 			return invalid("attempt_id and verdict belong to resolve, not to %s", a.Verb)
 		}
-		if !a.Since.IsZero() && a.Verb != VerbRelease && a.Verb != VerbResume {
-			return invalid("since belongs to release and resume, not to %s", a.Verb)
-		}
-		return nil
+		return a.checkSince()
 	case VerbBreakGlass, VerbReview:
 		switch {
 		case a.AttemptID != "" || a.Verdict != "":
@@ -136,6 +133,19 @@ func (a Action) check() error {
 		return invalid("verdict %s: want happened, did_not or failed", quoteShort(a.Verdict))
 	}
 	return invalid("verb %s: want hold, release, pause, resume, escalate, abort, resolve, break_glass or review", quoteShort(string(a.Verb)))
+}
+
+// checkSince: only what ends a stop names the one that it ends.
+func (a Action) checkSince() error {
+	switch {
+	case !a.Since.IsZero() && a.Verb != VerbRelease && a.Verb != VerbResume && a.Verb != VerbEscalate:
+		return invalid("since belongs to release, resume and escalate, not to %s", a.Verb)
+	case a.Unheld && a.Verb != VerbEscalate:
+		return invalid("unheld belongs to escalate, not to %s", a.Verb)
+	case a.Unheld && !a.Since.IsZero():
+		return invalid("since and unheld: want one of them: the rollback was held, or it was not")
+	}
+	return nil
 }
 
 // stepOutput answers plain text that no browser takes for anything else.

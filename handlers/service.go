@@ -131,8 +131,11 @@ type Action struct {
 	Level string `json:"level,omitempty"`
 	// Since, when it is set, is since when the rollback is held (held_at), or paused
 	// (paused_at), as the actor has it before them: a release, or a resume, is refused with
-	// [backout.ErrStale] once that hold or pause is over and another one stands.
-	Since time.Time `json:"since,omitzero"`
+	// [backout.ErrStale] once that hold or pause is over and another one stands. Escalate
+	// ends a hold as release does, and is refused so as well; Unheld says that its actor has
+	// none before them.
+	Since  time.Time `json:"since,omitzero"`
+	Unheld bool      `json:"unheld,omitempty"`
 	// Approver says that the actor has the role to approve here. Whoever judges roles sets
 	// it; no request can.
 	Approver bool `json:"-"`

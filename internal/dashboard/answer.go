@@ -70,23 +70,30 @@ func (d *Dashboard) give(ctx context.Context, by handlers.Actor, id string, form
 		if reason == "" {
 			reason = "no reason was given on the dashboard"
 		}
-		a := handlers.Action{Verb: verb, Reason: reason, AskID: ask, Level: form("level")}
-		if since := form("since"); since != "" {
-			if a.Since, err = time.Parse(time.RFC3339Nano, since); err != nil {
-				return handlers.Refuse(http.StatusBadRequest, "invalid", "since: want a time of RFC 3339")
-			}
-		}
-		_, err = rollbacks.Act(ctx, by, id, a)
-		return err
+		return d.act(ctx, by, id, handlers.Action{Verb: verb, Reason: reason, AskID: ask, Level: form("level")}, form("since"))
 	case handlers.VerbPause, handlers.VerbEscalate, handlers.VerbAbort, handlers.VerbBreakGlass, handlers.VerbReview:
 		if reason == "" {
 			return errNoReason
 		}
-		_, err = rollbacks.Act(ctx, by, id, handlers.Action{Verb: verb, Reason: reason, AskID: ask, Level: form("level")})
-		return err
+		return d.act(ctx, by, id, handlers.Action{Verb: verb, Reason: reason, AskID: ask, Level: form("level")}, form("since"))
 	case handlers.VerbResolve: // its verdicts are answers
 	}
 	return handlers.Refuse(http.StatusBadRequest, "invalid", "answer: want one that the page offers")
+}
+
+// act does what ends no other stop than the one that was on the page; "none" is one that
+// was not held.
+func (d *Dashboard) act(ctx context.Context, by handlers.Actor, id string, a handlers.Action, since string) (err error) {
+	switch {
+	case since == "none" && a.Verb == handlers.VerbEscalate:
+		a.Unheld = true
+	case since != "":
+		if a.Since, err = time.Parse(time.RFC3339Nano, since); err != nil {
+			return handlers.Refuse(http.StatusBadRequest, "invalid", "since: want a time of RFC 3339")
+		}
+	}
+	_, err = d.o.Services.Rollbacks.Act(ctx, by, id, a)
+	return err
 }
 
 var errNoReason = handlers.Refuse(http.StatusBadRequest, "invalid", "reason: missing: say why, for whoever goes on from here")

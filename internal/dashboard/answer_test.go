@@ -79,7 +79,17 @@ func TestGoingOnEndsTheStopThatWasOnThePage(t *testing.T) {
 	held, paused := deciding("CHG1-r1"), deciding("CHG1-r1")
 	held.Status, held.HeldAt, held.HeldCause, held.HeldReason = backout.RollbackHeld, at, backout.HoldPerson, "held by carl: STOP"
 	paused.PausedAt, paused.PausedBy = at, "carl"
-	for verb, r := range map[handlers.Verb]backout.Rollback{handlers.VerbRelease: held, handlers.VerbResume: paused} {
+	for name, tt := range map[string]struct {
+		verb handlers.Verb
+		r    backout.Rollback
+		want handlers.Action
+	}{
+		"release":              {handlers.VerbRelease, held, handlers.Action{Since: at}},
+		"resume":               {handlers.VerbResume, paused, handlers.Action{Since: at}},
+		"escalate":             {handlers.VerbEscalate, deciding("CHG1-r1"), handlers.Action{Unheld: true}},
+		"escalate over a hold": {handlers.VerbEscalate, held, handlers.Action{Since: at}},
+	} {
+		verb, r := tt.verb, tt.r
 		f := &fake{rollbacks: []backout.Rollback{r}, offers: map[string][]handlers.Offer{"CHG1-r1": {{Answer: string(verb)}}}}
 		var done handlers.Action
 		f.onAct = func(_ handlers.Actor, _ string, a handlers.Action) error {
@@ -89,9 +99,9 @@ func TestGoingOnEndsTheStopThatWasOnThePage(t *testing.T) {
 		s := siteOf(t, f)
 		_, form, _ := strings.Cut(s.page("ann", "/rollbacks/CHG1-r1"), `name="since" value="`)
 		since, _, _ := strings.Cut(form, `"`)
-		s.post("ann", "/rollbacks/CHG1-r1/answer", "answer", string(verb), "since", since)
-		if done.Verb != verb || !done.Since.Equal(at) {
-			t.Errorf("%s: the page names %q, done is %+v", verb, since, done)
+		s.post("ann", "/rollbacks/CHG1-r1/answer", "answer", string(verb), "since", since, "reason", "no use")
+		if done.Verb != verb || !done.Since.Equal(tt.want.Since) || done.Unheld != tt.want.Unheld {
+			t.Errorf("%s: the page names %q, done is %+v", name, since, done)
 		}
 	}
 }

@@ -192,7 +192,7 @@ func (e *Engine) actInput(ctx context.Context, by handlers.Actor, id string, a h
 		}
 		in = rollback.Resume{By: by.Name, Since: a.Since}
 	case handlers.VerbEscalate:
-		in = rollback.Escalate{By: by.Name, Reason: a.Reason, From: a.Level, Approver: a.Approver}
+		in = rollback.Escalate{By: by.Name, Reason: a.Reason, From: a.Level, Approver: a.Approver, Since: a.Since, Unheld: a.Unheld}
 	case handlers.VerbAbort:
 		in = rollback.Abort{By: by.Name, Reason: a.Reason}
 	case handlers.VerbResolve:

@@ -122,10 +122,12 @@ type (
 		By    string
 		Since time.Time
 	}
-	// Escalate leaves the level now; with From, which is a level's name, only that one.
+	// Escalate leaves the level now; with From, which is a level's name, only that one. It
+	// ends a hold: with Since only the one that began then, with Unheld none.
 	Escalate struct {
 		By, Reason, From string
-		Approver         bool
+		Approver, Unheld bool
+		Since            time.Time
 	}
 	// Abort ends the rollback.
 	Abort struct{ By, Reason string }

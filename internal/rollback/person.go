@@ -56,13 +56,17 @@ func (d *decider) hold(cause backout.HoldCause, outcome, reason, by string) {
 // earlier stop than the one of now.
 func another(since, now time.Time) bool { return !since.IsZero() && !since.Equal(now) }
 
+func (d *decider) heldAnew(do string) error {
+	return fmt.Errorf("rollback %s is held anew since %s, %s: look again before you %s: %w",
+		d.r.ID, d.r.HeldAt.UTC().Format(time.RFC3339), d.r.HeldReason, do, backout.ErrStale)
+}
+
 func (d *decider) release(in Release) error {
 	switch {
 	case d.r.Status != backout.RollbackHeld:
 		return fmt.Errorf("rollback %s is not held: %w", d.r.ID, backout.ErrRefused)
 	case another(in.Since, d.r.HeldAt):
-		return fmt.Errorf("rollback %s is held anew since %s, %s: look again before you release it: %w",
-			d.r.ID, d.r.HeldAt.UTC().Format(time.RFC3339), d.r.HeldReason, backout.ErrStale)
+		return d.heldAnew("release it")
 	case d.anyInDoubt():
 		return fmt.Errorf("rollback %s has an attempt in doubt; resolve it first: %w", d.r.ID, backout.ErrRefused)
 	case d.r.HeldCause != backout.HoldNobody && in.Level != "":
@@ -98,12 +102,15 @@ func (d *decider) inPlaceOfAGroup(by string, approver bool) error {
 }
 
 // escalate leaves the level now: the one that runs, or the one that was asked for, also
-// when a hold has ended its question. It never skips the next level's own approval, and
+// when a hold has ended its question. It ends no hold that its actor has not read of, never skips the next level's own approval, and
 // never starts it while something still runs.
 func (d *decider) escalate(in Escalate) error {
 	leaves := d.r.Leaves()
 	if in.From != "" && in.From != d.levelName(leaves) {
 		return fmt.Errorf("rollback %s has left %s already: %w", d.r.ID, in.From, backout.ErrStale)
+	}
+	if d.r.Status == backout.RollbackHeld && (in.Unheld || another(in.Since, d.r.HeldAt)) {
+		return d.heldAnew("escalate it")
 	}
 	unasked := d.r.Status == backout.RollbackHeld && leaves > d.r.Level
 	if d.r.Status == backout.RollbackHeld && d.r.HeldCause == backout.HoldNobody {

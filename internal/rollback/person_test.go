@@ -104,3 +104,41 @@ func TestAHoldIsNamedByWhenItBegan(t *testing.T) {
 		t.Errorf("the deadline moved by %s, want 3m: paused, and held", moved)
 	}
 }
+
+// TestNobodyEscalatesOverAHoldThatTheyHaveNotRead: escalating ends a hold, so it names the
+// one that it was offered over, or none.
+func TestNobodyEscalatesOverAHoldThatTheyHaveNotRead(t *testing.T) {
+	opened := Open{Opened: backout.Opened{RollbackID: "CHG1-r1", ChangeID: "CHG1", Targets: []string{"web-1"}, Frozen: backout.FrozenPlan{Plan: backout.Plan{
+		Levels: []backout.Level{
+			{Name: "L1", EscalateAfter: backout.Duration(time.Hour), Steps: []backout.Step{{Uses: "command"}}},
+			{Name: "L2", EscalateAfter: backout.Duration(time.Hour), Steps: []backout.Step{{Uses: "command"}}},
+		},
+	}}}}
+	_, r, err := Advance(backout.Rollback{}, storyStart, opened, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, held, err := Advance(r, storyStart.Add(time.Minute), Hold{By: "carl", Reason: "STOP"}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		r     backout.Rollback
+		in    Escalate
+		stale bool
+	}{
+		"held meanwhile":        {held, Escalate{Unheld: true}, true},
+		"held anew":             {held, Escalate{Since: storyStart}, true},
+		"over the hold":         {held, Escalate{Since: held.HeldAt}, false},
+		"whatever there is":     {held, Escalate{}, false},
+		"not held":              {r, Escalate{Unheld: true}, false},
+		"held no more":          {r, Escalate{Since: storyStart}, false},
+		"not held, and unnamed": {r, Escalate{}, false},
+	} {
+		tt.in.By, tt.in.From = "ann", "L1"
+		events, err := Decide(tt.r, storyStart.Add(2*time.Minute), tt.in)
+		if stale := errors.Is(err, backout.ErrStale) && strings.Contains(err.Error(), "carl: STOP"); stale != tt.stale || stale != (len(events) == 0) {
+			t.Errorf("%s: %v, %d events", name, err, len(events))
+		}
+	}
+}

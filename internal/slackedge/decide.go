@@ -181,7 +181,7 @@ func (e *Edge) decide(ctx context.Context, actor handlers.Actor, in slack.Intera
 	case slack.ActionHold:
 		_, err = e.o.Decider.Act(ctx, actor, r.ID, handlers.Action{Verb: handlers.VerbHold, Reason: "pressed Hold in Slack", AskID: ask})
 	case slack.ActionEscalate:
-		_, err = e.o.Decider.Act(ctx, actor, r.ID, handlers.Action{Verb: handlers.VerbEscalate, Reason: in.Reason, AskID: ask, Level: leaves(r, in.Subject)})
+		_, err = e.o.Decider.Act(ctx, actor, r.ID, handlers.Action{Verb: handlers.VerbEscalate, Reason: in.Reason, AskID: ask, Level: leaves(r, in.Subject), Unheld: true}) // the card of what is held has no such button
 	default:
 		return refuse(WhyInvalid, "That button is not known. Nothing was changed.")
 	}
@@ -225,6 +225,9 @@ func (e *Edge) decided(ctx context.Context, r backout.Rollback, ask string) stri
 	if ask == "" {
 		if r.Status.Final() {
 			return "This rollback has ended: " + string(r.Status) + "."
+		}
+		if r.Status == backout.RollbackHeld {
+			return "This rollback is held: " + r.HeldReason + "."
 		}
 		return "The card you pressed was older than what is asked now; look at it again."
 	}

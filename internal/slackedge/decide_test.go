@@ -162,6 +162,27 @@ func TestEscalateLeavesOneLevel(t *testing.T) {
 	}
 }
 
+// TestEscalateEndsNoHold: the card was offered before somebody held it.
+func TestEscalateEndsNoHold(t *testing.T) {
+	w := newWorld(t, slackfake.Options{})
+	none := backout.Approval{Mode: backout.ApprovalNone}
+	w.open("r1", none, none)
+	w.click("Uana", w.card("r1", slack.ActionEscalate), slack.ActionEscalate)
+	form := w.slack.Open("Uana")[0]
+	if _, err := w.rollbacks.input("r1", rollback.Hold{By: "carl", Reason: "STOP"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.slack.Submit(t.Context(), form, map[string]string{"reason": "it makes it worse"}); err != nil {
+		t.Fatal(err)
+	}
+	if whys := w.refusals.whys(); !slices.Equal(whys, []string{"stale"}) {
+		t.Errorf("recorded as %v", whys)
+	}
+	if r := w.state("r1"); r.Status != backout.RollbackHeld || r.CurrentLevel().Name != "L1" {
+		t.Errorf("it is %s in %s", r.Status, r.CurrentLevel().Name)
+	}
+}
+
 func TestAClickCountsOnce(t *testing.T) {
 	w := newWorld(t, slackfake.Options{})
 	w.open("r1", votesOf(2))

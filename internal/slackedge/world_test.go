@@ -133,7 +133,7 @@ func (r *rollbacks) Vote(ctx context.Context, by handlers.Actor, id, ask string,
 
 func (r *rollbacks) Act(_ context.Context, by handlers.Actor, id string, a handlers.Action) (backout.Rollback, error) {
 	if a.Verb == handlers.VerbEscalate {
-		return r.input(id, rollback.Escalate{By: by.Name, Reason: a.Reason, From: a.Level})
+		return r.input(id, rollback.Escalate{By: by.Name, Reason: a.Reason, From: a.Level, Unheld: a.Unheld})
 	}
 	return r.input(id, rollback.Hold{By: by.Name, Reason: a.Reason})
 }

@@ -29,7 +29,8 @@ type Action struct {
 	// AskID and AttemptID are what it is about; Level the level that was seen.
 	AskID, AttemptID string
 	Level            string
-	// Since is when the hold or pause that it ends began.
+	// Since is when the hold or pause that it ends began; "none" where it ends a hold only
+	// if one stands, and none does.
 	Since   string
 	Choices []Choice
 }
@@ -57,7 +58,9 @@ func (c *Card) Offer(offers []Offer) {
 				a.Level = c.Rollback.Frozen.Plan.Levels[i].Name // a second press must not leave the level after it too
 				a.Key += "-" + a.Level
 			}
-			if since := c.stopped(o.Answer); !since.IsZero() {
+			if since := c.stopped(o.Answer); o.Answer == "escalate" && since.IsZero() {
+				a.Since = "none"
+			} else if !since.IsZero() {
 				a.Since = since.UTC().Format(time.RFC3339Nano) // nobody ends a later stop than the one they have read of
 				a.Key += "-" + strconv.FormatInt(since.UnixNano(), 36)
 			}
@@ -69,10 +72,11 @@ func (c *Card) Offer(offers []Offer) {
 	}
 }
 
-// stopped is when the stop began that the answer ends; zero for any other answer.
+// stopped is when the stop began that the answer ends; zero where none stands, and for any
+// other answer.
 func (c *Card) stopped(answer string) time.Time {
 	switch answer {
-	case "release":
+	case "release", "escalate":
 		return c.Rollback.HeldAt
 	case "resume":
 		return c.Rollback.PausedAt

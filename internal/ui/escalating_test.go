@@ -130,6 +130,10 @@ func TestGoingOnNamesTheStopThatItEnds(t *testing.T) {
 			t.Errorf("%s: %+v and then %+v", answer, first, second)
 		}
 	}
+	unheld, held := action("escalate", backout.Rollback{Level: -1}), action("escalate", backout.Rollback{Level: -1, HeldAt: at})
+	if unheld.Since != "none" || held.Since != "2026-01-02T02:03:04.000000005Z" || unheld.Key == held.Key {
+		t.Errorf("escalate: %+v and then %+v", unheld, held)
+	}
 	if a := action("hold", backout.Rollback{Level: -1, HeldAt: at}); a.Since != "" || a.Key != "hold" {
 		t.Errorf("%+v", a)
 	}
