@@ -21,7 +21,7 @@ func (v *verdict) checkApprovers(f Facts) {
 				l.Approval.Votes = 0
 				v.checkRequired(f, l)
 			}
-			v.checkAskedFirst(f, l)
+			v.checkAskedFirst(f, l, i == 0)
 			if a.Veto <= 0 {
 				v.noLevel(CheckApproval, l.Name, "its veto window has no length, so nobody could hold it", "give veto, such as 5m")
 			}
@@ -65,10 +65,11 @@ func (v *verdict) checkRequired(f Facts, l backout.Level) {
 		"add people to the groups, give them the role approver there, or ask for fewer votes")
 }
 
-// checkAskedFirst: a limit of the plan, and a rule in mode ask, ask for a level that
-// starts unless somebody holds it, and then the groups that it names must be able to
-// answer. The rules are not known here, so without a limit too few people are a warning.
-func (v *verdict) checkAskedFirst(f Facts, l backout.Level) {
+// checkAskedFirst: a limit of the plan, and a rule in mode ask, ask for the level that is
+// entered first, also where it starts unless somebody holds it, and then the groups that
+// it names must be able to answer. The rules are not known here, nor who starts at a later
+// level, so too few people are a warning but for a limit and the first level.
+func (v *verdict) checkAskedFirst(f Facts, l backout.Level, first bool) {
 	needed, able := 1, len(approvers(f, l.Approval.Groups))
 	if oneMore(f, l.Approval) {
 		needed++
@@ -78,8 +79,11 @@ func (v *verdict) checkAskedFirst(f Facts, l backout.Level) {
 		return
 	}
 	tell, asks := v.warn, "a rule in mode ask"
-	if f.Plan.Limits != (backout.Limits{}) {
+	switch limited := f.Plan.Limits != (backout.Limits{}); {
+	case limited && first:
 		tell, asks = v.noLevel, "a limit of the plan"
+	case limited:
+		asks = "a limit of the plan, or a rule in mode ask, where a rollback starts at it,"
 	}
 	tell(CheckApproval, l.Name,
 		fmt.Sprintf("%s would ask for it first: %d votes would be needed and %d people of %s could give one", asks, needed, able, strings.Join(l.Approval.Groups, ", ")),

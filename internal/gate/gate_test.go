@@ -254,6 +254,11 @@ func TestWarnings(t *testing.T) {
 		level string
 	}{
 		"destructive, unasked": {func(f *Facts) { f.Plan.Levels[1].Approval = backout.Approval{Mode: backout.ApprovalNone} }, "approval", "L2"},
+		"nobody to ask first at a later level": {func(f *Facts) {
+			f.Plan.Levels[0].Approval = backout.Approval{Mode: backout.ApprovalNone}
+			f.Plan.Levels[1].Approval = backout.Approval{Mode: backout.ApprovalVeto, Veto: 1, Groups: []string{"gone"}}
+			f.Plan.Limits.TargetsPerHour = 1
+		}, "approval", "L2"},
 		"nobody to ask first": {func(f *Facts) {
 			f.Plan.Levels[0].Approval = backout.Approval{Mode: backout.ApprovalVeto, Veto: 1, Groups: []string{"gone"}}
 		}, "approval", "L1"},
