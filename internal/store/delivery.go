@@ -24,8 +24,9 @@ const (
 )
 
 // A notice that some of its channel's people have is tried for the others for partlyTried,
-// at least every partlyWait unless longer is asked for; only for partlyBehind once another
-// notice waits behind it.
+// every partlyWait at the latest: who asks to be left alone for longer is, and what may
+// come behind the notice does not wait for that. Once something waits behind it, it is
+// tried for partlyBehind only.
 // Servers that want to be asked again by those they do not know mostly want it after five
 // minutes.
 const (
@@ -207,7 +208,7 @@ func (o *Outbox) failed(ctx context.Context, at string, p Pending, patience time
 		case next.PartlyAt.IsZero() && over:
 			next.State, next.Channel, next.Since, next.Notice = deliveryAbandoned, p.Channel, p.Since, &p.Notice
 		case next.PartlyAt.IsZero():
-		case over, tried >= patience, asked(why) > patience-tried:
+		case over, tried >= patience, asked(why) > min(patience-tried, partlyWait):
 			next.State = deliveryDone
 		}
 		return next
