@@ -96,7 +96,7 @@ func (e *Engine) handle(alerts []backout.Alert, at time.Time) {
 			continue
 		}
 		for _, target := range targets {
-			e.onTarget(target, e.cancelSettled)
+			e.onTarget(target, e.cancelResolved)
 		}
 	}
 }
@@ -254,38 +254,6 @@ func (e *Engine) onTarget(target string, do func(r backout.Rollback)) {
 			do(r)
 		}
 	}
-}
-
-// cancelSettled cancels a rollback that has not started and has no reason to any
-// more. One older than what is remembered of alerts is left to people. While monitoring is
-// blind every alert seems to be over, and none counts as resolved.
-func (e *Engine) cancelSettled(r backout.Rollback) {
-	unknown := time.Since(r.OpenedAt) > e.remember
-	if r.Trigger.Verdict == nil || r.Status.Final() || rollback.Started(r) || unknown || e.stillRed(r) || e.monitoring.red() != "" {
-		return
-	}
-	e.spawn(func(ctx context.Context) { e.decided(ctx, r.ID, rollback.Resolved{}) })
-}
-
-// cancelQuiet is cancelSettled where nobody says just now that an alert is resolved: it
-// may have ended while monitoring was blind, which takes back no level that was entered.
-func (e *Engine) cancelQuiet(r backout.Rollback) {
-	if r.Level < 0 || e.monitoring.during(r.OpenedAt, time.Now().UTC()) == "" {
-		e.cancelSettled(r)
-	}
-}
-
-// cancelUnconfirmed is cancelSettled where an alert is only heard of no more: it is
-// unknown, not resolved. That ends what waits, and no level that was entered.
-func (e *Engine) cancelUnconfirmed(r backout.Rollback) {
-	if r.Level < 0 {
-		e.cancelSettled(r)
-	}
-}
-
-// stillRed tells whether an alert that speaks for the rollback fires still.
-func (e *Engine) stillRed(r backout.Rollback) bool {
-	return slices.ContainsFunc(r.Evidence, func(ref backout.AlertRef) bool { return e.world.firing(ref.Target, ref.Fingerprint) })
 }
 
 // pulseLoop judges what is red again, for conditions that time alone makes true

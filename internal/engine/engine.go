@@ -143,6 +143,7 @@ type Engine struct {
 	waiting   sync.Map      // attempt id to why nobody has claimed it, for people
 	passed    sync.Map      // attempt id of those that this server could not look after
 	stepping  sync.Map      // attempt id of the requested ones that this process tries to run
+	over      sync.Map      // a rollback's id to the saidOver that is not believed yet
 	owedRed   sync.Map      // "rollback/target" to the red look that is not recorded yet
 	plans     sync.Map      // hash of a frozen plan to the one copy of it
 	throttles *throttles

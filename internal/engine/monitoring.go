@@ -172,21 +172,25 @@ func (m *monitoring) run(ctx context.Context) {
 func (m *monitoring) look(ctx context.Context) error {
 	cfg := m.e.cfg().Monitoring
 	m.mu.Lock()
+	is := false
 	if cfg == nil {
 		m.watched = nil
-		m.mu.Unlock()
-		return nil
+	} else {
+		m.begin(cfg, time.Now())
+		_, is = m.blind(cfg, time.Now())
 	}
-	m.begin(cfg, time.Now())
-	_, is := m.blind(cfg, time.Now())
 	was := m.was || is
 	m.was = is
 	m.mu.Unlock()
-	if was {
+	if was && cfg != nil {
 		m.oweRed()
 	}
 	if was && !is {
 		m.e.rollbacks.awake(func(_ string, r backout.Rollback) { m.e.cancelUnconfirmed(r) })
+	}
+	m.e.confirmEnds(cfg)
+	if cfg == nil {
+		return nil
 	}
 	if err := m.read(ctx); err != nil {
 		return err

@@ -48,6 +48,15 @@ func TestResolved_while_monitoring_is_blind_cancels_no_level(t *testing.T) {
 			w.Resolve("Watchdog", "prometheus")
 			w.Resolve("WebErrors", "web-1")
 		},
+		"before the watchdog": func(w *World) {
+			w.Resolve("WebErrors", "web-1")
+			w.Advance(missingAfter / 4)
+			w.Resolve("Watchdog", "prometheus")
+		},
+		"before the watchdog is missed": func(w *World) {
+			w.Resolve("WebErrors", "web-1")
+			w.Advance(missingAfter + 10*time.Second)
+		},
 		"in one message with it": func(w *World) {
 			w.Server().Post(Alert{Name: "WebErrors", Target: "web-1", Resolved: true}, Alert{Name: "Watchdog", Target: "prometheus", Resolved: true})
 		},
@@ -74,21 +83,73 @@ func TestResolved_while_monitoring_is_blind_cancels_no_level(t *testing.T) {
 	}
 }
 
+// The end may be told when the watchdog is back.
+func TestResolved_told_after_a_blindness_cancels_no_level(t *testing.T) {
+	Story(t, Setup{WantsDelta: true, Monitoring: dog(t)}, func(t *testing.T, w *World) {
+		bark(t, w.Server())
+		h := entered(t, w, func() { w.Fire("WebErrors", "web-1") })
+		w.Resolve("Watchdog", "prometheus")
+		w.Advance(time.Minute)
+		wantBlind(t, w, true)
+		bark(t, w.Server())
+		w.Resolve("WebErrors", "web-1")
+		for range 4 {
+			w.Advance(missingAfter / 3)
+			bark(t, w.Server())
+		}
+		is(t, w.Rollback("CHG1-r1"), backout.RollbackRunning)
+		w.Restart()
+		for range 4 {
+			w.Advance(missingAfter / 3)
+			bark(t, w.Server())
+		}
+		is(t, w.Rollback("CHG1-r1"), backout.RollbackRunning)
+		h.SetOffline(false)
+		w.Advance(5 * time.Minute)
+		equal(t, "did", []string{"web-1 L1"}, w.Did())
+	})
+}
+
+// With a watchdog that is heard on, an end is one, once the watchdog would have been missed.
+func TestResolved_while_somebody_watches_cancels_a_level(t *testing.T) {
+	Story(t, Setup{WantsDelta: true, Monitoring: dog(t)}, func(t *testing.T, w *World) {
+		bark(t, w.Server())
+		h := entered(t, w, func() { w.Fire("WebErrors", "web-1") })
+		w.Resolve("WebErrors", "web-1")
+		bark(t, w.Server())
+		w.Advance(missingAfter / 2)
+		is(t, w.Rollback("CHG1-r1"), backout.RollbackRunning)
+		bark(t, w.Server())
+		w.Advance(missingAfter/2 + 10*time.Second)
+		is(t, w.Rollback("CHG1-r1"), backout.RollbackCancelled)
+		h.SetOffline(false)
+		w.Advance(5 * time.Minute)
+		equal(t, "did", []string{}, w.Did())
+	})
+}
+
 // What waits for its rule's "for" has no reason any more when nothing is red once somebody
 // watches again, and is opened anew when something is.
 func TestResolved_while_monitoring_is_blind_cancels_what_waits_once_it_is_back(t *testing.T) {
-	Story(t, Setup{Rules: AutoRule + "        for: 1h\n", Monitoring: dog(t)}, func(t *testing.T, w *World) {
-		bark(t, w.Server())
-		w.OpenChange("CHG1", "web-1")
-		w.Fire("WebErrors", "web-1")
-		w.Resolve("Watchdog", "prometheus")
-		w.Resolve("WebErrors", "web-1")
-		w.Advance(time.Minute)
-		is(t, w.Rollback("CHG1-r1"), backout.RollbackPending)
-		bark(t, w.Server())
-		w.Advance(10 * time.Second)
-		is(t, w.Rollback("CHG1-r1"), backout.RollbackCancelled)
-	})
+	for name, back := range map[string]func(w *World){
+		"the watchdog is back":     func(w *World) { bark(t, w.Server()) },
+		"nobody waits for it more": func(w *World) { w.Reconfigure(func(s *Setup) { s.Monitoring = nil }) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			Story(t, Setup{Rules: AutoRule + "        for: 1h\n", Monitoring: dog(t)}, func(t *testing.T, w *World) {
+				bark(t, w.Server())
+				w.OpenChange("CHG1", "web-1")
+				w.Fire("WebErrors", "web-1")
+				w.Resolve("Watchdog", "prometheus")
+				w.Resolve("WebErrors", "web-1")
+				w.Advance(time.Minute)
+				is(t, w.Rollback("CHG1-r1"), backout.RollbackPending)
+				back(w)
+				w.Advance(10 * time.Second)
+				is(t, w.Rollback("CHG1-r1"), backout.RollbackCancelled)
+			})
+		})
+	}
 }
 
 // An alert whose own end passes unconfirmed is unknown, not resolved.

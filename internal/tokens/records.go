@@ -140,7 +140,7 @@ func (s *Service) another(ctx context.Context) func(Owner) bool {
 		has, ok := asked[key]
 		if !ok {
 			_, account, err := s.o.Now(ctx, o)
-			has = now{account, err == nil}
+			has = now{account, err == nil || account != ""}
 			asked[key] = has
 		}
 		return has.known && has.account != o.Account

@@ -60,7 +60,8 @@ type Owner struct {
 type Options struct {
 	Documents Documents
 	// Now returns the owner of a token as they are now, with groups and grants, and the
-	// account that has the name now: [backout.ErrNotFound] when they may not act any more.
+	// account that has the name now: [backout.ErrNotFound] when they may not act any more,
+	// with the account where it is known.
 	Now func(ctx context.Context, o Owner) (who handlers.Actor, account string, err error)
 	Log *slog.Logger
 }

@@ -68,6 +68,7 @@ type world struct {
 	people map[string]handlers.Actor
 	// account is what everybody signs in with.
 	account string
+	gone    string // the account of who may not act any more
 	log     strings.Builder
 }
 
@@ -82,7 +83,7 @@ func newWorld() *world {
 			if p, ok := w.people[o.Name]; ok {
 				return p, w.account, nil
 			}
-			return handlers.Actor{}, "", backout.ErrNotFound
+			return handlers.Actor{}, w.gone, backout.ErrNotFound
 		},
 	})
 	return w
@@ -426,6 +427,11 @@ func TestATokenOfAnotherAccountHasEnded(t *testing.T) {
 	list, err := w.ListTokens(t.Context(), w.people["root"], true)
 	if err != nil || slices.ContainsFunc(list, func(s handlers.TokenStatus) bool { return s.State != "active" }) {
 		t.Errorf("without their maker: %v %+v", err, list)
+	}
+	w.gone = "ann, let go" // who may not act, and inherits nothing when they come back
+	list, err = w.ListTokens(t.Context(), w.people["root"], true)
+	if err != nil || slices.ContainsFunc(list, func(s handlers.TokenStatus) bool { return s.State != "ended" }) {
+		t.Errorf("of a name that was let go: %v %+v", err, list)
 	}
 }
 
