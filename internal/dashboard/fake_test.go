@@ -89,6 +89,17 @@ func (f *fake) set(change func()) {
 	}
 }
 
+// move changes one rollback, and tells who watches. What pages have of it stays as it was.
+func (f *fake) move(i int, do func(r *backout.Rollback)) {
+	f.set(func() {
+		next := f.rollbacks[i]
+		next.Targets = slices.Clone(next.Targets)
+		do(&next)
+		f.rollbacks = slices.Clone(f.rollbacks)
+		f.rollbacks[i] = next
+	})
+}
+
 // heard are the calls that begin with this, such as "Act" or "Vote approve".
 func (f *fake) heard(beginning string) (out []string) {
 	f.mu.Lock()

@@ -132,13 +132,13 @@ func TestAllRollbacksStayFresh(t *testing.T) {
 			t.Errorf("the log was read %d times, and nothing had happened", n)
 		}
 		for range 20 { // many steps within the rest of a log
-			f.set(func() { f.rollbacks[0].Revision++; f.rollbacks[0].Targets[0].Tries++ })
+			f.move(0, func(r *backout.Rollback) { r.Revision++; r.Targets[0].Tries++ })
 			time.Sleep(settle)
 		}
 		if n := len(s.heard("RollbackLog")); n > 2 {
 			t.Errorf("the log was read %d times in 3 s", n)
 		}
-		f.set(func() { f.rollbacks[0].Status, f.rollbacks[0].EndedAt = backout.RollbackRecovered, time.Now() })
+		f.move(0, func(r *backout.Rollback) { r.Status, r.EndedAt = backout.RollbackRecovered, time.Now() })
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if pages := o.pages(); len(pages) == 0 || len(shownIn(pages[len(pages)-1])) != 0 {
@@ -195,7 +195,7 @@ func TestALogThatCannotBeReadRests(t *testing.T) {
 		o, closeIt := s.followAs("vic", "/live/rollbacks")
 		defer closeIt()
 		for range 20 {
-			s.set(func() { f.rollbacks[1].Targets[0].Tries++ })
+			f.move(1, func(r *backout.Rollback) { r.Targets[0].Tries++ })
 			time.Sleep(settle)
 		}
 		synctest.Wait()
