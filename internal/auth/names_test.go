@@ -314,12 +314,35 @@ func TestForgettingIsFinished(t *testing.T) {
 		if err := s.shutOut(t.Context(), "alice", true); err != nil {
 			t.Fatalf("cut off at write %d, and again: %v", cut, err)
 		}
+		isForgotten(t, s, "alice")
 		renamed := alice
 		renamed.Name = "alice2"
 		begun(t, s, renamed)
 		begun(t, s, identity{Name: "alice", Issuer: provider.Issuer, Subject: "2", Groups: []string{"sre"}})
 		if _, err := s.takeLink(t.Context(), "alice2", linkToken(t, s, "T1", "UA")); err != nil {
 			t.Errorf("cut off at write %d: the Slack account was not let go: %v", cut, err)
+		}
+	}
+}
+
+// isForgotten wants nothing to lead to a name any more, and no session in it.
+func isForgotten(t *testing.T, s *Service, name string) {
+	t.Helper()
+	var p person
+	if _, err := s.read(t.Context(), personPrefix+personID(name), &p); err != nil || !p.Out || len(p.Sessions) > 0 || p.Subject != "" || len(p.Slack) > 0 {
+		t.Errorf("%v, of %s there is %+v", err, name, p)
+	}
+	docs, err := s.docs.Keys(t.Context(), "auth.")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range docs {
+		doc, err := s.docs.Get(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if key != personPrefix+personID(name) && strings.Contains(string(doc.Value), `"`+name+`"`) {
+			t.Errorf("%s leads to %s: %s", key, name, doc.Value)
 		}
 	}
 }
@@ -346,6 +369,7 @@ func TestWhoComesBackWhileForgotten(t *testing.T) {
 		if who, err := seen(s, token); err == nil {
 			t.Errorf("back before write %d, and still in: %+v", write, who)
 		}
+		isForgotten(t, s, "alice")
 		alice.Name = "alice2"
 		begun(t, s, alice)
 	}
