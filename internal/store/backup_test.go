@@ -443,14 +443,14 @@ func TestHotBackupIsOneMoment(t *testing.T) {
 		}
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan struct{}, 1)
+	ended := make(chan struct{})
 	var writers sync.WaitGroup
-	for w := range 4 {
+	for w := range hotWriters {
 		writers.Go(func() { writeLikeAServer(ctx, t, s, w, ended) })
 	}
 	defer writers.Wait()
 	defer stop()
-	for range 8 {
+	for range 5 {
 		var out bytes.Buffer
 		if _, err := s.Backup(t.Context(), &awaiting{&out, ended}, "1.0"); err != nil {
 			t.Fatal(err)
@@ -464,6 +464,9 @@ func TestHotBackupIsOneMoment(t *testing.T) {
 	restoreHere(t, data)
 }
 
+// hotWriters is how many write while a copy is made.
+const hotWriters = 4
+
 // awaiting lets a rollback come to its end before every write.
 type awaiting struct {
 	w     io.Writer
@@ -471,7 +474,7 @@ type awaiting struct {
 }
 
 func (a *awaiting) Write(p []byte) (int, error) {
-	for range cap(a.ended) + 1 { // the first may be an old one
+	for range hotWriters + 1 { // one of each writer may be an old one
 		<-a.ended
 	}
 	return a.w.Write(p)
@@ -501,9 +504,9 @@ func writeLikeAServer(ctx context.Context, t *testing.T, s *store.Store, w int, 
 		last = step(s.Rollbacks, 0, "opened")
 		step(s.Rollbacks, last, "ended")
 		step(s.Changes, asked, "told")
-		select {
+		select { // no more than the copy waits for: else it grows faster than it is copied
 		case ended <- struct{}{}:
-		default:
+		case <-ctx.Done():
 		}
 	}
 }
