@@ -352,3 +352,22 @@ func TestNoticesOfAQuestionSayWhatIsAsked(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// TestNobodyIsCalledToWhatIsOver: also while it is not known whether the question reached
+// anybody, so that its time is up and nothing follows yet.
+func TestNobodyIsCalledToWhatIsOver(t *testing.T) {
+	asked := time.Date(2026, 1, 2, 2, 0, 0, 0, time.UTC)
+	r := backout.Rollback{
+		ID: "CHG1-r1", Status: backout.RollbackPending, Level: -1, Targets: []backout.TargetState{{Name: "web-1"}},
+		Frozen: backout.FrozenPlan{Plan: backout.Plan{Levels: []backout.Level{{Name: "L1"}, {Name: "L2"}}}},
+		Ask: &backout.Ask{ID: "CHG1-r1.q1", AskedAt: asked, Deadline: asked.Add(10 * time.Minute), Policy: backout.Approval{
+			Mode: backout.ApprovalRequired, Votes: 1, Groups: []string{"sre"}, OnExpiry: backout.ExpiryGo, OnChannelDown: backout.ChannelDownHold,
+		}},
+	}
+	for after, want := range map[time.Duration]int{7 * time.Minute: 0, 8 * time.Minute: 1, 9 * time.Minute: 1, 10 * time.Minute: 0, 11 * time.Minute: 0} {
+		events, err := Decide(r, asked.Add(after), Tick{Unsure: true})
+		if err != nil || len(events) != want {
+			t.Errorf("after %s: %v, %+v; want %d calls", after, err, events, want)
+		}
+	}
+}
