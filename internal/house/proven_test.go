@@ -55,6 +55,9 @@ func TestWhatIsProvenIsAskedAgainWhenItChanges(t *testing.T) {
 		{"a word asks", func() {}, []string{"door"}, "1 protections: 1 taken away now, 0 proven before", true},
 		{"a word that none holds", func() {}, []string{"window"}, "0 protections: 0 taken away now", false},
 		{"still proven", func() {}, nil, "1 protections: 0 taken away now, 1 proven before", true},
+		{"another package gets a test", func() {
+			write("low/low_test.go", "package low\n")
+		}, nil, "1 protections: 0 taken away now, 1 proven before", true},
 		{"what it is made of changes", func() {
 			write("low/low.go", "package low\n\n// One is one.\nfunc One() int { return 1 }\n")
 		}, nil, "1 protections: 1 taken away now, 0 proven before", true},
