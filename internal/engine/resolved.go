@@ -45,12 +45,13 @@ func (e *Engine) confirmEnds(cfg *Monitoring) {
 	e.over.Range(func(id, heard any) bool {
 		rollbackID, _ := id.(string)
 		end, _ := heard.(saidOver)
-		if cfg != nil && time.Since(end.at) < cfg.MissingAfter {
+		r, ok := e.rollbacks.get(rollbackID)
+		red := ok && e.stillRed(r) // again: its next end waits anew
+		if !red && cfg != nil && time.Since(end.at) < cfg.MissingAfter {
 			return true
 		}
 		e.over.Delete(id)
-		r, ok := e.rollbacks.get(rollbackID)
-		if ok && e.monitoring.during(end.since, time.Now().UTC()) == "" {
+		if ok && !red && e.monitoring.during(end.since, time.Now().UTC()) == "" {
 			e.cancelSettled(r)
 		}
 		return true

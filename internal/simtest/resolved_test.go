@@ -53,6 +53,17 @@ func TestResolved_while_monitoring_is_blind_cancels_no_level(t *testing.T) {
 			w.Advance(missingAfter / 4)
 			w.Resolve("Watchdog", "prometheus")
 		},
+		"once more, and before the watchdog": func(w *World) {
+			w.Resolve("WebErrors", "web-1")
+			bark(t, w.Server())
+			w.Advance(missingAfter - time.Minute)
+			w.Fire("WebErrors", "web-1")
+			bark(t, w.Server())
+			w.Advance(50 * time.Second)
+			w.Resolve("WebErrors", "web-1")
+			w.Advance(30 * time.Second)
+			w.Resolve("Watchdog", "prometheus")
+		},
 		"before the watchdog is missed": func(w *World) {
 			w.Resolve("WebErrors", "web-1")
 			w.Advance(missingAfter + 10*time.Second)
