@@ -24,11 +24,7 @@ const (
 
 // rollbackRecord builds the page of one record of a rollback's log.
 func (d *Dashboard) rollbackRecord(ctx context.Context, q *query) (ui.Content, error) {
-	id, err := handlers.PathName(q.r, "id")
-	if err != nil {
-		return nil, err
-	}
-	r, err := d.o.Services.Rollbacks.Rollback(ctx, id)
+	r, err := d.rollbackAt(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +32,7 @@ func (d *Dashboard) rollbackRecord(ctx context.Context, q *query) (ui.Content, e
 	if err != nil {
 		return nil, err
 	}
-	return recordOf(q, "rollbacks", id, log, &r.Frozen.Plan)
+	return recordOf(q, "rollbacks", r.ID, log, &r.Frozen.Plan)
 }
 
 // changeRecord builds the page of one record of a change's log.

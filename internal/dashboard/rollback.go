@@ -25,13 +25,18 @@ const (
 	logAll          = 5000
 )
 
-// rollback builds the page of one rollback.
-func (d *Dashboard) rollback(ctx context.Context, q *query) (ui.Content, error) {
+// rollbackAt is the rollback that the page's address names.
+func (d *Dashboard) rollbackAt(ctx context.Context, q *query) (backout.Rollback, error) {
 	id, err := handlers.PathName(q.r, "id")
 	if err != nil {
-		return nil, err
+		return backout.Rollback{}, err
 	}
-	r, err := d.o.Services.Rollbacks.Rollback(ctx, id)
+	return d.o.Services.Rollbacks.Rollback(ctx, id)
+}
+
+// rollback builds the page of one rollback.
+func (d *Dashboard) rollback(ctx context.Context, q *query) (ui.Content, error) {
+	r, err := d.rollbackAt(ctx, q)
 	if err != nil {
 		return nil, err
 	}
